@@ -1,0 +1,54 @@
+# The commands of this repository. `make` lists them.
+PYTHON ?= python3
+IMAGE ?= localhost/quoter:dev
+PYTEST ?=
+
+UV_VERSION := 0.13.8
+UV := .uv/bin/uv
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON := $(abspath .uv/bin/python)
+export UV_PYTHON_DOWNLOADS := never
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint gen image e2e clean
+
+help: ## list these targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.locked ## install what everything below needs into .venv, from the lock file
+
+run: setup ## serve the quotes on localhost:50051, with metrics on localhost:9464
+	@.venv/bin/python -m app serve
+
+test: setup ## run everything that can be tested on this machine without a cluster
+	.venv/bin/python -m pytest $(PYTEST)
+
+lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/buf lint protos
+	.venv/bin/hadolint Dockerfile
+	bash -n .ci/run
+
+gen: setup ## generate app/gen from protos/
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
+
+image: ## build the container image, with podman or docker: make image IMAGE=…
+	$(shell command -v podman || command -v docker || echo podman) build \
+	  --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) -t $(IMAGE) .
+
+e2e: setup ## install the chart on a cluster ($$KUBECONFIG, or the test cluster beside this checkout) and use it
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
+
+clean: ## remove what make installed here
+	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist node_modules
+
+.venv/.locked: pyproject.toml uv.lock $(UV)
+	$(UV) sync --locked --quiet
+	@touch $@
+
+$(UV): Makefile
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=python3.13 …" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

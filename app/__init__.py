@@ -1,0 +1,1 @@
+"""A gRPC service: server.py puts it together, cli.py is its command line."""

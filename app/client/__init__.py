@@ -1,0 +1,1 @@
+"""An importable client: `from app.client.channel import channel`."""

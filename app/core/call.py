@@ -1,0 +1,177 @@
+"""One call, from the moment that it is accepted."""
+
+import time
+from contextvars import ContextVar
+from threading import Event
+from typing import TYPE_CHECKING, NoReturn
+
+import grpc
+
+from app.core.errors import CallEnded, DeadlineExceeded, StatusError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from opentelemetry.trace import Span
+
+    from app.core.method import Method
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+# gRPC says "no deadline" as a time far beyond this, in seconds.
+_NEVER = 1e9
+
+
+class Call(grpc.ServicerContext):
+    """What the chain and the handler know of a call; it is the context that handlers are given.
+
+    Everything of `grpc.ServicerContext` works as documented there. What comes on top, for handlers:
+    `request_id`, `principal` (the authenticated caller's name, or ""), `trace_id` (32 hex digits, or ""),
+    `wait`, and a `time_remaining` that knows the server's own bound too. In code that is not handed the
+    context, `current_call()` is the call being served.
+
+    Lifetime: made on grpc's polling thread when the call is accepted; `bind` gives it grpc's context when
+    its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
+    `wait`, `is_active`, `time_remaining`, `cancel` and `add_callback` may be called from several threads.
+    """
+
+    def __init__(self, method: "Method", metadata: Metadata) -> None:
+        self.method = method
+        self.metadata = metadata
+        self.accepted_at = time.perf_counter()  # seconds; its difference is the call's duration
+        self.request_id = ""
+        self.trace_id = ""
+        self.span: Span | None = None
+        self.principal = ""
+        self.expires_at: float | None = None  # the server's bound, on time.monotonic's clock
+        self.status: grpc.StatusCode | None = None  # the code the call ends with, once that is known
+        self.message = ""  # the status message that goes with it
+        self.failure: BaseException | None = None  # what a read of the requests raised, even if swallowed
+        self._over: Event | None = None
+        self._trailers: Metadata = ()
+        self._context: grpc.ServicerContext | None = None
+
+    def bind(self, context: grpc.ServicerContext) -> None:
+        self._context = context
+
+    @property
+    def bound(self) -> grpc.ServicerContext:
+        if self._context is None:
+            raise RuntimeError(f"{self.method.path} has been accepted, but no worker has taken it up yet")
+        return self._context
+
+    @property
+    def duration(self) -> float:
+        """Seconds since the call was accepted."""
+        return time.perf_counter() - self.accepted_at
+
+    def wait(self, seconds: float) -> None:
+        """Sleeps, unless the call ends first.
+
+        Raises CallEnded as soon as the client has left or its deadline has passed, and DeadlineExceeded
+        at the server's own bound.
+        """
+        if self._over is None:
+            self._over = Event()
+            if not self.bound.add_callback(self._over.set):
+                self._over.set()
+        if self.expires_at is not None:
+            seconds = max(0.0, min(seconds, self.expires_at - time.monotonic()))
+        if self._over.wait(seconds) or not self.is_active():
+            raise CallEnded
+        self.check_deadline()
+
+    def check_deadline(self) -> None:
+        """Raises DeadlineExceeded once the server's own bound has passed."""
+        if self.expires_at is not None and time.monotonic() >= self.expires_at:
+            raise DeadlineExceeded("the call took longer than the server allows")
+
+    # grpc.RpcContext
+
+    def is_active(self) -> bool:
+        return self.bound.is_active()
+
+    def time_remaining(self) -> float | None:  # type: ignore[override]  # grpc documents None, its types do not
+        """Seconds until the client's deadline or the server's bound, whichever comes first; None without."""
+        client = self.client_time_remaining()
+        if self.expires_at is None:
+            return client
+        server = max(0.0, self.expires_at - time.monotonic())
+        return server if client is None else min(client, server)
+
+    def client_time_remaining(self) -> float | None:
+        """Seconds until the client's own deadline; None where it set none."""
+        remaining = self.bound.time_remaining()
+        return None if remaining > _NEVER else remaining
+
+    def cancel(self) -> bool:
+        return self.bound.cancel()
+
+    def add_callback(self, callback: "Callable[[], None]") -> bool:
+        return self.bound.add_callback(callback)
+
+    # grpc.ServicerContext
+
+    def invocation_metadata(self) -> Metadata:
+        return self.metadata
+
+    def peer(self) -> str:
+        return self.bound.peer()
+
+    def peer_identities(self) -> "Iterable[bytes] | None":
+        return self.bound.peer_identities()
+
+    def peer_identity_key(self) -> str | None:
+        return self.bound.peer_identity_key()
+
+    def auth_context(self) -> "Mapping[str, bytes]":
+        return self.bound.auth_context()
+
+    def set_compression(self, compression: grpc.Compression) -> None:
+        self.bound.set_compression(compression)
+
+    def disable_next_message_compression(self) -> None:
+        self.bound.disable_next_message_compression()
+
+    def send_initial_metadata(self, initial_metadata: Metadata) -> None:
+        self.bound.send_initial_metadata(initial_metadata)
+
+    def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
+        self._trailers = tuple(trailing_metadata)
+
+    def trailing_metadata(self) -> Metadata:
+        return self._trailers
+
+    def add_trailing_metadata(self, metadata: "Sequence[tuple[str, str | bytes]]") -> None:
+        self._trailers = (*self._trailers, *metadata)
+
+    def set_code(self, code: grpc.StatusCode) -> None:
+        self.status = code
+
+    def code(self) -> grpc.StatusCode | None:
+        return self.status
+
+    def set_details(self, details: str) -> None:
+        self.message = details
+
+    def details(self) -> bytes:
+        return self.message.encode()
+
+    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        """Raises the StatusError that ends the call with this code, also where a handler swallows it."""
+        if code is grpc.StatusCode.OK:  # as grpc has it: an abort is never a success
+            code, details = grpc.StatusCode.UNKNOWN, ""
+        self.status, self.message = code, details
+        raise StatusError(details, code=code)
+
+    def abort_with_status(self, status: grpc.Status) -> NoReturn:
+        self.set_trailing_metadata(status.trailing_metadata or ())
+        self.abort(status.code, status.details)
+
+
+CURRENT_CALL: ContextVar[Call] = ContextVar("current_call")
+
+
+def current_call() -> Call:
+    """The call being served. Raises LookupError outside of one."""
+    return CURRENT_CALL.get()

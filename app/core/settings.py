@@ -1,0 +1,196 @@
+"""The server's settings, and how settings are read. A service keeps its own beside itself."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.core.address import Address, parse_addresses
+from app.core.errors import StartError
+from app.core.tokens import parse_tokens
+from app.core.watched_file import in_words
+
+PREFIX = "APP_"
+
+
+def _addresses(value: object) -> object:
+    return parse_addresses(value) if isinstance(value, str) else value
+
+
+def _names(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_addresses)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+SECONDS = "a number of seconds from 0 to 86400, such as 1.5"
+
+
+def setting(default: Any, description: str, *, right: str) -> Any:
+    """A field with its line in the README's table, and the words for a value that does not fit it."""
+    return Field(default, description=description, json_schema_extra={"right": right}, validate_default=True)
+
+
+class Section(BaseSettings):
+    """A part of the settings. Each field `some_name` is read from the variable `APP_SOME_NAME`."""
+
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, arbitrary_types_allowed=True
+    )
+
+
+class ServerSettings(Section):
+    """Everything that can be set on the server itself. Durations are in seconds."""
+
+    listen: Addresses = setting(
+        "127.0.0.1:50051", "one or more addresses to serve on, by commas", right="HOST:PORT or unix:/PATH"
+    )
+    metrics_listen: Addresses = setting(
+        "127.0.0.1:9464", "the address of `/metrics`, `/healthz` and `/readyz`", right="HOST:PORT"
+    )
+    services: Names = setting(
+        (), "which services to serve, by full names and commas; all when unset", right=""
+    )
+
+    workers: int = setting(10, "threads for unary calls", right="a whole number from 1 to 1000")
+    max_calls: int = setting(
+        1000,
+        "unary calls accepted at once, waiting ones included; past it the answer is RESOURCE_EXHAUSTED",
+        right="a whole number from 1 to 100000",
+    )
+    max_streams: int = setting(
+        100,
+        "streams open at once, each on a thread of its own; past it the answer is RESOURCE_EXHAUSTED",
+        right="a whole number from 1 to 10000",
+    )
+    max_deadline: Seconds = setting(300, "the longest that a call may take, streams included", right=SECONDS)
+    max_connection_age: Seconds | None = setting(
+        None,
+        "how long a connection is used before clients are asked to open another; off when unset",
+        right=SECONDS,
+    )
+
+    auth_mode: Literal["none", "tokens"] | None = setting(
+        None,
+        "`none` or `tokens`; `none` where every address is loopback, to be said anywhere else",
+        right="none or tokens",
+    )
+    auth_tokens_file: FilePath | None = setting(
+        None, "for `tokens`: a file with one `name:token` a line", right="the path of a file that can be read"
+    )
+    reflection: bool | None = setting(
+        None, "server reflection; on only where every address is loopback", right="true or false"
+    )
+
+    drain_delay: Seconds = setting(
+        1, "after SIGTERM, how long to go on serving while endpoints and clients catch up", right=SECONDS
+    )
+    drain_grace: Seconds = setting(20, "after that, how long running calls may take to finish", right=SECONDS)
+
+    log_level: Literal["debug", "info", "warning", "error"] = setting(
+        "info", "`debug`, `info`, `warning` or `error`", right="debug, info, warning or error"
+    )
+    log_format: Literal["json", "console"] | None = setting(
+        None, "`json` or `console`; `console` on a terminal, `json` elsewhere", right="json or console"
+    )
+
+    @field_validator("workers", "max_calls", "max_streams")
+    @classmethod
+    def _counts(cls, value: int, info: ValidationInfo) -> int:
+        most = {"workers": 1000, "max_calls": 100_000, "max_streams": 10_000}[str(info.field_name)]
+        if not 1 <= value <= most:
+            raise ValueError(f"a whole number from 1 to {most} is right")
+        return value
+
+    @field_validator("metrics_listen")
+    @classmethod
+    def _one_http_address(cls, value: tuple[Address, ...]) -> tuple[Address, ...]:
+        if any(address.port is None for address in value):
+            raise ValueError("metrics are served over TCP only: write HOST:PORT")
+        return value
+
+    @field_validator("auth_mode")
+    @classmethod
+    def _said_beyond_loopback(cls, value: str | None, info: ValidationInfo) -> str | None:
+        listen: tuple[Address, ...] = info.data.get("listen", ())
+        beyond = [str(address) for address in listen if not address.loopback]
+        if value is None and beyond:
+            raise ValueError(
+                f"it must be said, because {beyond[0]} can be reached from other machines:"
+                " tokens, or none to serve everybody"
+            )
+        return value or "none"
+
+    @field_validator("auth_tokens_file")
+    @classmethod
+    def _tokens(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if info.data.get("auth_mode") != "tokens":
+            return value
+        if value is None:
+            raise ValueError("APP_AUTH_MODE=tokens needs it: a file with one name:token a line")
+        check_content(value, parse_tokens)
+        return value
+
+    @field_validator("reflection")
+    @classmethod
+    def _on_loopback(cls, value: bool | None, info: ValidationInfo) -> bool:
+        return all(address.loopback for address in info.data.get("listen", ())) if value is None else value
+
+
+def check_content(path: Path, parse: Any) -> None:
+    """Raises ValueError with the file and what is wrong in it, so that all mistakes show at once."""
+    try:
+        parse(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {in_words(error)}") from None
+
+
+Root = TypeVar("Root", bound=Section)
+
+# What Kubernetes sets in every pod for a Service called `app` or `app-…`: not ours to judge.
+_SERVICE_LINK = re.compile(
+    r"\w+(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*|\w+_PORT(_\w+)?=\w+://.*"
+)
+
+
+def load(root: type[Root]) -> Root:
+    """Reads all settings. Raises StartError with every mistake, each on a line that names its variable."""
+    known = {variable(name): name for name in root.model_fields}
+    problems = [
+        _unknown(name, known)
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(f"{name}={value}")
+    ]
+    try:
+        settings = root()
+    except ValidationError as error:
+        problems += [_in_words(details, root) for details in error.errors()]
+        raise StartError("\n".join(problems)) from None
+    if problems:
+        raise StartError("\n".join(problems))
+    return settings
+
+
+def variable(field: str) -> str:
+    return PREFIX + field.upper()
+
+
+def _unknown(name: str, known: Mapping[str, str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
+
+
+def _in_words(details: ErrorDetails, root: type[Section]) -> str:
+    field = str(details["loc"][0])
+    extra = root.model_fields[field].json_schema_extra
+    right = extra["right"] if isinstance(extra, dict) else ""
+    if details["type"] == "value_error":
+        return f"{variable(field)}: {details['ctx']['error']}"
+    return f"{variable(field)}: {details['input']!r} does not fit; {right} is right"

@@ -1,0 +1,39 @@
+"""Files of static tokens: one `name:token` a line."""
+
+from hashlib import sha256
+
+# Shorter ones can be guessed over the network; this is 96 bits in base64, 64 in hex.
+_LEAST = 16
+
+
+def parse_tokens(content: bytes) -> dict[bytes, str]:
+    """Returns each token's SHA-256 digest with the name of its owner.
+
+    A name may have several tokens, so that one can be replaced while the other is still in use. Blank
+    lines and lines that begin with `#` are passed over. Raises ValueError with the number of the line and
+    what is wrong, and never with the token.
+    """
+    owners: dict[bytes, str] = {}
+    for number, raw in enumerate(content.splitlines(), start=1):
+        line = raw.strip()
+        if not line or line.startswith(b"#"):
+            continue
+        name, colon, token = (part.strip() for part in line.partition(b":"))
+        try:
+            owner = name.decode("ascii")
+            token.decode("ascii")
+        except UnicodeDecodeError:
+            raise ValueError(f"line {number}: only ASCII characters can be sent in metadata") from None
+        if not colon or not owner or not owner.isprintable():
+            raise ValueError(f"line {number}: write name:token")
+        if len(token) < _LEAST or any(not 0x21 <= byte <= 0x7E for byte in token):  # noqa: PLR2004
+            raise ValueError(
+                f"line {number}: the token of {owner!r} must have at least {_LEAST} visible characters"
+                " and no space, such as the output of: openssl rand -hex 24"
+            )
+        digest = sha256(token).digest()
+        if owners.setdefault(digest, owner) != owner:
+            raise ValueError(f"line {number}: {owner!r} has the token of {owners[digest]!r}")
+    if not owners:
+        raise ValueError("it has no name:token line, so nobody could call")
+    return owners

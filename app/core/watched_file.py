@@ -1,0 +1,90 @@
+"""A file whose parsed content is kept up to date while it is in use."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+import structlog
+
+from app.core.errors import StartError
+
+Value = TypeVar("Value")
+
+
+class WatchedFile(Generic[Value]):
+    """`value` is what `parse` made of the file's content, of its last good one.
+
+    Within `with`, a thread looks at the content (not at times or inodes, for Kubernetes swaps symlinks)
+    every `interval` seconds. New content is taken once two looks in a row found the same, so that a file
+    that is being written is not read half. What `parse` refuses, by ValueError, or what cannot be read, is
+    logged once and the last good value stays. Reading `value` is safe from any thread.
+
+    Raises StartError, which names the file, where its first content is not good.
+    """
+
+    def __init__(self, path: Path, parse: Callable[[bytes], Value], *, interval: float = 0.5) -> None:
+        self._path = path
+        self._parse = parse
+        self._interval = interval
+        self._stop = Event()
+        self._thread = Thread(target=self._watch, name=f"watch {path}", daemon=True)
+        self._log = structlog.get_logger(file=str(path))
+        try:
+            content = path.read_bytes()
+            self.value = parse(content)
+        except (OSError, ValueError) as error:
+            raise StartError(f"{path}: {in_words(error)}") from error
+        self._settled = self._last_seen = sha256(content).digest()
+        self._last_problem = ""
+
+    def look(self) -> None:
+        """Reads the file once; takes new content if the look before this one found the same."""
+        try:
+            content = self._path.read_bytes()
+        except OSError as error:
+            self._refuse(error)
+            return
+        digest = sha256(content).digest()
+        seen, self._last_seen = self._last_seen, digest
+        if digest == self._settled:
+            self._last_problem = ""
+        elif digest == seen:
+            try:
+                self.value = self._parse(content)
+            except ValueError as error:
+                self._refuse(error)
+            else:
+                self._settled = digest
+                self._last_problem = ""
+                self._log.info("file_reloaded")
+
+    def _refuse(self, error: Exception) -> None:
+        problem = in_words(error)
+        if problem != self._last_problem:
+            self._last_problem = problem
+            self._log.error("file_refused", problem=problem, kept="the last good content")
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - the watch must go on
+                self._log.exception("file_watch_failed")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def in_words(error: Exception) -> str:
+    """The reason alone, without errno, path or class name."""
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

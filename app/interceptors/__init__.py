@@ -1,0 +1,1 @@
+"""What every call passes through: one file a concern, `chain` that joins them, `arities` that runs them."""

@@ -1,0 +1,200 @@
+"""How the hooks of a chain run around one method's handler. This module alone knows the four arities.
+
+Requests are read as a stream of undecoded messages, whatever the method's arity: grpc's own codecs answer
+a malformed message before any wrapper sees it, and a call that dies in the queue never reaches a unary
+handler at all. So a unary method is registered as `stream_unary`, a server stream as `stream_stream`, and
+decoding happens here, where every outcome can be seen.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from app.core.call import CURRENT_CALL, Call
+from app.interceptors.hooks import Hook, Hooks
+from app.interceptors.requests import Requests
+
+Handler = Any  # grpc.RpcMethodHandler, whose attributes grpc does not type
+
+
+def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor | None) -> Handler:
+    """Returns a grpc handler that runs the given one within the hooks.
+
+    Keeps what grpc hangs on a handler's function: `experimental_thread_pool`, which `pool` stands in for
+    where there is none, and `experimental_non_blocking`.
+    """
+    handled = _Handled(handler, hooks)
+    if not handler.response_streaming:
+        wrapper: Any = _unary_reply(handled)
+    elif getattr(handled.function, "experimental_non_blocking", False):
+        wrapper = _callback_reply(handled)
+        wrapper.experimental_non_blocking = True
+    else:
+        wrapper = _stream_reply(handled)
+    wrapper.experimental_thread_pool = getattr(handled.function, "experimental_thread_pool", None) or pool
+    if handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(wrapper)
+    return grpc.stream_unary_rpc_method_handler(wrapper)
+
+
+def refusal(hooks: Hooks, end: Sequence[Hook], pool: ThreadPoolExecutor) -> Handler:
+    """Returns a handler that ends a call of any arity with the error that its acceptance raised.
+
+    It waits neither for a message nor for a worker: `stream_stream` fits every arity, and `pool` is its own.
+    """
+
+    def refuse(_raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        call = _taken_up(context)
+        if hooks.conclude(call, call.failure, end):
+            _answer(call, context)
+        return iter(())
+
+    wrapper: Any = refuse
+    wrapper.experimental_thread_pool = pool
+    return grpc.stream_stream_rpc_method_handler(wrapper)
+
+
+class _Handled:
+    """A handler with its codecs, and the hooks on the way in and out of it."""
+
+    def __init__(self, handler: Handler, hooks: Hooks) -> None:
+        self.hooks = hooks
+        self.function = (
+            handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        )
+        self._request_streaming = handler.request_streaming
+        self._decode = handler.request_deserializer
+        self._encode = handler.response_serializer
+
+    def argument(self, raw: Iterator[bytes], call: Call) -> Any:
+        for start in self.hooks.start:
+            start(call)
+        requests = Requests(raw, call, self._decode, self.hooks.receive)
+        return requests if self._request_streaming else requests.only()
+
+    def encoded(self, reply: Message, call: Call) -> bytes:
+        data: bytes = self._encode(reply)
+        for send in self.hooks.send:
+            send(call, reply)
+        return data
+
+
+# Everything is caught in the three that follow, SystemExit too: grpc would never answer such a call's client.
+
+
+def _unary_reply(handled: _Handled) -> Callable[..., bytes]:
+    def unary_reply(raw: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
+        call = _taken_up(context)
+        data, error = b"", None
+        try:
+            data = handled.encoded(handled.function(handled.argument(raw, call), call), call)
+        except BaseException as raised:  # noqa: BLE001
+            error = raised
+        if handled.hooks.conclude(call, error):
+            _answer(call, context)
+        return data
+
+    return unary_reply
+
+
+def _stream_reply(handled: _Handled) -> Callable[..., Iterator[bytes]]:
+    def stream_reply(raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+        call = _taken_up(context)
+        replies, error = None, None
+        try:
+            replies = handled.function(handled.argument(raw, call), call)
+            for reply in replies:
+                yield handled.encoded(reply, call)
+        except BaseException as raised:  # noqa: BLE001 - GeneratorExit is a client that left
+            error = raised
+        error = _closed(replies) or error
+        if handled.hooks.conclude(call, error):
+            _answer(call, context)
+
+    return stream_reply
+
+
+def _callback_reply(handled: _Handled) -> Callable[..., None]:
+    def callback_reply(
+        raw: Iterator[bytes], context: grpc.ServicerContext, send: Callable[[bytes | None], None]
+    ) -> None:
+        call = _taken_up(context)
+        replies = _Replies(handled, call, context, send)
+        try:
+            handled.function(handled.argument(raw, call), call, replies.send)
+        except BaseException as error:  # noqa: BLE001
+            replies.finish(error)
+        else:
+            if not context.add_callback(replies.finish):
+                replies.finish()
+
+    return callback_reply
+
+
+class _Replies:
+    """The replies of a non-blocking handler, which may send them from any thread, long after it returned."""
+
+    def __init__(
+        self,
+        handled: _Handled,
+        call: Call,
+        context: grpc.ServicerContext,
+        send: Callable[[bytes | None], None],
+    ) -> None:
+        self._handled = handled
+        self._call = call
+        self._context = context
+        self._send = send
+        self._finished = Lock()  # taken once, and never given back
+
+    def send(self, message: Message | None) -> None:
+        if message is None or self._finished.locked():
+            self.finish()
+            return
+        try:
+            data = self._handled.encoded(message, self._call)
+        except BaseException as error:  # noqa: BLE001
+            self.finish(error)
+        else:
+            self._send(data)
+
+    def finish(self, error: BaseException | None = None) -> None:
+        first = self._finished.acquire(blocking=False)
+        if first and self._handled.hooks.conclude(self._call, error):
+            _set_status(self._call, self._context)
+            self._send(None)
+
+
+def _taken_up(context: grpc.ServicerContext) -> Call:
+    """The call that this worker has begun to serve; acceptance has left it in the contextvars of the call."""
+    call = CURRENT_CALL.get()
+    call.bind(context)
+    return call
+
+
+def _closed(replies: Any) -> BaseException | None:
+    """Closes the handler's generator before the call ends, so that its clean-up is part of the call."""
+    try:
+        if hasattr(replies, "close"):
+            replies.close()
+    except BaseException as error:  # noqa: BLE001 - a bug in the handler's clean-up
+        return error
+    return None
+
+
+def _set_status(call: Call, context: grpc.ServicerContext) -> None:
+    context.set_trailing_metadata(call.trailing_metadata())
+    context.set_details(call.message)
+    if call.status is not None:
+        context.set_code(call.status)
+
+
+def _answer(call: Call, context: grpc.ServicerContext) -> None:
+    """Hands grpc the status; raises, as grpc's own abort does, unless it is OK."""
+    _set_status(call, context)
+    if call.status is not None and call.status is not grpc.StatusCode.OK:
+        context.abort(call.status, call.message)

@@ -1,0 +1,115 @@
+"""A list of concerns, joined into one wrapper for each method that a server serves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import grpc
+
+from app.core.call import CURRENT_CALL, Call
+from app.core.errors import Unimplemented
+from app.core.method import UNKNOWN, Arity, Method
+from app.interceptors.arities import Handler, refusal, wrap
+from app.interceptors.concern import Concern
+from app.interceptors.hooks import Hooks
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A method as it is served: its handler, the wrapper around that, and a refusal for each `accept`."""
+
+    method: Method
+    hooks: Hooks
+    handler: Handler | None
+    wrapper: Handler
+    accept: Sequence[tuple[Callable[[Call], None], Handler]]
+
+
+class Chain(grpc.ServerInterceptor):
+    """The server's outermost interceptor: accepts each call, then hands grpc the wrapper to run.
+
+    Hooks are looked up when a service is registered, not when it is called. Other interceptors may follow;
+    they run inside this one, with messages decoded, and what they refuse is seen like any other error.
+    A method that was not registered through the chain is not served.
+    """
+
+    def __init__(
+        self,
+        concerns: Sequence[Concern],
+        *,
+        refusals: ThreadPoolExecutor,
+        pool_of: Callable[[Method], ThreadPoolExecutor | None] = lambda _: None,
+    ) -> None:
+        """`refusals` answers what acceptance refuses; `pool_of` names a method's own pool, if it has one."""
+        self._concerns = concerns
+        self._refusals = refusals
+        self._pool_of = pool_of
+        self._entries: dict[str, _Entry] = {}
+        self._unknown = self._entry(UNKNOWN, None)
+
+    def registering(self, server: grpc.Server) -> Any:
+        """The server to give to a generated add_…Servicer_to_server, so that the chain sees its methods."""
+        return Registrar(server, self._register)
+
+    def _register(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        for name, handler in handlers.items():
+            arity = Arity.of(
+                request_streaming=handler.request_streaming, response_streaming=handler.response_streaming
+            )
+            method = Method(service, name, arity)
+            self._entries[method.path] = self._entry(method, handler)
+
+    def _entry(self, method: Method, handler: Handler | None) -> _Entry:
+        hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
+        return _Entry(
+            method,
+            hooks,
+            handler,
+            refusal(hooks, hooks.end, self._refusals)
+            if handler is None
+            else wrap(handler, hooks, self._pool_of(method)),
+            [(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept],
+        )
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
+        handler_call_details: Any,
+    ) -> Handler:
+        handler = continuation(handler_call_details)
+        entry = (
+            self._unknown
+            if handler is None
+            else self._entries.get(handler_call_details.method, self._unknown)
+        )
+        if entry is not self._unknown and handler is not entry.handler:
+            # Another interceptor has wrapped it, for this call.
+            wrapper = wrap(handler, entry.hooks, self._pool_of(entry.method))
+            entry = replace(entry, handler=handler, wrapper=wrapper)
+        call = Call(entry.method, handler_call_details.invocation_metadata)
+        CURRENT_CALL.set(call)
+        for accept, refused in entry.accept:
+            try:
+                accept(call)
+            except Exception as error:  # noqa: BLE001 - the refusal tells the client
+                call.failure = error
+                return refused
+        if entry is self._unknown:
+            call.failure = Unimplemented("there is no such method here")
+        return entry.wrapper
+
+
+class Registrar:
+    """What generated registration code asks of a server, seen by the chain on its way to grpc."""
+
+    def __init__(self, server: grpc.Server, register: Callable[[str, Mapping[str, Handler]], None]) -> None:
+        self._server: Any = server
+        self._register = register
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        self._server.add_generic_rpc_handlers(handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        self._register(service, handlers)
+        self._server.add_registered_method_handlers(service, handlers)

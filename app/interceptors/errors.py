@@ -1,0 +1,51 @@
+"""The one place that turns exceptions into status codes."""
+
+import secrets
+
+import grpc
+import structlog
+from google.protobuf import any_pb2
+from google.rpc import status_pb2
+from grpc_status import rpc_status
+
+from app.core.call import Call
+from app.core.errors import StatusError
+from app.interceptors.concern import Concern
+
+
+class Errors(Concern):
+    """A StatusError becomes its code, message and details. Anything else is a bug.
+
+    For a bug the client sees INTERNAL, `internal error` and an id; the traceback is in the log under that
+    id, and nothing else leaves the process.
+    """
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        if isinstance(error, StatusError):
+            call.status, call.message = error.code, error.message
+            call.add_trailing_metadata(error.metadata)
+            call.add_trailing_metadata(_details(error))
+            return
+        error_id = secrets.token_hex(8)
+        call.status, call.message = grpc.StatusCode.INTERNAL, f"internal error (error id {error_id})"
+        structlog.get_logger().error(
+            "bug",
+            service=call.method.service,
+            method=call.method.name,
+            error_id=error_id,
+            request_id=call.request_id,
+            trace_id=call.trace_id,
+            exc_info=error,
+        )
+
+
+def _details(error: StatusError) -> tuple[tuple[str, str | bytes], ...]:
+    """The richer error model: a google.rpc.Status in the trailer that clients look for."""
+    if not error.details:
+        return ()
+    packed = []
+    for detail in error.details:
+        packed.append(any_pb2.Any())
+        packed[-1].Pack(detail)
+    status = status_pb2.Status(code=error.code.value[0], message=error.message, details=packed)
+    return tuple(rpc_status.to_status(status).trailing_metadata)

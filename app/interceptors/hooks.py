@@ -1,0 +1,72 @@
+"""The hooks of one method's concerns, and how a call is concluded with them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+
+from app.core.call import Call
+from app.core.errors import CallEnded
+from app.interceptors.concern import Concern
+
+Hook = Callable[[Call], None]
+MessageHook = Callable[[Call, Message], None]
+
+# What a handler is left with once its call is over. While the call goes on, each is a bug like any other:
+# an outgoing call that failed, for one, raises RpcError too.
+_ENDED: Final = (grpc.RpcError, CallEnded, GeneratorExit)
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """The hooks of one method's concerns, each in the order in which it runs."""
+
+    accept: Sequence[tuple[Hook, Sequence[Hook]]]  # each with the `end` hooks of those before it
+    start: Sequence[Hook]
+    receive: Sequence[MessageHook]
+    send: Sequence[MessageHook]
+    fail: Sequence[Callable[[Call, BaseException], None]]
+    end: Sequence[Hook]
+
+    @classmethod
+    def of(cls, concerns: Sequence[Concern]) -> "Hooks":
+        def overridden(name: str, among: Sequence[Concern] = concerns) -> list[Any]:
+            default = getattr(Concern, name)
+            return [getattr(one, name) for one in among if getattr(type(one), name) is not default]
+
+        return cls(
+            accept=[
+                (one.accept, overridden("end", concerns[:position])[::-1])
+                for position, one in enumerate(concerns)
+                if type(one).accept is not Concern.accept
+            ],
+            start=overridden("start"),
+            receive=overridden("receive"),
+            send=overridden("send"),
+            fail=overridden("fail")[::-1],
+            end=overridden("end")[::-1],
+        )
+
+    def conclude(self, call: Call, error: BaseException | None, end: Sequence[Hook] | None = None) -> bool:
+        """Settles the call's status, runs the `end` hooks, and returns whether the client can be answered."""
+        error = call.failure or error
+        alive = call.is_active()
+        if error is not None and (alive or not isinstance(error, _ENDED)):
+            for fail in self.fail:
+                fail(call, error)
+            if call.status in {None, grpc.StatusCode.OK}:  # a chain without a concern that maps errors
+                call.status, call.message = grpc.StatusCode.INTERNAL, "internal error"
+        if not alive:
+            expired = call.client_time_remaining() == 0
+            call.status = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
+        elif call.status is None:
+            call.status = grpc.StatusCode.OK
+        for hook in self.end if end is None else end:
+            try:
+                hook(call)
+            except Exception:  # noqa: BLE001 - what the others have to write down must not be lost
+                structlog.get_logger().exception("concern_failed", hook=hook.__qualname__)
+        return alive

@@ -1,0 +1,26 @@
+"""A name for each call, the caller's own where it sent one, in logs and in the reply's metadata."""
+
+import re
+import secrets
+
+from app.core.call import Call
+from app.interceptors.concern import Concern
+
+KEY = "x-request-id"
+
+# What is safe in a log line and in a header; anything else is replaced by an id of ours.
+_FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+class RequestId(Concern):
+    """Sets `call.request_id` and sends it back as trailing metadata `x-request-id`."""
+
+    def accept(self, call: Call) -> None:
+        given = next((value for key, value in call.metadata if key == KEY), "")
+        if isinstance(given, str) and _FORM.fullmatch(given):
+            call.request_id = given
+        else:
+            call.request_id = secrets.token_hex(16)
+
+    def end(self, call: Call) -> None:
+        call.add_trailing_metadata(((KEY, call.request_id),))

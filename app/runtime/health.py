@@ -1,0 +1,67 @@
+"""grpc.health.v1: readiness by the name "" and each service's, liveness by a name of its own."""
+
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+# Neither a dependency nor the drain touches it: it says that the process runs and answers.
+LIVENESS = "liveness"
+
+
+class Health(health.HealthServicer):
+    """Starts as not ready. May be set from any thread.
+
+    Watches are served by blocking generators, one thread each: grpc's non-blocking ones deadlock the whole
+    server when they come and go (`send` waits for the polling thread under the lock that the callback of a
+    closed Watch needs).
+    """
+
+    def __init__(self, services: Sequence[str]) -> None:
+        super().__init__(experimental_non_blocking=False)
+        self._names = ("", *services)
+        self._watchers: set[Any] = set()
+        self._watchers_lock = threading.Lock()
+        self._ended = False
+        self.ready = False
+        self.set(LIVENESS, _SERVING)
+        self.set_ready(ready=False)
+
+    def set_ready(self, *, ready: bool) -> None:
+        self.ready = ready
+        for name in self._names:
+            self.set(name, _SERVING if ready else _NOT_SERVING)
+
+    def Watch(  # noqa: N802 - the proto's name
+        self,
+        request: health_pb2.HealthCheckRequest,
+        context: grpc.ServicerContext,
+        send_response_callback: Any = None,
+    ) -> Any:
+        watcher = super().Watch(request, context, send_response_callback)
+        with self._watchers_lock:
+            self._watchers.add(watcher)
+        context.add_callback(lambda: self._forget(watcher))
+        if self._ended:
+            watcher.close()
+        return watcher
+
+    def _forget(self, watcher: Any) -> None:
+        with self._watchers_lock:
+            self._watchers.discard(watcher)
+
+    def end_watches(self) -> None:
+        """Ends every Watch with OK, after its last message: an open one holds up a server that stops."""
+        with self._watchers_lock:
+            self._ended = True
+            watchers = list(self._watchers)
+        for watcher in watchers:
+            watcher.close()
+
+    def add_to_server(self, server: grpc.Server) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(self, server)

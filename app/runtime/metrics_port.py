@@ -1,0 +1,101 @@
+"""The HTTP port beside the gRPC ones: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes."""
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from socketserver import ThreadingMixIn
+from threading import Thread
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from app.core.address import Address
+from app.core.errors import StartError
+from app.core.watched_file import in_words
+
+
+@contextmanager
+def metrics_port(
+    addresses: Sequence[Address], registry: CollectorRegistry, *, ready: Callable[[], bool]
+) -> Iterator[tuple[Address, ...]]:
+    """Serves until exit, and yields the addresses with their real ports.
+
+    `/healthz` answers 200 while the process runs; `/readyz` 200 where `ready` says so, 503 elsewhere.
+    Raises StartError where an address cannot be bound.
+    """
+    application = _application(registry, ready)
+    with ExitStack() as servers:
+        bound: list[Address] = []
+        for address in addresses:
+            # Both addresses of localhost get the same port, also where it is chosen by the system.
+            port = address.port or next((one.port for one in bound if one.port), 0) or 0
+            server = servers.enter_context(_listen(address.at(port)))
+            server.set_app(application)
+            bound.append(address.at(server.server_port))
+            thread = Thread(
+                target=server.serve_forever, args=(0.05,), name=f"metrics {bound[-1]}", daemon=True
+            )
+            thread.start()
+            servers.callback(server.shutdown)
+        yield tuple(bound)
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+    request_queue_size = 32
+
+    def server_bind(self) -> None:
+        # As WSGIServer does, without asking DNS for the machine's name.
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(self.server_address)
+        self.server_address = self.socket.getsockname()
+        self.server_name, self.server_port = "metrics", self.server_address[1]
+        self.setup_environ()
+
+
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = 10  # seconds for a request to arrive
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the standard library
+        """Scrapes and probes are not worth a line each."""
+
+
+def _listen(address: Address) -> _Server:
+    kind = _ServerV6 if ":" in address.host else _Server
+    try:
+        return kind((address.host, address.port or 0), _Handler)
+    except OSError as error:
+        raise StartError(f"APP_METRICS_LISTEN: {address}: {in_words(error)}") from error
+
+
+def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:
+    metrics = make_wsgi_app(registry)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        def answer(status: str, text: str) -> Iterable[bytes]:
+            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            return [text.encode()]
+
+        match environ["PATH_INFO"]:
+            case "/metrics":
+                body: Iterable[bytes] = metrics(environ, start_response)
+                return body
+            case "/healthz":
+                return answer("200 OK", "ok\n")
+            case "/readyz":
+                return (
+                    answer("200 OK", "ready\n")
+                    if ready()
+                    else answer("503 Service Unavailable", "not ready\n")
+                )
+            case _:
+                return answer("404 Not Found", "this port serves /metrics, /healthz and /readyz\n")
+
+    return application

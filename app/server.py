@@ -1,0 +1,217 @@
+"""The composition root: settings → parts → chain → services → run."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from threading import Event
+
+import grpc
+import prometheus_client
+import structlog
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry
+
+from app.core.address import Address
+from app.core.method import UNKNOWN, Arity, Method
+from app.core.service import Service
+from app.core.tokens import parse_tokens
+from app.core.watched_file import WatchedFile
+from app.interceptors.access_log import AccessLog
+from app.interceptors.auth import Auth, Verify, verify_with
+from app.interceptors.chain import Chain
+from app.interceptors.concern import Concern
+from app.interceptors.deadline import Deadline
+from app.interceptors.errors import Errors
+from app.interceptors.limit import Bound, Limit
+from app.interceptors.metrics import Metrics
+from app.interceptors.request_id import RequestId
+from app.interceptors.tracing import Tracing
+from app.interceptors.validation import Validation
+from app.runtime.drain import Signals, drain
+from app.runtime.health import Health
+from app.runtime.metrics_port import metrics_port
+from app.runtime.pools import MAX_WATCHES, Pools, open_pools
+from app.runtime.ports import bind
+from app.runtime.telemetry import tracer_provider
+from app.services import SERVICES
+from app.settings import Settings
+
+NAME = "quoter"
+
+# Exact names. Probes and tools have no token, and must be answered when nobody else is.
+HEALTH = health.SERVICE_NAME
+EXEMPT = frozenset({HEALTH, reflection.SERVICE_NAME})
+
+
+def concerns(
+    settings: Settings,
+    services: Sequence[Service],
+    registry: CollectorRegistry,
+    tracer: Tracer,
+    verify: Verify | None,
+) -> list[Concern]:
+    """The chain, from the outermost concern to the handler.
+
+    What observes stands outside what refuses, so that a refused call is traced, counted and logged with the
+    code that its client saw.
+    """
+    return [
+        RequestId(),  # first: everything after it may name the call
+        Tracing(tracer, untraced=frozenset({HEALTH})),  # the log line has its trace id
+        Metrics(registry),
+        AccessLog(quiet=frozenset({HEALTH})),
+        Errors(),  # from here on, what is raised becomes a code that the three above see
+        Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
+        *([Auth(verify, EXEMPT)] if verify is not None else []),
+        Deadline(settings.max_deadline),  # after what waits or costs: is there time left to serve it?
+        Validation({message: rule for service in services for message, rule in service.rules.items()}),
+    ]
+
+
+def bound_of(settings: Settings) -> Callable[[Method], Bound | None]:
+    """Calls, streams and health Watches have a bound each; health checks, reflection, UNKNOWN have none."""
+    calls = Bound(settings.max_calls, "calls")
+    streams = Bound(settings.max_streams, "streams")
+    watches = Bound(MAX_WATCHES, "health watches")
+
+    def choose(method: Method) -> Bound | None:
+        if method.service == HEALTH and method.arity is not Arity.UNARY:
+            return watches
+        if method.service in EXEMPT or method is UNKNOWN:
+            return None
+        return calls if method.arity is Arity.UNARY else streams
+
+    return choose
+
+
+def pool_of(pools: Pools) -> Callable[[Method], ThreadPoolExecutor | None]:
+    """Every kind of call has its own threads; unary ones have the server's."""
+
+    def choose(method: Method) -> ThreadPoolExecutor | None:
+        if method.service == HEALTH:
+            return pools.health if method.arity is Arity.UNARY else pools.watches
+        if method.service in EXEMPT:
+            return pools.reflection
+        return None if method.arity is Arity.UNARY else pools.streams
+
+    return choose
+
+
+@dataclass
+class Serving:
+    """A server that answers calls. `addresses` and `metrics` have their real ports."""
+
+    addresses: tuple[Address, ...]
+    metrics: tuple[Address, ...]
+    health: Health
+    drain_delay: float  # seconds; may be changed until the drain begins
+    clean: bool = True  # after the drain: whether every thread has ended
+
+
+@contextmanager
+def serving(
+    settings: Settings,
+    services: Sequence[Service] = SERVICES,
+    interceptors: Sequence[grpc.ServerInterceptor] = (),
+) -> Iterator[Serving]:
+    """Serves from when it is entered, and drains on exit. Raises StartError.
+
+    `interceptors` are further ones, of other people: they run inside the chain, after its gates.
+    What is opened last is closed first: the metrics port outlives everything.
+    """
+    services = [service for service in services if service.name in settings.services]
+    ready = Event()
+    with ExitStack() as parts:
+        registry = process_registry()
+        metrics = parts.enter_context(metrics_port(settings.metrics_listen, registry, ready=ready.is_set))
+        tracer = parts.enter_context(tracer_provider(NAME)).get_tracer(NAME)
+        verify = None
+        if settings.auth_mode == "tokens" and settings.auth_tokens_file is not None:
+            tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
+            verify = verify_with(lambda: tokens.value)
+
+        pools = open_pools(settings.workers, settings.max_streams)
+        chain = Chain(
+            concerns(settings, services, registry, tracer, verify),
+            refusals=pools.refusals,
+            pool_of=pool_of(pools),
+        )
+        server = grpc.server(pools.workers, interceptors=[chain, *interceptors], options=options(settings))
+        registering = chain.registering(server)
+
+        for service in services:
+            service.add_to_server(parts.enter_context(service.open(settings)), registering)
+        status = Health([service.name for service in services])
+        status.add_to_server(registering)
+        if settings.reflection:
+            names = [service.name for service in services]
+            reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registering)
+
+        def set_ready(is_ready: bool) -> None:
+            status.set_ready(ready=is_ready)
+            (ready.set if is_ready else ready.clear)()
+
+        handle = Serving(bind(server, settings.listen), metrics, status, settings.drain_delay)
+        server.start()
+        set_ready(True)
+        try:
+            yield handle
+        finally:
+            drain(
+                server,
+                delay=handle.drain_delay,
+                grace=settings.drain_grace,
+                leave=lambda: set_ready(False),
+                end_watches=status.end_watches,
+            )
+            handle.clean = pools.close()
+
+
+def process_registry() -> CollectorRegistry:
+    """A registry of this server's own, with the metrics of its process."""
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # Go has none, and they double the series
+    registry = CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=registry)
+    prometheus_client.PlatformCollector(registry=registry)
+    prometheus_client.GCCollector(registry=registry)
+    return registry
+
+
+def options(settings: Settings) -> list[tuple[str, int]]:
+    found = [("grpc.so_reuseport", 0)]  # a taken port is an error, not a second server on it
+    if settings.max_connection_age is not None:
+        # No bound on the age's grace: a finite one cuts healthy streams. Deadlines bound streams.
+        found.append(("grpc.max_connection_age_ms", round(settings.max_connection_age * 1000)))
+    return found
+
+
+def run(settings: Settings) -> None:
+    """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
+    log = structlog.get_logger()
+    began = time.perf_counter()
+    signals = Signals()
+    with serving(settings) as server:
+        log.info(
+            "serving",
+            addresses=[str(address) for address in server.addresses],
+            metrics=[f"http://{address}/metrics" for address in server.metrics],
+            services=list(settings.services),
+            auth=settings.auth_mode,
+            started_in_seconds=round(time.perf_counter() - began, 3),
+        )
+        received = signals.wait()
+        log.info("signal_received", signal=received.name)
+        if received is signal.SIGINT:
+            server.drain_delay = 0
+    log.info("stopped")
+    if not server.clean:
+        # A handler whose client has gone is still in a blocking call; Python would wait for it on exit.
+        sys.stdout.flush()
+        os._exit(0)

@@ -1,0 +1,9 @@
+"""The services that this program serves. To add one, write its module and put it into this tuple."""
+
+from app.core.service import Service
+from app.services.calculator import CALCULATOR
+from app.services.greeter import GREETER
+from app.services.grpctest import GRPCTEST
+from app.services.quoter import QUOTER
+
+SERVICES: tuple[Service, ...] = (QUOTER, GREETER, GRPCTEST, CALCULATOR)

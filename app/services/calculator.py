@@ -1,0 +1,58 @@
+"""Calculator: arithmetic on int32, and how a service refuses what it cannot answer."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+
+import grpc
+
+from app.core.errors import FieldViolation, OutOfRange
+from app.core.service import Service
+from app.gen import Calc_pb2, Calc_pb2_grpc
+
+_INT32 = range(-(2**31), 2**31)
+
+
+class Calculator(Calc_pb2_grpc.CalculatorServicer):
+    def Add(self, request: Calc_pb2.AddRequest, context: grpc.ServicerContext) -> Calc_pb2.AddReply:
+        del context
+        return Calc_pb2.AddReply(n1=_fitting(request.n1 + request.n2))
+
+    def Substract(
+        self, request: Calc_pb2.SubstractRequest, context: grpc.ServicerContext
+    ) -> Calc_pb2.SubstractReply:
+        del context
+        return Calc_pb2.SubstractReply(n1=_fitting(request.n1 - request.n2))
+
+    def Subtract(
+        self, request: Calc_pb2.SubstractRequest, context: grpc.ServicerContext
+    ) -> Calc_pb2.SubstractReply:
+        return self.Substract(request, context)
+
+    def Multiply(
+        self, request: Calc_pb2.MultiplyRequest, context: grpc.ServicerContext
+    ) -> Calc_pb2.MultiplyReply:
+        del context
+        return Calc_pb2.MultiplyReply(n1=_fitting(request.n1 * request.n2))
+
+    def Divide(self, request: Calc_pb2.DivideRequest, context: grpc.ServicerContext) -> Calc_pb2.DivideReply:
+        del context
+        return Calc_pb2.DivideReply(f1=request.n1 / request.n2)
+
+
+def _fitting(result: int) -> int:
+    if result not in _INT32:
+        raise OutOfRange(f"the result {result} does not fit the reply's int32 field n1")
+    return result
+
+
+def _divisor(request: Calc_pb2.DivideRequest) -> Iterator[FieldViolation]:
+    if request.n2 == 0:
+        yield FieldViolation("n2", "must not be 0: division by zero has no result")
+
+
+CALCULATOR = Service(
+    descriptor=Calc_pb2.DESCRIPTOR.services_by_name["Calculator"],
+    add_to_server=Calc_pb2_grpc.add_CalculatorServicer_to_server,
+    open=lambda _settings: nullcontext(Calculator()),
+    rules={Calc_pb2.DivideRequest: _divisor},
+)

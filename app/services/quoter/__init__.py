@@ -1,0 +1,31 @@
+"""The Quoter: random quotes, lists of them, and room for new ones."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.core.service import Service
+from app.core.watched_file import WatchedFile
+from app.gen import quote_service_pb2, quote_service_pb2_grpc
+from app.services.quoter import rules, verbs
+from app.services.quoter.quotes import parse_quotes
+from app.services.quoter.servicer import Quoter
+from app.services.quoter.settings import QuoterSettings
+from app.services.quoter.store import MemoryStore
+
+EMBEDDED = Path(__file__).with_name("quotes.txt")
+
+
+@contextmanager
+def open_quoter(settings: QuoterSettings) -> Iterator[Quoter]:
+    with WatchedFile(settings.quotes_file or EMBEDDED, parse_quotes) as file:
+        yield Quoter(MemoryStore(lambda: file.value))
+
+
+QUOTER = Service(
+    descriptor=quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"],
+    add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
+    open=open_quoter,
+    rules=rules.RULES,
+    verbs=(verbs.get,),
+)

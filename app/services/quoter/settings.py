@@ -1,0 +1,23 @@
+"""The settings of the Quoter."""
+
+from pathlib import Path
+
+from pydantic import FilePath, field_validator
+
+from app.core.settings import Section, check_content, setting
+from app.services.quoter.quotes import parse_quotes
+
+
+class QuoterSettings(Section):
+    quotes_file: FilePath | None = setting(
+        None,
+        "a file with one `quote ~ author` a line; the embedded file when unset",
+        right="the path of a file that can be read",
+    )
+
+    @field_validator("quotes_file")
+    @classmethod
+    def _quotes(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            check_content(value, parse_quotes)
+        return value

@@ -1,0 +1,73 @@
+"""Generates app/gen from the protos beside this file: `make gen`.
+
+protoc writes absolute imports (`import quote_service_pb2`); they become `app.gen` imports in the same
+step. Generating with `-I app/gen=protos` instead would bake Python paths into the protos' names, and
+so into reflection.
+"""
+
+import re
+import sys
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from grpc_tools import protoc
+
+PROTOS = Path(__file__).parent
+PACKAGE = "app.gen"
+OUTPUT = PROTOS.parent / "app" / "gen"
+
+
+def generate(protos: Path, package: str) -> dict[str, str]:
+    """Returns the text of each generated module by its path, relative to the package's folder."""
+    names = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = [
+            "protoc",
+            f"-I{protos}",
+            f"-I{resources.files('grpc_tools').joinpath('_proto')}",
+            f"--python_out={folder}",
+            f"--grpc_python_out={folder}",
+            f"--mypy_out={folder}",
+            f"--mypy_grpc_out=only_sync:{folder}",
+            *names,
+        ]
+        if protoc.main(arguments) != 0:
+            sys.exit(1)
+        ours = {name.removesuffix(".proto").replace("/", ".").replace("-", "_") + "_pb2" for name in names}
+        return {
+            path.relative_to(folder).as_posix(): _with_package_imports(path.read_text(), package, ours)
+            for path in sorted(Path(folder).rglob("*.py*"))
+        }
+
+
+def _with_package_imports(text: str, package: str, ours: set[str]) -> str:
+    """Rewrites imports of the modules in `ours`, and only of those, to imports from the package.
+
+    protoc writes `import a_pb2 as a__pb2` and `from dir import a_pb2 as dir_dot_a__pb2`; its stubs
+    write `import a_pb2 as _a_pb2` and `from dir import a_pb2 as _a_pb2`.
+    """
+
+    def rewrite(match: re.Match[str]) -> str:
+        folder, name, alias = match.group("folder"), match.group("name"), match.group("alias") or ""
+        if (f"{folder}.{name}" if folder else name) not in ours:
+            return match.group(0)
+        return f"from {package}{'.' + folder if folder else ''} import {name}{alias}"
+
+    pattern = r"^(?:from (?P<folder>[\w.]+) )?import (?P<name>\w+_pb2)(?P<alias> as \w+)?$"
+    return re.sub(pattern, rewrite, text, flags=re.MULTILINE)
+
+
+def main() -> None:
+    modules = {"__init__.py": ""} | generate(PROTOS, PACKAGE)
+    for stale in [path for path in OUTPUT.rglob("*.py*") if "__pycache__" not in path.parts]:
+        if stale.relative_to(OUTPUT).as_posix() not in modules:
+            stale.unlink()
+    for name, text in modules.items():
+        path = OUTPUT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+if __name__ == "__main__":
+    main()
