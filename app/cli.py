@@ -123,7 +123,8 @@ def _requests(method: MethodDescriptor, text: str) -> Iterator[Message]:
             for one in several:
                 yield json_format.ParseDict(one, request_class(method)())
         except (ValueError, json_format.ParseError) as error:
-            _fail(f"not a {method.input_type.full_name} as JSON: {error}", code=WRONG)
+            reason = " ".join(str(error).split())
+            _fail(f"not a {method.input_type.full_name} as JSON: {reason}", code=WRONG)
 
 
 # The options of every command that calls a server.

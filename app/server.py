@@ -15,7 +15,7 @@ import prometheus_client
 import structlog
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
-from opentelemetry.trace import Tracer
+from opentelemetry.trace import Tracer, TracerProvider
 from prometheus_client import CollectorRegistry
 
 from app.core.address import Address
@@ -120,10 +120,12 @@ def serving(
     settings: Settings,
     services: Sequence[Service] = SERVICES,
     interceptors: Sequence[grpc.ServerInterceptor] = (),
+    spans: TracerProvider | None = None,
 ) -> Iterator[Serving]:
     """Serves from when it is entered, and drains on exit. Raises StartError.
 
-    `interceptors` are further ones, of other people: they run inside the chain, after its gates.
+    `interceptors` are further ones, of other people: they run inside the chain, after its gates. `spans`
+    takes the place of the provider that the OTEL_… variables describe.
     What is opened last is closed first: the metrics port outlives everything.
     """
     services = [service for service in services if service.name in settings.services]
@@ -131,7 +133,7 @@ def serving(
     with ExitStack() as parts:
         registry = process_registry()
         metrics = parts.enter_context(metrics_port(settings.metrics_listen, registry, ready=ready.is_set))
-        tracer = parts.enter_context(tracer_provider(NAME)).get_tracer(NAME)
+        tracer = (spans or parts.enter_context(tracer_provider(NAME))).get_tracer(NAME)
         verify = None
         if settings.auth_mode == "tokens" and settings.auth_tokens_file is not None:
             tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))

@@ -54,10 +54,12 @@ def drain(
     leave()
     log.info("drain_started", delay_seconds=delay, grace_seconds=grace)
     time.sleep(delay)
+    refused = time.monotonic()
     stopped = server.stop(grace)
     end_watches()
     log.info("drain_refusing_new_calls", after_seconds=_since(began))
-    finished = stopped.wait(grace)
+    # grpc cancels at the end of the grace, and then has stopped as well.
+    finished = stopped.wait(grace) and time.monotonic() - refused < grace
     if not finished:
         log.warning("drain_grace_over", after_seconds=_since(began), what="calls still running are cancelled")
         stopped.wait(1)

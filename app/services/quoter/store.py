@@ -31,8 +31,9 @@ class QuoteStore(Protocol):
 class MemoryStore:
     """The quotes that `given` returns, which may change from call to call, and the added ones in memory."""
 
-    def __init__(self, given: Callable[[], tuple[Quote, ...]]) -> None:
+    def __init__(self, given: Callable[[], tuple[Quote, ...]], most_added: int = MOST_ADDED) -> None:
         self._given = given
+        self._most_added = most_added
         self._lock = Lock()
         self._added: tuple[Quote, ...] = ()
         self._index = _Index((), ())
@@ -50,8 +51,8 @@ class MemoryStore:
         with self._lock:
             known = {*self._given(), *self._added}
             new = tuple(quote for quote in dict.fromkeys(quotes) if quote not in known)
-            if len(self._added) + len(new) > MOST_ADDED:
-                raise ResourceExhausted(f"the store keeps at most {MOST_ADDED} added quotes")
+            if len(self._added) + len(new) > self._most_added:
+                raise ResourceExhausted(f"the store keeps at most {self._most_added} added quotes")
             self._added += new
         return len(new)
 

@@ -1,0 +1,19 @@
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from tests.support import Server, running
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """The services of this program, as they are."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(server.target) as opened:
+        yield opened

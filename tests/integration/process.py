@@ -1,0 +1,108 @@
+"""The program as its users run it: a process, its output and its exit code."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """This process's environment without any setting of ours, and with these."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("APP_", "OTEL_", "QUOTER_", "COLUMNS", "FORCE_COLOR"))
+    }
+    return kept | {"PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}"} | variables
+
+
+class ServerProcess:
+    def __init__(self, **variables: str) -> None:
+        given = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0", "APP_DRAIN_DELAY": "0.2"}
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve"],
+            cwd=ROOT,
+            env=environment(**(given | variables)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.output: list[str] = []
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.serving = self.wait_for("serving")
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line)
+            self._lines.put(line)
+
+    def wait_for(self, event: str, seconds: float = 20) -> dict[str, Any]:
+        """The next log line of that event."""
+        end = time.monotonic() + seconds
+        while True:
+            assert self.process.poll() is None or not self._lines.empty(), self.process.communicate()[1]
+            try:
+                line = self._lines.get(timeout=0.1)
+            except queue.Empty:
+                assert time.monotonic() < end, f"{event} did not come: {self.output}"
+                continue
+            if line.startswith('{"timestamp"') and (found := json.loads(line))["event"] == event:
+                return dict(found)
+
+    @property
+    def target(self) -> str:
+        return str(self.serving["addresses"][0])
+
+    def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
+        """Sends the signal, and returns the exit code."""
+        self.process.send_signal(number)
+        return self.exit_code(seconds)
+
+    def exit_code(self, seconds: float = 20) -> int:
+        code = self.process.wait(seconds)
+        self._reader.join(5)
+        return code
+
+    def events(self) -> list[str]:
+        return [json.loads(line)["event"] for line in self.output if line.startswith('{"timestamp"')]
+
+
+@contextmanager
+def server_process(**variables: str) -> Iterator[ServerProcess]:
+    server = ServerProcess(**variables)
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.process.kill()
+            server.process.wait()
+        for pipe in (server.process.stdout, server.process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command line to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        cwd=ROOT,
+        env=environment(**variables),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )

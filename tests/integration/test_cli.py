@@ -1,0 +1,198 @@
+"""The command line as people and scripts use it."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from app.services.quoter import EMBEDDED
+from tests.integration.process import ROOT, environment
+from tests.support import TOKEN, Server, running
+
+QUOTES = EMBEDDED.read_text().splitlines()
+
+
+def run(*arguments: str, **variables: str) -> Result:
+    """Runs the command line in this process, which spares the second that a new one takes to start."""
+    return CliRunner().invoke(cli, arguments, env=variables, prog_name="quoter")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that wants a token."""
+    file = tmp_path_factory.mktemp("tokens") / "tokens"
+    file.write_text(f"ann:{TOKEN}\n")
+    with running(auth_mode="tokens", auth_tokens_file=file) as started:
+        yield started
+
+
+def test_get_prints_three_quotes(server: Server) -> None:
+    done = run("get", "--target", server.target)
+    assert (done.exit_code, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert len(lines) == 3
+    assert set(lines) <= set(QUOTES)
+
+
+def test_get_takes_an_author_and_a_count(server: Server) -> None:
+    done = run("get", "Mark Twain", "--count", "5", "--target", server.target)
+    lines = done.stdout.splitlines()
+    assert len(lines) == 5
+    assert all(line in QUOTES and line.endswith(" ~ Mark Twain") for line in lines)
+
+
+def test_the_target_can_come_from_the_environment(server: Server) -> None:
+    assert run("get", QUOTER_TARGET=server.target).exit_code == 0
+
+
+def test_get_works_in_a_pipe_whose_reader_leaves(server: Server) -> None:
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"quoter get --count 2000 --target {server.target} | head -1"],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["calc.Calculator/Add", "/calc.Calculator/Add", "Calculator/Add"])
+def test_call_reaches_any_method(server: Server, name: str) -> None:
+    done = run("call", name, '{"n1": 20, "n2": 10}', "--target", server.target)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert json.loads(done.stdout) == {"n1": 30}
+
+
+@pytest.mark.parametrize(
+    ("method", "request_json", "replies"),
+    [
+        ("Greeter/SayHello", '{"name": "World"}', [{"message": "Hello, World"}]),
+        ("Quoter/ListQuotes", '{"author": "Mark Twain", "limit": 2}', 2),
+        (
+            "Quoter/AddQuotes",
+            '[{"quote": "a", "author": "Me"}, {"quote": "b", "author": "Me"}]',
+            [{"added": 2}],
+        ),
+        ("Quoter/Converse", '[{"author": "Mark Twain"}, {}]', 2),
+        ("Calculator/Substract", '{"n1": 1, "n2": 2}', [{"n1": -1}]),
+        ("Calculator/Subtract", '{"n1": 1, "n2": 2}', [{"n1": -1}]),
+        ("Calculator/Divide", '{"n1": 1, "n2": 2}', [{"f1": 0.5}]),
+    ],
+)
+def test_call_reaches_every_arity(
+    server: Server, method: str, request_json: str, replies: int | list[object]
+) -> None:
+    done = run("call", method, request_json, "--target", server.target)
+    assert (done.exit_code, done.stderr) == (0, "")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert found == replies if isinstance(replies, list) else len(found) == replies
+
+
+def test_call_reads_a_stream_of_requests_from_a_pipe(server: Server) -> None:
+    done = subprocess.run(
+        ["quoter", "call", "Quoter/Converse", "-", "--target", server.target],
+        input='{"author": "Mark Twain"}\n{"author": "Jane Austen"}\n',
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    authors = [json.loads(line)["author"] for line in done.stdout.splitlines()]
+    assert authors == ["Mark Twain", "Jane Austen"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "message"),
+    [
+        (["call", "Calculator/Divide", '{"n1": 1}'], 67, "quoter: InvalidArgument: n2: must not be 0"),
+        (
+            ["call", "Calculator/Add", '{"n1": 2147483647, "n2": 1}'],
+            75,
+            "quoter: OutOfRange: the result 2147483648",
+        ),
+        (["call", "Calculator/Multiply", '{"n1": -2147483648, "n2": -1}'], 75, "quoter: OutOfRange"),
+        (["call", "Calculator/Substract", '{"n1": -2147483648, "n2": 1}'], 75, "quoter: OutOfRange"),
+        (
+            ["call", "Calculator/Nope", "{}"],
+            2,
+            "there is no method 'Calculator/Nope'; choose of calc.Calculator/Add",
+        ),
+        (["call", "Nope/Nope", "{}"], 2, "choose of quotes.Quoter/GetQuote"),
+        (["call", "Calculator/Add", "{"], 2, "not a calc.AddRequest as JSON"),
+        (["call", "Calculator/Add", '{"n3": 1}'], 2, "not a calc.AddRequest as JSON"),
+        (["health", "no.Such"], 69, "quoter: NotFound"),
+        (["get", "x" * 201], 67, "quoter: InvalidArgument: author: at most 200 characters, this has 201"),
+        (["get", "--token-file", "/nowhere"], 2, "No such file"),
+    ],
+)
+def test_an_error_is_one_line_with_an_exit_code_for_scripts(
+    server: Server, arguments: list[str], exit_code: int, message: str
+) -> None:
+    done = run(*arguments, "--target", server.target)
+    assert done.exit_code == exit_code
+    assert done.stdout == ""
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_a_server_the_error_says_how_to_have_one() -> None:
+    done = run("get", "--target", "127.0.0.1:9")
+    assert done.exit_code == 78
+    assert done.stderr == (
+        "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or name another with --target\n"
+    )
+
+
+def test_a_token_comes_from_a_file(guarded: Server, tmp_path: Path) -> None:
+    done = run("get", "--target", guarded.target)
+    assert done.exit_code == 80
+    assert "--token-file names the file that has it" in done.stderr
+    file = tmp_path / "token"
+    file.write_text(TOKEN + "\n")
+    done = run("get", "--target", guarded.target, "--token-file", str(file))
+    assert (done.exit_code, done.stderr) == (0, "")
+    file.write_text("two tokens\n")
+    done = run("get", "--target", guarded.target, "--token-file", str(file))
+    assert done.exit_code == 2
+    assert "expected one token and nothing else" in done.stderr
+
+
+def test_a_token_is_not_sent_unencrypted_to_another_machine_unless_that_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    done = run("get", "--target", "10.0.0.1:50051", "--token-file", str(file))
+    assert done.exit_code == 2
+    assert "--allow-plaintext-token" in done.stderr
+
+
+def test_health_is_an_exit_code(server: Server) -> None:
+    for name in ([], ["liveness"], ["quotes.Quoter"]):
+        done = run("health", *name, "--target", server.target)
+        assert (done.exit_code, done.stdout) == (0, "SERVING\n")
+
+
+def test_version_is_the_one_of_the_project_and_of_the_changelog() -> None:
+    version = run("version").stdout.strip()
+    assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
+    released = re.findall(r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
+    assert released[0] == version
+
+
+def test_without_arguments_the_commands_are_listed() -> None:
+    done = run()
+    for name in ("serve", "get", "call", "health", "version"):
+        assert re.search(rf"\b{name}\b", done.stdout + done.stderr)

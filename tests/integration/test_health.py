@@ -1,0 +1,115 @@
+import threading
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from tests.support import Server, outcome, running, until
+
+SERVING, NOT_SERVING = 1, 2
+
+
+def check(channel: grpc.Channel, service: str = "") -> int:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    status: int = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=5).status
+    return status
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "liveness", "quotes.Quoter", "helloworld.Greeter", "grpctest.Grpctest", "calc.Calculator"],
+)
+def test_every_service_readiness_and_liveness_are_serving(channel: grpc.Channel, name: str) -> None:
+    assert check(channel, name) == SERVING
+
+
+def test_a_service_that_is_not_served_has_no_health(channel: grpc.Channel) -> None:
+    assert outcome(lambda: check(channel, "no.Such")) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_watch_hears_of_every_change_and_ends_with_ok_when_the_server_stops() -> None:
+    seen: list[int] = []
+    codes: list[grpc.StatusCode] = []
+    with running(drain_delay=0.3) as server:
+        channel = grpc.insecure_channel(server.target)
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        first = threading.Event()
+
+        def follow() -> None:
+            for answer in watch:
+                seen.append(answer.status)
+                first.set()
+            codes.append(watch.code())
+
+        thread = threading.Thread(target=follow)
+        thread.start()
+        assert first.wait(5)
+    thread.join(5)
+    channel.close()
+    assert seen == [SERVING, NOT_SERVING]
+    assert codes == [grpc.StatusCode.OK]
+    [drained] = server.lines("drain_calls_ended")
+    assert drained["after_seconds"] < 2, "an open Watch must not hold the drain up"
+
+
+def test_the_drain_says_not_ready_and_leaves_liveness_alone() -> None:
+    with running(drain_delay=0.6) as server:
+        channel = grpc.insecure_channel(server.target)
+        assert check(channel) == SERVING
+        assert server.get("/readyz") == (200, "ready\n")
+
+        def observe() -> None:
+            until(lambda: check(channel) == NOT_SERVING)
+            observed.extend([check(channel, "quotes.Quoter"), check(channel, "liveness")])
+            pages.extend([server.get("/readyz"), server.get("/healthz")])
+
+        observed: list[int] = []
+        pages: list[tuple[int, str]] = []
+        thread = threading.Thread(target=observe)
+        thread.start()
+    thread.join(5)
+    channel.close()
+    assert observed == [NOT_SERVING, SERVING]
+    assert pages == [(503, "not ready\n"), (200, "ok\n")]
+
+
+def listed(server: Server) -> list[str]:
+    with grpc.insecure_channel(server.target) as channel:
+        stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        [reply] = stub.ServerReflectionInfo(iter([request]), timeout=5)
+        return [service.name for service in reply.list_services_response.service]
+
+
+def test_reflection_lists_and_describes_what_is_served(server: Server, channel: grpc.Channel) -> None:
+    assert {"quotes.Quoter", "calc.Calculator", "grpc.health.v1.Health"} <= set(listed(server))
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="quotes.Quoter")
+    [reply] = stub.ServerReflectionInfo(iter([request]), timeout=5)
+    [file] = reply.file_descriptor_response.file_descriptor_proto
+    assert descriptor_pb2.FileDescriptorProto.FromString(file).name == "quote_service.proto"
+
+
+def test_reflection_can_be_off_and_only_chosen_services_are_served() -> None:
+    with running(reflection=False, services="helloworld.Greeter") as server:
+        assert outcome(lambda: listed(server)) is grpc.StatusCode.UNIMPLEMENTED
+        with grpc.insecure_channel(server.target) as channel:
+            assert check(channel, "helloworld.Greeter") == SERVING
+            assert outcome(lambda: check(channel, "quotes.Quoter")) is grpc.StatusCode.NOT_FOUND
+            call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+            assert outcome(lambda: call(b"")) is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_health_and_reflection_need_no_token(tmp_path: Any) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("ann:0123456789abcdef\n")
+    with running(auth_mode="tokens", auth_tokens_file=file) as server:
+        assert "quotes.Quoter" in listed(server)
+        with grpc.insecure_channel(server.target) as channel:
+            assert check(channel) == SERVING
+            call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+            assert outcome(lambda: call(b"")) is grpc.StatusCode.UNAUTHENTICATED

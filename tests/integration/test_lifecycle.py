@@ -1,0 +1,279 @@
+"""Start and stop of the real process."""
+
+import re
+import signal
+import socket
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
+from tests.integration.probe import probed
+from tests.integration.process import run, server_process
+from tests.support import TOKEN, outcome, settings, until
+
+
+def stub_for(channel: grpc.Channel) -> Any:
+    return quote_service_pb2_grpc.QuoterStub(channel)
+
+
+def test_the_server_is_serving_within_a_second_of_its_settings() -> None:
+    with server_process() as server:
+        assert server.serving["started_in_seconds"] < 1
+        assert server.end() == 0
+
+
+def test_sigterm_drains_step_by_step_loses_no_call_and_exits_with_0() -> None:
+    codes: list[grpc.StatusCode] = []
+    with server_process(APP_DRAIN_DELAY="1") as server, grpc.insecure_channel(server.target) as channel:
+        stub = stub_for(channel)
+        stop = threading.Event()
+
+        def load() -> None:
+            while not stop.is_set():
+                codes.append(outcome(lambda: stub.GetQuote(pb.QuoteRequest(), timeout=5)))
+
+        caller = threading.Thread(target=load)
+        caller.start()
+        until(lambda: len(codes) > 20)
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("drain_started")
+        at_the_start = len(codes)
+        time.sleep(0.5)  # within the delay
+        stop.set()
+        caller.join(5)
+        assert len(codes) > at_the_start + 20, "new calls are served during the delay"
+        assert server.exit_code() == 0
+        assert set(codes) == {grpc.StatusCode.OK}
+        steps = [event for event in server.events() if event != "call"]
+        assert steps == [
+            "serving",
+            "signal_received",
+            "drain_started",
+            "drain_refusing_new_calls",
+            "drain_calls_ended",
+            "stopped",
+        ]
+        assert server.events().count("call") == len(codes), "no log line is lost"
+
+
+def test_ctrl_c_skips_the_delay() -> None:
+    with server_process(APP_DRAIN_DELAY="30") as server:
+        began = time.monotonic()
+        assert server.end(signal.SIGINT) == 0
+        assert time.monotonic() - began < 5
+
+
+def test_a_second_signal_ends_it_at_once() -> None:
+    with server_process(APP_DRAIN_DELAY="30") as server:
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for("drain_started")
+        began = time.monotonic()
+        assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
+        assert time.monotonic() - began < 1
+
+
+def test_what_runs_may_finish_within_the_grace_and_its_line_and_span_are_kept() -> None:
+    with probed(drain_grace=10) as at:
+        running = threading.Event()
+
+        def slow(_request: Any, _context: Any) -> None:
+            running.set()
+            until(lambda: at.server.lines("drain_refusing_new_calls"))
+            pages.append(at.server.get("/readyz")[0])
+            started.append(at.server.total("grpc_server_started_total"))
+
+        pages: list[int] = []
+        started: list[float] = []
+        at.probe.on_call = slow
+        call = at.stub.GetQuote.future(pb.QuoteRequest())
+        assert running.wait(5)
+    assert call.result(timeout=5).quote == "q"
+    assert pages == [503], "the metrics port outlives the calls"
+    assert started == [1]
+    assert at.server.calls()[0]["code"] == "OK"
+    assert len(at.server.spans) == 1
+    [drained] = at.server.lines("drain_calls_ended")
+    assert drained["all_finished"] is True
+
+
+def test_the_drain_is_bounded_by_the_grace() -> None:
+    with probed(drain_grace=0.3) as at:
+        running = threading.Event()
+        release = threading.Event()
+
+        def stuck(_request: Any, _context: Any) -> None:
+            running.set()
+            release.wait(30)
+
+        at.probe.on_call = stuck
+        call = at.stub.GetQuote.future(pb.QuoteRequest())
+        assert running.wait(5)
+        began = time.monotonic()
+    assert time.monotonic() - began < 4
+    assert outcome(lambda: call.result(timeout=5)) in {grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE}
+    assert at.server.lines("drain_grace_over")
+    assert at.server.handle.clean is False
+    release.set()
+
+
+def test_a_handler_that_never_returns_does_not_hold_the_exit(tmp_path: Path) -> None:
+    """A stream whose client idles waits in a read; the process ends all the same, with 0, in time."""
+    del tmp_path
+    with server_process(APP_DRAIN_DELAY="0", APP_DRAIN_GRACE="0.3") as server:
+        channel = grpc.insecure_channel(server.target)
+        leave = threading.Event()
+        call = stub_for(channel).Converse(iter(lambda: leave.wait(30) and None, True))
+        until(lambda: b"Converse" in scrape(server.serving["metrics"][0]))
+        began = time.monotonic()
+        assert server.end() == 0
+        assert time.monotonic() - began < 5
+        leave.set()
+        del call
+        channel.close()
+
+
+def scrape(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+        return bytes(answer.read())
+
+
+def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
+    quotes = tmp_path / "quotes.txt"
+    quotes.write_text("a ~ b\n\nnothing here\n")
+    done = run(
+        "serve",
+        APP_LISTEN="0.0.0.0:50051",
+        APP_WORKERS="ten",
+        APP_QUOTES_FILE=str(quotes),
+        APP_METRICS_LISTEN="nowhere:1",
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[0] == "quoter: the server cannot start (4 to mend):"
+    for text in (
+        "APP_WORKERS: 'ten' does not fit; a whole number from 1 to 1000 is right",
+        f"APP_QUOTES_FILE: {quotes}: line 3: write quote ~ author",
+        "APP_AUTH_MODE: it must be said, because 0.0.0.0:50051 can be reached from other machines",
+        "APP_METRICS_LISTEN: 'nowhere' in 'nowhere:1' is no IP address",
+    ):
+        assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("setting", ["APP_LISTEN", "APP_METRICS_LISTEN"])
+def test_a_port_in_use_is_an_error(setting: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        variables = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0"} | {setting: address}
+        done = run("serve", **variables)
+    assert done.returncode == 2
+    assert f"{setting}: {address}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_a_server_of_ours_has_is_in_use_too() -> None:
+    with server_process() as server:
+        done = run("serve", APP_LISTEN=server.target, APP_METRICS_LISTEN="127.0.0.1:0")
+        assert done.returncode == 2
+        assert f"APP_LISTEN: {server.target}" in done.stderr
+
+
+def test_localhost_is_both_families_and_both_must_bind() -> None:
+    with server_process(APP_LISTEN="localhost:0", APP_METRICS_LISTEN="localhost:0") as server:
+        ipv4, ipv6 = server.serving["addresses"]
+        port = ipv4.removeprefix("127.0.0.1:")
+        assert ipv6 == f"[::1]:{port}"
+        for target in (ipv4, ipv6):
+            with grpc.insecure_channel(target) as channel:
+                assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+        assert len(server.serving["metrics"]) == 2
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        port = taken.getsockname()[1]
+        done = run("serve", APP_LISTEN=f"localhost:{port}", APP_METRICS_LISTEN="127.0.0.1:0")
+    assert done.returncode == 2
+    assert f"APP_LISTEN: [::1]:{port} cannot be bound" in done.stderr
+
+
+def test_a_unix_socket_serves(tmp_path: Path) -> None:
+    with server_process(APP_LISTEN=f"unix:{tmp_path}/socket") as server:
+        with grpc.insecure_channel(server.target) as channel:
+            assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+        assert server.end() == 0
+
+
+def test_a_changed_quotes_file_and_tokens_file_count_without_a_restart(tmp_path: Path) -> None:
+    quotes, tokens = tmp_path / "quotes.txt", tmp_path / "tokens"
+    quotes.write_text("old ~ Ann\n")
+    tokens.write_text(f"ann:{TOKEN}\n")
+    variables = {
+        "APP_QUOTES_FILE": str(quotes),
+        "APP_AUTH_MODE": "tokens",
+        "APP_AUTH_TOKENS_FILE": str(tokens),
+    }
+    with server_process(**variables) as server, grpc.insecure_channel(server.target) as channel:
+        stub = stub_for(channel)
+
+        def quote(token: str) -> str:
+            metadata = (("authorization", f"Bearer {token}"),)
+            return str(stub.GetQuote(pb.QuoteRequest(), metadata=metadata, timeout=5).quote)
+
+        assert quote(TOKEN) == "old"
+        quotes.write_text("broken\n")
+        refused = server.wait_for("file_refused")
+        assert refused["problem"] == "line 1: write quote ~ author"
+        assert quote(TOKEN) == "old"
+        quotes.write_text("new ~ Ann\n")
+        server.wait_for("file_reloaded")
+        assert quote(TOKEN) == "new"
+        tokens.write_text("ann:another-token-of-ann\n")
+        server.wait_for("file_reloaded")
+        assert quote("another-token-of-ann") == "new"
+        assert outcome(lambda: quote(TOKEN)) is grpc.StatusCode.UNAUTHENTICATED
+        assert TOKEN not in "".join(server.output)
+
+
+def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() -> None:
+    with server_process(OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="named") as server:
+        with grpc.insecure_channel(server.target) as channel:
+            stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5)
+        assert server.end() == 0
+        output = "".join(server.output)
+        assert '"name": "/quotes.Quoter/GetQuote"' in output
+        assert '"service.name": "named"' in output
+        [line] = re.findall(r'"trace_id": "([0-9a-f]{32})"', output)
+        assert f'"trace_id": "0x{line}"' in output
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console or none is right"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "grpc is right"),
+    ],
+)
+def test_an_exporter_that_is_not_there_stops_the_start(name: str, value: str, right: str) -> None:
+    done = run("serve", **{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", name: value})
+    assert done.returncode == 2
+    assert f"{name}: {value!r}" in done.stderr
+    assert right in done.stderr
+
+
+def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit() -> None:
+    with server_process(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as server:
+        with grpc.insecure_channel(server.target) as channel:
+            for _ in range(100):
+                stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=1)
+        began = time.monotonic()
+        assert server.end() == 0
+        assert time.monotonic() - began < 6
+
+
+def test_settings_can_be_made_without_an_environment() -> None:
+    assert settings(workers=3).workers == 3

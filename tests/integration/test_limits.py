@@ -1,0 +1,141 @@
+"""What is refused when the server has enough to do, and what is answered all the same."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from app.gen import quote_service_pb2 as pb
+from tests.integration.probe import CALLS, Probed, probed
+from tests.support import code, outcome, until
+
+Status = grpc.StatusCode
+
+
+@contextmanager
+def occupied(at: Probed, calls: int, streams: int) -> Iterator[None]:
+    """Fills the server with calls that end with the context."""
+    release = threading.Event()
+    at.probe.on_call = lambda _request, _context: release.wait(20)
+    held = [at.stub.GetQuote.future(pb.QuoteRequest()) for _ in range(calls)]
+    open_streams = [at.stub.ListQuotes(pb.ListQuotesRequest()) for _ in range(streams)]
+    until(lambda: at.server.total("grpc_server_started_total") == calls + streams)
+    try:
+        yield
+    finally:
+        release.set()
+        for call in held:
+            call.result(timeout=5)
+        for stream in open_streams:
+            list(stream)
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_past_the_bound_a_call_is_refused_at_once_with_a_pushback(method: str) -> None:
+    with probed(workers=2, max_calls=3, max_streams=2) as at:
+        with occupied(at, calls=3, streams=2):
+            began = time.monotonic()
+            with pytest.raises(grpc.RpcError) as caught:
+                CALLS[method](at.stub)
+            assert time.monotonic() - began < 0.5
+            assert code(caught.value) is Status.RESOURCE_EXHAUSTED
+            error: Any = caught.value
+            assert int(dict(error.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
+        until(lambda: len(at.server.calls()) == 6)
+        assert at.seen() == sorted(
+            [("GetQuote", "OK")] * 3 + [("ListQuotes", "OK")] * 2 + [(method, "ResourceExhausted")]
+        )
+
+
+def test_a_call_leaves_its_place_when_it_ends_however_it_ends() -> None:
+    with probed(workers=2, max_calls=2, max_streams=2) as at:
+
+        def fail(_request: Any, _context: Any) -> None:
+            raise ValueError
+
+        for _ in range(5):
+            at.probe.on_call = fail
+            assert outcome(lambda: CALLS["GetQuote"](at.stub)) is Status.INTERNAL
+            assert outcome(lambda: CALLS["Converse"](at.stub)) is Status.INTERNAL
+            refused = outcome(lambda: list(at.stub.Converse(iter([]), timeout=0.01)))
+            assert refused is not Status.RESOURCE_EXHAUSTED
+        until(lambda: len(at.server.calls()) == 15)
+        at.probe.on_call = lambda _request, _context: None
+        for method, call in CALLS.items():
+            for _ in range(3):
+                assert outcome(partial(call, at.stub)) is Status.OK, method
+
+
+def test_health_unknown_methods_and_metrics_answer_while_every_worker_is_busy() -> None:
+    with probed(workers=2, max_calls=2, max_streams=2) as at, occupied(at, calls=2, streams=2):
+        stub: Any = health_pb2_grpc.HealthStub(at.channel)
+        began = time.monotonic()
+        assert stub.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
+        assert stub.Check(health_pb2.HealthCheckRequest(service="liveness"), timeout=1).status == 1
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="quotes.Quoter"), timeout=5)
+        assert next(watch).status == 1
+        assert (
+            outcome(lambda: at.channel.unary_unary("/no.Such/Method")(b"", timeout=1)) is Status.UNIMPLEMENTED
+        )
+        assert at.server.get("/readyz")[0] == 200
+        assert time.monotonic() - began < 1
+        watch.cancel()
+
+
+def test_watches_have_a_bound_of_their_own_and_leave_health_checks_alone() -> None:
+    with probed() as at:
+        stub: Any = health_pb2_grpc.HealthStub(at.channel)
+        watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=20) for _ in range(32)]
+        for watch in watches:
+            assert next(watch).status == 1
+        assert outcome(lambda: next(stub.Watch(health_pb2.HealthCheckRequest()))) is Status.RESOURCE_EXHAUSTED
+        assert stub.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
+        for watch in watches:
+            watch.cancel()
+        until(
+            lambda: outcome(lambda: next(stub.Watch(health_pb2.HealthCheckRequest(), timeout=5))) is Status.OK
+        )
+
+
+def test_watches_that_come_and_go_do_not_stop_the_server() -> None:
+    """The non-blocking Watch of grpc deadlocks the whole server within a few of these."""
+    with probed() as at:
+        stop = time.monotonic() + 2
+
+        def churn() -> None:
+            with grpc.insecure_channel(
+                at.server.target, options=[("grpc.use_local_subchannel_pool", 1)]
+            ) as channel:
+                stub: Any = health_pb2_grpc.HealthStub(channel)
+                while time.monotonic() < stop:
+                    watch = stub.Watch(health_pb2.HealthCheckRequest(), timeout=5)
+                    next(watch)
+                    watch.cancel()
+
+        threads = [threading.Thread(target=churn) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        while time.monotonic() < stop:
+            assert at.stub.GetQuote(pb.QuoteRequest(), timeout=2).quote == "q"
+        for thread in threads:
+            thread.join(10)
+            assert not thread.is_alive()
+
+
+def test_streams_have_threads_of_their_own_and_never_starve_unary_calls() -> None:
+    with probed(workers=1, max_streams=4) as at:
+        release = threading.Event()
+        at.probe.between = lambda _context: release.wait(20)
+        streams = [at.stub.ListQuotes(pb.ListQuotesRequest()) for _ in range(4)]
+        for stream in streams:
+            next(stream)
+        assert at.stub.GetQuote(pb.QuoteRequest(), timeout=2).quote == "q"
+        release.set()
+        for stream in streams:
+            assert len(list(stream)) == 1

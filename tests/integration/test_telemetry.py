@@ -1,0 +1,249 @@
+"""What a call leaves behind: metrics as Go has them, spans, log lines."""
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry import trace
+from opentelemetry.instrumentation.grpc import server_interceptor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from app.client.channel import channel as open_channel
+from app.core.call import current_call
+from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
+from app.runtime.telemetry import tracer_provider
+from tests.integration.probe import CALLS, Probe, probed
+from tests.support import Server, outcome, running, until
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+
+
+def test_the_metrics_have_gos_names_labels_and_buckets(server: Server) -> None:
+    text = server.get("/metrics")[1]
+    for name, kind in {
+        "grpc_server_started_total": "counter",
+        "grpc_server_handled_total": "counter",
+        "grpc_server_msg_received_total": "counter",
+        "grpc_server_msg_sent_total": "counter",
+        "grpc_server_handling_seconds": "histogram",
+    }.items():
+        assert f"# TYPE {name} {kind}\n" in text
+    assert "_created" not in text
+    buckets = [
+        labels["le"]
+        for labels, _ in server.samples("grpc_server_handling_seconds_bucket")
+        if labels["grpc_method"] == "GetQuote"
+    ]
+    assert buckets == "0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 +Inf".split()  # noqa: SIM905
+
+
+def test_every_method_and_code_starts_at_zero(server: Server) -> None:
+    codes = [
+        *("OK", "Canceled", "Unknown", "InvalidArgument", "DeadlineExceeded", "NotFound", "AlreadyExists"),
+        *("PermissionDenied", "ResourceExhausted", "FailedPrecondition", "Aborted", "OutOfRange"),
+        *("Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated"),
+    ]
+    samples = server.samples("grpc_server_handled_total")
+    for method, kind in {
+        "GetQuote": "unary",
+        "ListQuotes": "server_stream",
+        "AddQuotes": "client_stream",
+        "Converse": "bidi_stream",
+        "SayHello": "unary",
+        "unknown": "unary",
+    }.items():
+        found = [(labels["grpc_code"], value) for labels, value in samples if labels["grpc_method"] == method]
+        assert found == [(code, 0.0) for code in codes]
+        assert server.samples("grpc_server_started_total")
+        assert {labels["grpc_type"] for labels, _ in samples if labels["grpc_method"] == method} == {kind}
+
+
+def test_the_metrics_port_tells_about_the_process_and_refuses_the_rest_in_words(server: Server) -> None:
+    assert "process_cpu_seconds_total" in server.get("/metrics")[1]
+    assert server.get("/") == (404, "this port serves /metrics, /healthz and /readyz\n")
+
+
+def test_the_access_line_carries_what_the_metrics_and_the_span_carry() -> None:
+    with probed() as at:
+        metadata = (("traceparent", f"00-{TRACE}-{SPAN}-01"), ("x-request-id", "abc-1"))
+        _, call = at.stub.GetQuote.with_call(pb.QuoteRequest(), metadata=metadata)
+        [line] = at.server.calls()
+        assert line["service"] == "quotes.Quoter"
+        assert line["method"] == "GetQuote"
+        assert line["code"] == "OK"
+        assert 0 < line["duration_ms"] < 1000
+        assert re.fullmatch(r"ipv4:127\.0\.0\.1:\d+", line["peer"])
+        assert line["principal"] == ""
+        assert line["request_id"] == "abc-1"
+        assert line["trace_id"] == TRACE
+        assert ("x-request-id", "abc-1") in tuple(call.trailing_metadata())
+
+
+@pytest.mark.parametrize("given", ["", "has space", "x" * 129, 'quote"', "naïve"])
+def test_a_request_id_that_is_unfit_for_logs_is_replaced(given: str) -> None:
+    with probed() as at:
+        metadata = (("x-request-id", given),) if given.isascii() else ()
+        at.stub.GetQuote(pb.QuoteRequest(), metadata=metadata)
+        assert re.fullmatch(r"[0-9a-f]{32}", at.server.calls()[0]["request_id"])
+
+
+def test_health_checks_are_logged_at_debug_and_have_no_span(server: Server, channel: Any) -> None:
+    channel.unary_unary("/grpc.health.v1.Health/Check")(b"")
+    [line] = server.calls()
+    assert line["level"] == "debug"
+    assert server.spans == ()
+
+
+def test_a_span_continues_the_callers_trace_and_keeps_its_decision() -> None:
+    with probed() as at:
+        at.stub.GetQuote(pb.QuoteRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-01"),))
+        at.stub.GetQuote(pb.QuoteRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-00"),))
+        at.stub.GetQuote(pb.QuoteRequest(), metadata=(("traceparent", "nonsense"),))
+        sampled, fresh = at.server.spans
+        assert sampled.parent is not None
+        assert trace.format_trace_id(sampled.context.trace_id) == TRACE
+        assert trace.format_span_id(sampled.parent.span_id) == SPAN
+        assert fresh.parent is None
+        assert [line["trace_id"] for line in at.server.calls()[:2]] == [TRACE, TRACE]
+
+
+def test_what_a_handler_traces_is_a_child_of_the_calls_span() -> None:
+    with probed() as at:
+        provider = TracerProvider(shutdown_on_exit=False)
+        inner: list[Any] = []
+
+        def work(_request: Any, _context: Any) -> None:
+            with provider.get_tracer("library").start_as_current_span("work") as span:
+                inner.append(span)
+
+        at.probe.on_call = work
+        for call in CALLS.values():
+            call(at.stub)
+        parents = [one.context.span_id for one in at.server.spans]
+        assert [span.parent.span_id for span in inner] == parents
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_spans_have_the_attributes_of_opentelemetrys_own_instrumentation(method: str) -> None:
+    theirs = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(theirs))
+    interceptor = server_interceptor(provider)  # type: ignore[no-untyped-call]
+    with probed(interceptors=[interceptor]) as at:
+        CALLS[method](at.stub)
+        [our_span] = at.server.spans
+        [their_span] = theirs.get_finished_spans()
+        assert our_span.name == their_span.name
+        assert our_span.kind is their_span.kind
+        assert our_span.attributes == their_span.attributes
+        assert our_span.status.status_code is their_span.status.status_code
+
+
+def test_interceptors_of_other_people_run_inside_the_chain_with_messages_decoded() -> None:
+    seen: list[Any] = []
+
+    class Refuse(grpc.ServerInterceptor):
+        def intercept_service(self, continuation: Any, details: Any) -> Any:
+            handler = continuation(details)
+            if not details.method.endswith("GetQuote"):
+                return handler
+
+            def refuse(request: Any, context: Any) -> Any:
+                seen.append(request)
+                context.abort(grpc.StatusCode.PERMISSION_DENIED, "not today")
+
+            return grpc.unary_unary_rpc_method_handler(
+                refuse, handler.request_deserializer, handler.response_serializer
+            )
+
+    with probed(interceptors=[Refuse()]) as at:
+        assert (
+            outcome(lambda: at.stub.GetQuote(pb.QuoteRequest(author="a")))
+            is grpc.StatusCode.PERMISSION_DENIED
+        )
+        CALLS["Converse"](at.stub)
+        assert seen == [pb.QuoteRequest(author="a")]
+        assert at.seen() == [("Converse", "OK"), ("GetQuote", "PermissionDenied")]
+
+
+def test_a_non_blocking_handler_keeps_being_one() -> None:
+    handed: list[Any] = []
+
+    class NonBlocking(Probe):
+        def ListQuotes(self, request: Any, context: Any, send: Any = None) -> Any:  # noqa: ARG002, N802
+            assert current_call() is context
+            handed.append(send)
+
+        ListQuotes.experimental_non_blocking = True  # type: ignore[attr-defined]
+
+    with probed(NonBlocking()) as at:
+        replies = at.stub.ListQuotes(pb.ListQuotesRequest())
+        until(lambda: handed)
+        for number in range(3):
+            threading.Thread(target=handed[0], args=(pb.ListQuotesResponse(quote=str(number)),)).start()
+            assert next(replies).quote == str(number)
+        handed[0](None)
+        assert list(replies) == []
+        left = at.stub.ListQuotes(pb.ListQuotesRequest())
+        until(lambda: len(handed) == 2)
+        left.cancel()
+        until(lambda: len(at.server.calls()) == 2)
+        assert at.seen() == [("ListQuotes", "Canceled"), ("ListQuotes", "OK")]
+
+
+@pytest.fixture
+def exported() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield provider, exporter
+    provider.shutdown()
+
+
+def test_a_traced_channel_hands_its_trace_to_the_server(
+    server: Server, exported: tuple[TracerProvider, InMemorySpanExporter]
+) -> None:
+    provider, exporter = exported
+    with open_channel(server.target, tracing=provider, timeout=5) as channel:
+        quote_service_pb2_grpc.QuoterStub(channel).GetQuote(pb.QuoteRequest())
+        assert list(quote_service_pb2_grpc.QuoterStub(channel).ListQuotes(pb.ListQuotesRequest(limit=2)))
+    [client] = exporter.get_finished_spans()
+    called = server.spans[0]
+    assert called.parent is not None
+    assert called.parent.span_id == client.context.span_id
+
+
+def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    with tracer_provider("test") as provider:
+        tracer = provider.get_tracer("test")
+        began = time.monotonic()
+        for _ in range(5000):  # more than the queue holds
+            tracer.start_span("call").end()
+        assert time.monotonic() - began < 2
+        began = time.monotonic()
+    assert time.monotonic() - began < 5
+
+
+def test_every_service_answers_with_its_span_in_one_run() -> None:
+    with running() as server:
+        channel: Any = grpc.insecure_channel(server.target)
+        for path in (
+            "helloworld.Greeter/SayHello",
+            "grpctest.Grpctest/GetServerResponse",
+            "calc.Calculator/Add",
+        ):
+            channel.unary_unary(f"/{path}")(b"")
+        channel.close()
+        assert [span.name for span in server.spans] == [
+            "/helloworld.Greeter/SayHello",
+            "/grpctest.Grpctest/GetServerResponse",
+            "/calc.Calculator/Add",
+        ]

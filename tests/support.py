@@ -1,0 +1,133 @@
+"""A running server for tests, and everything that it wrote down."""
+
+import io
+import json
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client.parser import text_string_to_metric_families
+
+from app.core.service import Service
+from app.runtime.logs import configure_logs
+from app.server import Serving, serving
+from app.services import SERVICES
+from app.settings import Settings
+
+TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
+
+Labels = dict[str, str]
+
+
+class Server:
+    """A server on a port of its own, with its spans, log lines and metrics at hand."""
+
+    def __init__(self, handle: Serving, spans: InMemorySpanExporter, log: io.StringIO) -> None:
+        self.handle = handle
+        self.target = str(handle.addresses[0])
+        self._spans = spans
+        self._log = log
+
+    @property
+    def spans(self) -> Sequence[ReadableSpan]:
+        return self._spans.get_finished_spans()
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """The log lines of that event."""
+        read = [json.loads(line) for line in self._log.getvalue().splitlines()]
+        return [line for line in read if line["event"] == event]
+
+    def calls(self) -> list[dict[str, Any]]:
+        """The access log."""
+        return self.lines("call")
+
+    def log_text(self) -> str:
+        return self._log.getvalue()
+
+    def get(self, path: str) -> tuple[int, str]:
+        """What the metrics port answers: status and body."""
+        request = urllib.request.Request(f"http://{self.handle.metrics[0]}{path}")
+        try:
+            with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - loopback
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+
+    def samples(self, name: str) -> list[tuple[Labels, float]]:
+        """A metric's samples, as Prometheus would scrape them."""
+        families = text_string_to_metric_families(self.get("/metrics")[1])
+        return [(one.labels, one.value) for family in families for one in family.samples if one.name == name]
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        return sum(
+            value for found, value in self.samples(name) if all(found[key] == labels[key] for key in labels)
+        )
+
+    def handled(self) -> dict[tuple[str, str, str], float]:
+        """Counts of ended calls by service, method and code; zeros left out."""
+        return {
+            (labels["grpc_service"], labels["grpc_method"], labels["grpc_code"]): value
+            for labels, value in self.samples("grpc_server_handled_total")
+            if value
+        }
+
+
+def settings(**changes: Any) -> Settings:
+    """Settings for a server on ports that the system chooses, without a drain delay."""
+    given: dict[str, Any] = {
+        "listen": "127.0.0.1:0",
+        "metrics_listen": "127.0.0.1:0",
+        "drain_delay": 0,
+        "drain_grace": 5,
+    }
+    return Settings(**(given | changes))
+
+
+@contextmanager
+def running(
+    serve: Sequence[Service] = SERVICES,
+    interceptors: Sequence[grpc.ServerInterceptor] = (),
+    **changes: Any,
+) -> Iterator[Server]:
+    log = io.StringIO()
+    configure_logs("debug", "json", log)
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    with serving(settings(**changes), serve, interceptors, provider) as handle:
+        yield Server(handle, exporter, log)
+    provider.shutdown()
+
+
+def until(condition: Callable[[], Any], seconds: float = 5) -> Any:
+    """Waits for what happens on another thread and has no event; returns what the condition returned."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        threading.Event().wait(0.005)
+    return found
+
+
+def code(error: grpc.RpcError) -> grpc.StatusCode:
+    """The status code of a call that failed."""
+    call: Any = error  # grpc types the errors that its clients raise as RpcError alone
+    found: grpc.StatusCode = call.code()
+    return found
+
+
+def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
+    """The status code that the client of this call sees."""
+    try:
+        call()
+    except grpc.RpcError as error:
+        return code(error)
+    return grpc.StatusCode.OK

@@ -1,0 +1,49 @@
+"""app/gen is what protos/generate.py makes of protos/."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = runpy.run_path(str(ROOT / "protos" / "generate.py"))
+
+
+@pytest.fixture(autouse=True)
+def tools_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
+
+
+def test_the_committed_code_is_generated_from_the_committed_protos() -> None:
+    generated = SCRIPT["generate"](ROOT / "protos", "app.gen")
+    committed = {
+        path.relative_to(ROOT / "app" / "gen").as_posix(): path.read_text()
+        for path in (ROOT / "app" / "gen").rglob("*.py*")
+        if "__pycache__" not in path.parts and path.name != "__init__.py"
+    }
+    assert generated == committed, "app/gen has drifted from protos/: run `make gen`"
+
+
+def test_a_proto_that_imports_others_works_at_any_depth(tmp_path: Path) -> None:
+    protos = tmp_path / "protos"
+    (protos / "deep").mkdir(parents=True)
+    (protos / "base.proto").write_text('syntax = "proto3"; package base; message Base { string text = 1; }')
+    (protos / "deep" / "leaf.proto").write_text(
+        'syntax = "proto3"; package deep; import "base.proto"; import "google/protobuf/timestamp.proto";'
+        "message Leaf { base.Base base = 1; google.protobuf.Timestamp at = 2; }"
+    )
+    (protos / "user.proto").write_text(
+        'syntax = "proto3"; package user; import "deep/leaf.proto"; import "base.proto";'
+        "service User { rpc Get(deep.Leaf) returns (base.Base); }"
+    )
+    for name, text in SCRIPT["generate"](protos, "made.here").items():
+        path = tmp_path / "made" / "here" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    program = (
+        "from made.here import user_pb2_grpc, base_pb2; from made.here.deep import leaf_pb2;"
+        "leaf_pb2.Leaf(base=base_pb2.Base(text='x')).at.GetCurrentTime(); user_pb2_grpc.UserServicer"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=30)

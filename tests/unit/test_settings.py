@@ -1,0 +1,123 @@
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import StartError
+from app.core.settings import load, variable
+from app.settings import Settings
+
+
+@pytest.fixture
+def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(variable(name), raising=False)
+    return monkeypatch
+
+
+def problems(env: pytest.MonkeyPatch, **variables: str) -> list[str]:
+    for name, value in variables.items():
+        env.setenv(name, value)
+    with pytest.raises(StartError) as caught:
+        load(Settings)
+    return str(caught.value).splitlines()
+
+
+def test_without_any_variable_the_server_is_on_loopback_and_open(env: pytest.MonkeyPatch) -> None:
+    del env
+    settings = load(Settings)
+    assert [str(address) for address in settings.listen] == ["127.0.0.1:50051"]
+    assert [str(address) for address in settings.metrics_listen] == ["127.0.0.1:9464"]
+    assert settings.auth_mode == "none"
+    assert settings.reflection is True
+    assert settings.services == (
+        "quotes.Quoter",
+        "helloworld.Greeter",
+        "grpctest.Grpctest",
+        "calc.Calculator",
+    )
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
+    env: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    empty = tmp_path / "quotes.txt"
+    empty.write_text("a ~ b\nnonsense\n")
+    found = problems(
+        env,
+        APP_LISTEN="127.0.0.1:99999",
+        APP_WORKERS="many",
+        APP_MAX_CALLS="0",
+        APP_DRAIN_DELAY="-1",
+        APP_DRAIN_GRACE="nan",
+        APP_LOG_LEVEL="loud",
+        APP_REFLECTION="perhaps",
+        APP_AUTH_MODE="tokens",
+        APP_QUOTES_FILE=str(empty),
+        APP_SERVICES="quotes.Quoter,quotes.Qouter",
+        APP_DRAIN_DELY="3",
+    )
+    expected = {
+        "APP_LISTEN": "no port from 0 to 65535",
+        "APP_WORKERS": "'many' does not fit; a whole number from 1 to 1000 is right",
+        "APP_MAX_CALLS": "a whole number from 1 to 100000 is right",
+        "APP_DRAIN_DELAY": "a number of seconds from 0 to 86400, such as 1.5 is right",
+        "APP_DRAIN_GRACE": "a number of seconds",
+        "APP_LOG_LEVEL": "debug, info, warning or error is right",
+        "APP_REFLECTION": "true or false is right",
+        "APP_AUTH_TOKENS_FILE": "APP_AUTH_MODE=tokens needs it",
+        "APP_QUOTES_FILE": f"{empty}: line 2: write quote ~ author",
+        "APP_SERVICES": "'quotes.Qouter' is not a service of this program",
+        "APP_DRAIN_DELY": "did you mean APP_DRAIN_DELAY?",
+    }
+    for name, reason in expected.items():
+        assert [line for line in found if line.startswith(f"{name}:") and reason in line], (name, found)
+    assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:50051", "[::]:50051", "127.0.0.1:1,10.0.0.1:1"])
+def test_beyond_loopback_the_auth_mode_must_be_said(env: pytest.MonkeyPatch, address: str) -> None:
+    [problem] = problems(env, APP_LISTEN=address)
+    assert problem.startswith("APP_AUTH_MODE: it must be said")
+    env.setenv("APP_AUTH_MODE", "none")
+    settings = load(Settings)
+    assert settings.auth_mode == "none"
+    assert settings.reflection is False
+
+
+def test_a_tokens_file_is_read_before_anything_starts(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    file.write_text("ann:short\n")
+    [problem] = problems(env, APP_AUTH_MODE="tokens", APP_AUTH_TOKENS_FILE=str(file))
+    assert problem.startswith(f"APP_AUTH_TOKENS_FILE: {file}: line 1: the token of 'ann'")
+    missing = str(tmp_path / "nowhere")
+    [problem] = problems(env, APP_AUTH_TOKENS_FILE=missing)
+    assert (
+        problem
+        == f"APP_AUTH_TOKENS_FILE: {missing!r} does not fit; the path of a file that can be read is right"
+    )
+
+
+def test_an_empty_variable_counts_as_unset(env: pytest.MonkeyPatch) -> None:
+    env.setenv("APP_QUOTES_FILE", "")
+    env.setenv("APP_WORKERS", "")
+    assert load(Settings).workers == 10
+
+
+def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "APP_PORT": "tcp://10.96.0.7:80",
+        "APP_SERVICE_HOST": "10.96.0.7",
+        "APP_SERVICE_PORT_HTTP": "80",
+        "APP_PORT_80_TCP": "tcp://10.96.0.7:80",
+        "APP_PORT_80_TCP_ADDR": "10.96.0.7",
+    }.items():
+        env.setenv(name, value)
+    load(Settings)
+    env.setenv("APP_PORT", "50051")
+    assert problems(env)[0].startswith("APP_PORT: there is no such setting")
+
+
+def test_a_setting_that_this_version_does_not_have_is_never_passed_over(env: pytest.MonkeyPatch) -> None:
+    assert problems(env, APP_TLS_CERT_FILE="/tls/tls.crt")[0].startswith(
+        "APP_TLS_CERT_FILE: there is no such"
+    )

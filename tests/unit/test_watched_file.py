@@ -1,0 +1,108 @@
+import io
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import StartError
+from app.core.watched_file import WatchedFile
+from app.runtime.logs import configure_logs
+from tests.support import until
+
+
+def number(content: bytes) -> int:
+    return int(content)
+
+
+@pytest.fixture
+def log() -> io.StringIO:
+    out = io.StringIO()
+    configure_logs("info", "json", out)
+    return out
+
+
+def events(log: io.StringIO) -> list[str]:
+    return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
+
+
+def test_new_content_is_taken_once_two_looks_in_a_row_found_the_same(
+    tmp_path: Path, log: io.StringIO
+) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    file = WatchedFile(path, number)
+    path.write_text("2")  # half of what is being written
+    file.look()
+    path.write_text("23")
+    file.look()
+    assert file.value == 1
+    file.look()
+    assert file.value == 23
+    assert events(log) == ["file_reloaded"]
+
+
+def test_a_broken_change_is_logged_once_and_the_last_good_value_stays(
+    tmp_path: Path, log: io.StringIO
+) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    file = WatchedFile(path, number)
+    path.write_text("one")
+    for _ in range(5):
+        file.look()
+    assert file.value == 1
+    path.unlink()
+    for _ in range(5):
+        file.look()
+    assert file.value == 1
+    path.write_text("2")
+    file.look()
+    file.look()
+    assert file.value == 2
+    assert events(log) == ["file_refused", "file_refused", "file_reloaded"]
+
+
+def test_a_break_that_comes_back_after_a_repair_is_logged_again(tmp_path: Path, log: io.StringIO) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    file = WatchedFile(path, number)
+    for content in ("one", "1", "one"):
+        path.write_text(content)
+        file.look()
+        file.look()
+    assert events(log) == ["file_refused", "file_refused"]
+
+
+def test_a_swapped_symlink_is_seen_as_kubernetes_swaps_them(tmp_path: Path) -> None:
+    for name, content in (("old", "1"), ("new", "2")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "number").write_text(content)
+    data = tmp_path / "..data"
+    data.symlink_to("old")
+    (tmp_path / "number").symlink_to("..data/number")
+    with WatchedFile(tmp_path / "number", number, interval=0.01) as file:
+        swapped = tmp_path / "..tmp"
+        swapped.symlink_to("new")
+        swapped.rename(data)
+        until(lambda: file.value == 2)
+
+
+def test_the_thread_ends_with_the_context(tmp_path: Path) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    with WatchedFile(path, number):
+        assert f"watch {path}" in {thread.name for thread in threading.enumerate()}
+    assert f"watch {path}" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize(("content", "reason"), [(None, "No such file"), ("one", "invalid literal")])
+def test_a_start_with_bad_content_says_which_file_and_why(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    path = tmp_path / "number"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(StartError, match=reason) as caught:
+        WatchedFile(path, number)
+    assert str(path) in str(caught.value)
