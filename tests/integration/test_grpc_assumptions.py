@@ -1,0 +1,193 @@
+"""What this program relies on and grpc does not document. Each test names one reliance, on grpc alone."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import Any
+
+import grpc
+
+from tests.support import code, outcome, until
+
+WHO: ContextVar[str] = ContextVar("who")
+
+Behaviour = Callable[[Iterator[bytes], Any], Any]
+
+
+@contextmanager
+def plain(
+    behaviour: Behaviour | None,
+    *,
+    stream: bool = False,
+    pool: ThreadPoolExecutor | None = None,
+    own_pool: ThreadPoolExecutor | None = None,
+    seen: list[str] | None = None,
+) -> Iterator[Any]:
+    """A bare grpc server whose every method is `behaviour`; yields a channel to it."""
+
+    class Interceptor(grpc.ServerInterceptor):
+        def intercept_service(self, continuation: Any, details: Any) -> Any:
+            del continuation
+            WHO.set(details.method)
+            if seen is not None:
+                seen.append(threading.current_thread().name)
+            if behaviour is None:
+                return None
+            wrapper: Any = partial(behaviour)
+            wrapper.experimental_thread_pool = own_pool
+            if stream:
+                return grpc.stream_stream_rpc_method_handler(wrapper)
+            return grpc.stream_unary_rpc_method_handler(wrapper)
+
+    server = grpc.server(pool or ThreadPoolExecutor(4), interceptors=[Interceptor()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel
+    finally:
+        server.stop(0).wait()
+
+
+def test_contextvars_that_an_interceptor_sets_reach_the_handler() -> None:
+    with plain(lambda requests, _context: next(requests) + WHO.get().encode()) as channel:
+        assert channel.unary_unary("/a/b")(b"method ") == b"method /a/b"
+
+
+def test_contextvars_of_one_call_are_not_seen_by_another() -> None:
+    with plain(lambda _requests, _context: WHO.get().encode()) as channel:
+        calls = {
+            name: channel.unary_unary(name).future(b"") for name in (f"/a/{number}" for number in range(50))
+        }
+        for name, call in calls.items():
+            assert call.result(timeout=5) == name.encode()
+
+
+def test_a_unary_method_may_be_registered_as_a_stream_of_undecoded_requests() -> None:
+    with plain(lambda requests, _context: next(requests)[::-1]) as channel:
+        assert channel.unary_unary("/a/b")(b"abc") == b"cba"
+
+
+def test_a_stream_of_both_ways_refuses_a_call_of_any_arity_without_reading_it() -> None:
+    def refuse(_requests: Iterator[bytes], context: Any) -> Any:
+        context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no")
+
+    never = threading.Event()
+    with plain(refuse, stream=True) as channel:
+        calls: list[Callable[[], Any]] = [
+            lambda: channel.unary_unary("/a/b")(b""),
+            lambda: list(channel.unary_stream("/a/b")(b"")),
+            lambda: channel.stream_unary("/a/b")(iter(lambda: never.wait(5), True)),
+            lambda: list(channel.stream_stream("/a/b")(iter(lambda: never.wait(5), True))),
+        ]
+        for call in calls:
+            assert outcome(call) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        never.set()
+
+
+def test_a_handlers_own_thread_pool_is_used_while_the_servers_is_busy() -> None:
+    busy = ThreadPoolExecutor(1)
+    release = threading.Event()
+    busy.submit(release.wait, 10)
+    with plain(lambda requests, _: next(requests), pool=busy, own_pool=ThreadPoolExecutor(1)) as channel:
+        assert channel.unary_unary("/a/b")(b"x", timeout=2) == b"x"
+        release.set()
+
+
+def test_a_streams_handler_that_dies_in_the_queue_is_run_all_the_same_and_finds_its_call_over() -> None:
+    """So what was accepted can always be accounted for; a unary registration never runs such a handler."""
+    pool = ThreadPoolExecutor(1)
+    release, ran = threading.Event(), threading.Event()
+    active: list[bool] = []
+
+    def behaviour(requests: Iterator[bytes], context: Any) -> bytes:
+        active.append(context.is_active())
+        ran.set()
+        return next(requests)
+
+    pool.submit(release.wait, 10)
+    with plain(behaviour, pool=pool) as channel:
+        assert (
+            outcome(lambda: channel.unary_unary("/a/b")(b"", timeout=0.1))
+            is grpc.StatusCode.DEADLINE_EXCEEDED
+        )
+        threading.Event().wait(0.1)  # for the server to hear of it, which no code of ours there could tell
+        release.set()
+        assert ran.wait(5)
+        assert active == [False]
+
+
+def test_time_remaining_is_zero_after_a_deadline_and_not_after_a_cancel() -> None:
+    left: list[float] = []
+    over = threading.Event()
+
+    def behaviour(_requests: Iterator[bytes], context: Any) -> bytes:
+        over.clear()
+        context.add_callback(over.set)
+        running.set()
+        over.wait(5)
+        left.append(context.time_remaining())
+        return b""
+
+    running = threading.Event()
+    with plain(behaviour) as channel:
+        assert (
+            outcome(lambda: channel.unary_unary("/a/b")(b"", timeout=0.1))
+            is grpc.StatusCode.DEADLINE_EXCEEDED
+        )
+        until(lambda: len(left) == 1)
+        running.clear()
+        call = channel.unary_unary("/a/b").future(b"", timeout=30)
+        assert running.wait(5)
+        call.cancel()
+        until(lambda: len(left) == 2)
+    assert left[0] == 0
+    assert left[1] > 1
+
+
+def test_an_abort_raises_and_the_code_is_kept() -> None:
+    raised: list[BaseException] = []
+
+    def behaviour(_requests: Iterator[bytes], context: Any) -> bytes:
+        try:
+            context.abort(grpc.StatusCode.NOT_FOUND, "none")
+        except BaseException as error:
+            raised.append(error)
+            assert context.code() is grpc.StatusCode.NOT_FOUND
+            raise
+        return b""
+
+    with plain(behaviour) as channel:
+        try:
+            channel.unary_unary("/a/b")(b"")
+        except grpc.RpcError as error:
+            assert code(error) is grpc.StatusCode.NOT_FOUND  # noqa: PT017 - the call must fail, see below
+    assert len(raised) == 1
+
+
+def test_interceptors_run_on_one_thread_that_all_calls_share() -> None:
+    seen: list[str] = []
+    with plain(lambda requests, _: next(requests), seen=seen) as channel:
+        for call in [channel.unary_unary("/a/b").future(b"") for _ in range(20)]:
+            call.result(timeout=5)
+    assert len(seen) == 20
+    assert len(set(seen)) == 1
+
+
+def test_a_call_that_finds_its_pool_closed_breaks_the_server() -> None:
+    """Why pools are closed only after the server has stopped."""
+
+    class Closed(ThreadPoolExecutor):
+        def submit(self, *_args: Any, **_kwargs: Any) -> "Future[Any]":
+            refused.append(True)
+            return Future()
+
+    refused: list[bool] = []
+    with plain(lambda requests, _: next(requests), pool=Closed(1)) as channel:
+        call = channel.unary_unary("/a/b").future(b"", timeout=0.2)
+        until(call.done)
+        assert refused
+        assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED

@@ -1,0 +1,114 @@
+"""What the README shows is what happens."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.core.settings import variable
+from app.server import EXEMPT
+from app.services import SERVICES
+from app.settings import Settings
+from tests.integration.process import ROOT, ServerProcess, environment, server_process
+
+README = (ROOT / "README.md").read_text()
+
+
+def settings_table() -> str:
+    """The table of all settings, as the README has it."""
+    rows = ["| variable | default | |", "|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default in (None, ()) else f"`{field.default}`"
+        rows.append(f"| `{variable(name)}` | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def test_the_settings_are_all_in_the_table_with_their_defaults() -> None:
+    assert settings_table() in README, f"the table of settings should be:\n{settings_table()}"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ServerProcess]:
+    """The server of `make run`, on ports of its own."""
+    with server_process(APP_LOG_FORMAT="json") as started:
+        yield started
+
+
+def transcripts() -> list[tuple[str, str]]:
+    """Each command of the README's consoles, with the output that is shown below it."""
+    found: list[tuple[str, str]] = []
+    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL):
+        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = entry.partition("\n")
+            found.append((command, output))
+    return found
+
+
+def test_every_command_prints_what_is_shown(server: ServerProcess) -> None:
+    metrics_port = server.serving["metrics"][0].split(":")[-1].removesuffix("/metrics")
+    shown = transcripts()
+    assert len(shown) >= 6
+    for command, output in shown:
+        done = subprocess.run(
+            ["bash", "-c", command.replace("localhost:9464", f"localhost:{metrics_port}")],
+            cwd=ROOT,
+            env=environment(QUOTER_TARGET=server.target),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        pattern = re.escape(output).replace(r"\.\.\.", r"[^\n]*")
+        assert re.fullmatch(pattern, done.stdout), f"$ {command}\n{done.stdout}"
+
+
+def test_the_log_line_has_the_fields_that_are_shown(server: ServerProcess) -> None:
+    [shown] = re.findall(r"```json\n(.*?)\n```", README, flags=re.DOTALL)
+    subprocess.run(
+        ["quoter", "get"], env=environment(QUOTER_TARGET=server.target), check=True, capture_output=True
+    )
+    assert list(server.wait_for("call")) == list(json.loads(shown))
+
+
+def test_the_first_two_commands_are_run_and_test_and_they_do_what_is_said() -> None:
+    assert re.findall(r"^    (make \w+)", README, flags=re.MULTILINE)[:2] == ["make run", "make test"]
+    recipe = subprocess.run(
+        ["make", "-n", "run"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert ".venv/bin/python -m app serve" in recipe
+    targets = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in ("setup", "run", "test", "lint", "gen", "image", "e2e"):
+        assert re.search(rf"^{name} +\w", targets, flags=re.MULTILINE), targets
+
+
+def test_every_service_and_method_is_in_its_table() -> None:
+    for service in SERVICES:
+        [row] = re.findall(rf"^\| `{re.escape(service.name)}` \| (.*?) \|", README, flags=re.MULTILINE)
+        assert row == ", ".join(f"`{method.name}`" for method in service.descriptor.methods)
+    assert all(name in README for name in EXEMPT if "reflection" not in name)
+
+
+CHAIN = (
+    "request id → tracing → metrics → access log → errors → limit → auth → deadline → validation → handler"
+)
+
+
+def test_the_chain_is_the_one_that_is_shown() -> None:
+    assert CHAIN in README
+    source = (ROOT / "app" / "server.py").read_text().partition("def bound_of")[0]
+    listed = re.findall(r"^        (?:\*\(\[)?([A-Z]\w+)\(", source, flags=re.MULTILINE)
+    assert [re.sub(r"(?<=\w)(?=[A-Z])", " ", name).lower() for name in listed] == CHAIN.split(" → ")[:-1]
+
+
+def test_every_file_that_is_named_is_there() -> None:
+    for name in re.findall(r"\]\(([\w./]+)\)", README + (ROOT / "CONTRIBUTING.md").read_text()):
+        assert (ROOT / name).exists(), name
+    for name in set(re.findall(r"`((?:app|tests|protos|helm)/[\w./]*)`", README)) - {
+        "app/services/yours.py",
+        "protos/yours.proto",
+    }:
+        assert Path(ROOT / name).exists(), name

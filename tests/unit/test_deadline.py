@@ -1,0 +1,52 @@
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from app.core.call import Call
+from app.core.errors import DeadlineExceeded
+from app.core.method import Arity, Method
+from app.gen.quote_service_pb2 import QuoteReply
+from app.interceptors.deadline import Deadline
+
+
+def call(remaining: float) -> Call:
+    """A call whose client leaves it so many seconds."""
+    made = Call(Method("a.B", "C", Arity.UNARY), ())
+    context: Any = SimpleNamespace(time_remaining=lambda: remaining, is_active=lambda: True)
+    made.bind(context)
+    return made
+
+
+def test_a_call_that_has_expired_while_it_waited_is_not_run() -> None:
+    with pytest.raises(DeadlineExceeded, match="before the call could be served"):
+        Deadline(10).start(call(0))
+
+
+def test_a_deadline_within_the_servers_bound_is_the_clients() -> None:
+    made = call(5)
+    Deadline(10).start(made)
+    assert made.expires_at is None
+    assert made.time_remaining() == 5
+
+
+@pytest.mark.parametrize("remaining", [60.0, 9e18])
+def test_a_later_deadline_or_none_gives_way_to_the_servers_bound_counted_from_acceptance(
+    remaining: float,
+) -> None:
+    made = call(remaining)
+    made.accepted_at -= 4
+    Deadline(10).start(made)
+    left = made.time_remaining()
+    assert left is not None
+    assert 5.9 < left <= 6
+
+
+def test_past_the_bound_neither_a_message_in_nor_one_out_is_let_through() -> None:
+    made = call(9e18)
+    Deadline(0).start(made)
+    time.sleep(0.001)
+    for hook in (Deadline(0).receive, Deadline(0).send):
+        with pytest.raises(DeadlineExceeded, match="longer than the server allows"):
+            hook(made, QuoteReply())
