@@ -149,6 +149,7 @@ class _Replies:
         self._call = call
         self._context = context
         self._send = send
+        self._sending = Lock()  # grpc's server dies of two sends of one call at a time
         self._finished = Lock()  # taken once, and never given back
 
     def send(self, message: Message | None) -> None:
@@ -160,13 +161,15 @@ class _Replies:
         except BaseException as error:  # noqa: BLE001
             self.finish(error)
         else:
-            self._send(data)
+            with self._sending:
+                self._send(data)
 
     def finish(self, error: BaseException | None = None) -> None:
         first = self._finished.acquire(blocking=False)
         if first and self._handled.hooks.conclude(self._call, error):
             _set_status(self._call, self._context)
-            self._send(None)
+            with self._sending:
+                self._send(None)
 
 
 def _taken_up(context: grpc.ServicerContext) -> Call:

@@ -186,9 +186,13 @@ def test_a_non_blocking_handler_keeps_being_one() -> None:
     with probed(NonBlocking()) as at:
         replies = at.stub.ListQuotes(pb.ListQuotesRequest())
         until(lambda: handed)
-        for number in range(3):
-            threading.Thread(target=handed[0], args=(pb.ListQuotesResponse(quote=str(number)),)).start()
-            assert next(replies).quote == str(number)
+        senders = [
+            threading.Thread(target=handed[0], args=(pb.ListQuotesResponse(quote=str(number)),))
+            for number in range(50)
+        ]
+        for sender in senders:
+            sender.start()
+        assert {next(replies).quote for _ in senders} == {str(number) for number in range(50)}
         handed[0](None)
         assert list(replies) == []
         left = at.stub.ListQuotes(pb.ListQuotesRequest())
