@@ -194,12 +194,12 @@ def options(settings: Settings) -> list[tuple[str, int]]:
     return found
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, services: Sequence[Service] = SERVICES) -> None:
     """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
     log = structlog.get_logger()
     began = time.perf_counter()
     signals = Signals()
-    with serving(settings) as server:
+    with serving(settings, services) as server:
         log.info(
             "serving",
             addresses=[str(address) for address in server.addresses],

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 class ServerProcess:
-    def __init__(self, **variables: str) -> None:
+    def __init__(self, command: Sequence[str] = ("-m", "app", "serve"), **variables: str) -> None:
         given = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0", "APP_DRAIN_DELAY": "0.2"}
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve"],
+            [sys.executable, *command],
             cwd=ROOT,
             env=environment(**(given | variables)),
             stdout=subprocess.PIPE,
@@ -82,8 +82,10 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(**variables: str) -> Iterator[ServerProcess]:
-    server = ServerProcess(**variables)
+def server_process(
+    command: Sequence[str] = ("-m", "app", "serve"), **variables: str
+) -> Iterator[ServerProcess]:
+    server = ServerProcess(command, **variables)
     try:
         yield server
     finally:

@@ -5,7 +5,6 @@ import signal
 import socket
 import threading
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -123,25 +122,33 @@ def test_the_drain_is_bounded_by_the_grace() -> None:
     release.set()
 
 
-def test_a_handler_that_never_returns_does_not_hold_the_exit(tmp_path: Path) -> None:
-    """A stream whose client idles waits in a read; the process ends all the same, with 0, in time."""
-    del tmp_path
-    with server_process(APP_DRAIN_DELAY="0", APP_DRAIN_GRACE="0.3") as server:
-        channel = grpc.insecure_channel(server.target)
-        leave = threading.Event()
-        call = stub_for(channel).Converse(iter(lambda: leave.wait(30) and None, True))
-        until(lambda: b"Converse" in scrape(server.serving["metrics"][0]))
+STUCK = """
+import time
+from app.runtime.logs import configure_logs
+from app.server import run
+from tests.integration.probe import Probe, probe_service
+from tests.support import settings
+
+def never(_request, _context):
+    print('{"timestamp": "", "event": "stuck"}', flush=True)
+    time.sleep(60)
+
+probe = Probe()
+probe.on_call = never
+configure_logs("info", "json")
+run(settings(drain_grace=0.3), [probe_service(probe)])
+"""
+
+
+def test_a_handler_that_never_returns_does_not_hold_the_exit() -> None:
+    with server_process(("-c", STUCK)) as server, grpc.insecure_channel(server.target) as channel:
+        call = stub_for(channel).GetQuote.future(pb.QuoteRequest())
+        server.wait_for("stuck")
         began = time.monotonic()
         assert server.end() == 0
         assert time.monotonic() - began < 5
-        leave.set()
-        del call
-        channel.close()
-
-
-def scrape(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
-        return bytes(answer.read())
+        assert server.events()[-2:] == ["drain_calls_ended", "stopped"]
+        assert call.done()
 
 
 def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
