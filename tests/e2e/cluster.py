@@ -1,0 +1,99 @@
+"""A cluster, and a namespace in it, by way of kubectl and helm."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "quoter"
+RELEASE = "quoter"
+
+
+def run(
+    *command: str, env: Mapping[str, str], stdin: str | None = None, seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command in this checkout to its end, whatever that is."""
+    return subprocess.run(
+        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, timeout=seconds, check=False
+    )
+
+
+def succeed(*command: str, env: Mapping[str, str], stdin: str | None = None, seconds: float = 120) -> str:
+    """Runs a command that must succeed, and returns what it printed."""
+    done = run(*command, env=env, stdin=stdin, seconds=seconds)
+    assert done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """`env` has KUBECONFIG, and on its PATH are kubectl, helm and this checkout's `quoter`."""
+
+    env: Mapping[str, str] = field(repr=False)  # it may hold secrets, and pytest prints what fails
+    image: str
+
+    @property
+    def image_values(self) -> tuple[str, ...]:
+        repository, _, tag = self.image.rpartition(":")
+        return ("--set", f"image.repository={repository}", "--set-string", f"image.tag={tag}")
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A namespace that enforces the Pod Security level `restricted`."""
+
+    name: str
+    cluster: Cluster
+
+    def kubectl(self, *arguments: str, stdin: str | None = None, seconds: float = 120) -> str:
+        env = self.cluster.env
+        return succeed("kubectl", "--namespace", self.name, *arguments, env=env, stdin=stdin, seconds=seconds)
+
+    def helm(self, *arguments: str, seconds: float = 240) -> str:
+        return succeed("helm", "--namespace", self.name, *arguments, env=self.cluster.env, seconds=seconds)
+
+    def install(self, release: str, *arguments: str) -> str:
+        """Installs the chart and waits until it is ready; where it is not, says what became of its pods."""
+        command = ("install", release, str(CHART), *self.cluster.image_values, "--wait", "--timeout", "90s")
+        try:
+            return self.helm(*command, *arguments)
+        except AssertionError as error:
+            pods, events = self.kubectl("describe", "pods"), self.kubectl("get", "events")
+            raise AssertionError(f"{error}\n{pods}\n{events}") from None
+
+    def uninstall(self, release: str) -> None:
+        """Returns once the pods have drained and everything is gone."""
+        self.helm("uninstall", release, "--wait", "--cascade", "foreground", "--timeout", "3m")
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "--output", "json"))
+
+    def pods(self, release: str) -> list[Any]:
+        found: list[Any] = self.get("pods", "--selector", f"app.kubernetes.io/instance={release}")["items"]
+        return found
+
+    def objects(self) -> set[str]:
+        """All objects but events, metrics and what Kubernetes itself puts into each namespace."""
+        kinds = succeed(
+            "kubectl",
+            "api-resources",
+            "--namespaced",
+            "--verbs",
+            "list",
+            "--output",
+            "name",
+            env=self.cluster.env,
+        ).split()
+        ours = [
+            kind for kind in kinds if not kind.startswith("events") and not kind.endswith(".metrics.k8s.io")
+        ]
+        found = self.kubectl("get", ",".join(ours), "--output", "name", "--ignore-not-found").split()
+        return set(found) - {"serviceaccount/default", "configmap/kube-root-ca.crt"}
+
+
+def notes(text: str) -> list[str]:
+    """The commands in a chart's notes: their indented lines."""
+    return [line.strip() for line in text.splitlines() if line.startswith("    ")]

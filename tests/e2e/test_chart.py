@@ -1,0 +1,85 @@
+"""What the chart renders to, and what it refuses."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.cluster import CHART, ROOT, Cluster, run, succeed
+
+pytestmark = pytest.mark.timeout(60, func_only=True)
+
+TEMPLATE = ("helm", "template", "quoter", str(CHART), "--kube-version", "1.34.0")
+
+
+def rendered(cluster: Cluster, *values: str) -> dict[str, Any]:
+    """The objects by their kind and name, such as `Service/quoter`."""
+    text = succeed(*TEMPLATE, *(part for value in values for part in ("--set", value)), env=cluster.env)
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in yaml.safe_load_all(text)}
+
+
+def pod(objects: dict[str, Any]) -> Any:
+    return objects["Deployment/quoter"]["spec"]["template"]["spec"]
+
+
+def test_the_chart_is_free_of_helms_complaints(cluster: Cluster) -> None:
+    succeed("helm", "lint", "--strict", str(CHART), env=cluster.env)
+
+
+@pytest.mark.parametrize(("delay", "grace", "total"), [(45, 20, 75), (7, 0, 17)])
+def test_kubernetes_waits_ten_seconds_longer_than_a_drain_takes(
+    cluster: Cluster, delay: int, grace: int, total: int
+) -> None:
+    spec = pod(rendered(cluster, f"drain.delaySeconds={delay}", f"drain.graceSeconds={grace}"))
+    assert spec["terminationGracePeriodSeconds"] == total
+    env = {one["name"]: one.get("value") for one in spec["containers"][0]["env"]}
+    assert (env["APP_DRAIN_DELAY"], env["APP_DRAIN_GRACE"]) == (str(delay), str(grace))
+
+
+def test_the_default_drain_outlasts_a_clients_look_at_dns_and_its_connection(cluster: Cluster) -> None:
+    env = {one["name"]: one.get("value") for one in pod(rendered(cluster))["containers"][0]["env"]}
+    assert int(env["APP_DRAIN_DELAY"]) > 30 + int(env["APP_MAX_CONNECTION_AGE"])
+
+
+def test_spans_are_sent_only_where_an_endpoint_is_given(cluster: Cluster) -> None:
+    def endpoint(*values: str) -> list[str]:
+        env = pod(rendered(cluster, *values))["containers"][0]["env"]
+        return [one["value"] for one in env if one["name"] == "OTEL_EXPORTER_OTLP_ENDPOINT"]
+
+    assert endpoint() == []
+    assert endpoint("otel.endpoint=http://collector:4317") == ["http://collector:4317"]
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        ("replicas=3", "'replicas' not allowed"),
+        ("image.name=quoter", "'name' not allowed"),
+        ("drain.delay=3", "'delay' not allowed"),
+        ("drain.delaySeconds=soon", "/drain/delaySeconds"),
+        ("auth.mode=token", "/auth/mode"),
+        ("otel.endpoint=collector:4317", "/otel/endpoint"),
+    ],
+)
+def test_a_value_that_does_not_exist_or_fit_is_refused_by_its_name(
+    cluster: Cluster, value: str, named: str
+) -> None:
+    refused = run(*TEMPLATE, "--set", value, env=cluster.env)
+    assert refused.returncode != 0
+    assert named in refused.stderr
+
+
+def test_values_that_a_parent_chart_shares_are_let_in(cluster: Cluster) -> None:
+    rendered(cluster, "global.region=here")
+
+
+def test_the_image_is_built_by_the_makefiles_version_of_uv() -> None:
+    def version(file: str, before: str) -> str:
+        (found,) = [
+            line.removeprefix(before)
+            for line in (ROOT / file).read_text().splitlines()
+            if line.startswith(before)
+        ]
+        return found
+
+    assert version("Dockerfile", "ARG UV_VERSION=") == version("Makefile", "UV_VERSION := ")
