@@ -38,7 +38,7 @@ image: ## build the container image, with podman or docker: make image IMAGE=…
 	$(shell command -v podman || command -v docker || echo podman) build \
 	  --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) -t $(IMAGE) .
 
-e2e: setup ## install the chart on a cluster ($$KUBECONFIG, or the test cluster beside this checkout) and use it
+e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster beside this checkout) and use it
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
 
 clean: ## remove what make installed here

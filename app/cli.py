@@ -1,10 +1,10 @@
 """The command line: the commands that every fork has, and the verbs of the services."""
 
 import inspect
-import json
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -13,18 +13,19 @@ import grpc
 import typer
 from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 
 from app import server
 from app.client.channel import channel
-from app.client.invoke import invoke, request_class
+from app.client.invoke import invoke
+from app.client.json_requests import JsonLines, parse_json
 from app.core.code import CODE_LABELS
 from app.core.errors import StartError
 from app.core.service import Verb
 from app.core.settings import load
 from app.runtime.logs import configure_logs
+from app.runtime.signals import Signals
 from app.services import SERVICES
 from app.settings import Settings
 
@@ -41,12 +42,12 @@ cli = typer.Typer(
 
 
 @cli.command()
-def serve() -> None:
+def serve(context: typer.Context) -> None:
     """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; the README lists them."""
     try:
         settings = load(Settings)
         configure_logs(settings.log_level, settings.log_format)
-        server.run(settings)
+        server.run(settings, context.obj or Signals())
     except StartError as error:
         problems = str(error).splitlines()
         _fail(f"the server cannot start ({len(problems)} to mend):", *problems, code=WRONG)
@@ -68,9 +69,13 @@ def health(
     ] = "",
 ) -> None:
     """Print SERVING, and exit with 0, or NOT_SERVING, and exit with 1."""
-    reply = health_pb2_grpc.HealthStub(channel).Check(  # type: ignore[attr-defined]
-        health_pb2.HealthCheckRequest(service=service)
-    )
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    try:
+        reply = stub.Check(health_pb2.HealthCheckRequest(service=service))
+    except grpc.RpcError as error:
+        if _code(error) is not grpc.StatusCode.NOT_FOUND:
+            raise
+        _fail(f"the server knows of no service {service!r}", code=STATUS + _code(error).value[0])
     print(health_pb2.HealthCheckResponse.ServingStatus.Name(reply.status))  # noqa: T201 - output of a command
     if reply.status != health_pb2.HealthCheckResponse.SERVING:
         raise typer.Exit(NOT_SERVING)
@@ -90,10 +95,16 @@ def call(
 ) -> None:
     """Call any method of this program's services, and print each reply as a line of JSON."""
     descriptor = _method(method)
+    requests = JsonLines(descriptor, sys.stdin) if request == "-" else parse_json(descriptor, request)
     console = Console(soft_wrap=True)
-    for reply in invoke(channel, descriptor, _requests(descriptor, request)):
-        text = json_format.MessageToJson(reply, indent=None, always_print_fields_with_no_presence=True)
-        console.print_json(text, indent=None, ensure_ascii=False)
+    try:
+        for reply in invoke(channel, descriptor, requests):
+            text = json_format.MessageToJson(reply, indent=None, always_print_fields_with_no_presence=True)
+            console.print_json(text, indent=None, ensure_ascii=False)
+    except grpc.RpcError:
+        if isinstance(requests, JsonLines) and requests.wrong is not None:
+            raise requests.wrong from None
+        raise
 
 
 def _method(name: str) -> MethodDescriptor:
@@ -113,20 +124,6 @@ def _method(name: str) -> MethodDescriptor:
     return _fail(f"there is no method {name!r}; choose of {names}", code=WRONG)
 
 
-def _requests(method: MethodDescriptor, text: str) -> Iterator[Message]:
-    """Reads the requests, from standard input as they come where `text` is `-`."""
-    documents = (line for line in sys.stdin if line.strip()) if text == "-" else iter([text])
-    for document in documents:
-        try:
-            value = json.loads(document)
-            several = value if method.client_streaming and isinstance(value, list) else [value]
-            for one in several:
-                yield json_format.ParseDict(one, request_class(method)())
-        except (ValueError, json_format.ParseError) as error:
-            reason = " ".join(str(error).split())
-            _fail(f"not a {method.input_type.full_name} as JSON: {reason}", code=WRONG)
-
-
 # The options of every command that calls a server.
 Target = Annotated[str, typer.Option(help="The server, as HOST:PORT.", envvar="QUOTER_TARGET")]
 TokenFile = Annotated[
@@ -135,7 +132,7 @@ TokenFile = Annotated[
 PlaintextToken = Annotated[
     bool, typer.Option("--allow-plaintext-token", help="Send the token unencrypted to another machine.")
 ]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds until a call is given up.")]
+Timeout = Annotated[float, typer.Option(min=0.001, max=86_400, help="Seconds until a call is given up.")]
 
 
 def over_channel(verb: Verb) -> Callable[..., None]:
@@ -149,13 +146,15 @@ def over_channel(verb: Verb) -> Callable[..., None]:
         timeout: Timeout = 10.0,
         **arguments: Any,
     ) -> None:
+        # What goes wrong is told once, by the lines below, and not by grpc as well.
+        logging.getLogger("grpc").addHandler(logging.NullHandler())
         try:
             with channel(
                 target, token_file=token_file, allow_plaintext_token=allow_plaintext_token, timeout=timeout
             ) as opened:
                 verb(opened, **arguments)
         except grpc.RpcError as error:
-            _fail(_advice(error, target), code=STATUS + error.code().value[0])
+            _fail(_advice(error, target), code=STATUS + _code(error).value[0])
         except (OSError, ValueError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -176,31 +175,42 @@ for _verb in _verbs:
     cli.command()(over_channel(_verb))
 
 
-def _advice(error: grpc.RpcError, target: str) -> str:
-    code, details = error.code(), error.details()
-    match code:
-        case grpc.StatusCode.UNAVAILABLE:
-            return f"no server answers at {target}: start one with `make run`, or name another with --target"
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            return f"{target} did not answer in time: --timeout allows for more seconds"
-        case grpc.StatusCode.UNAUTHENTICATED:
-            return f"{details}; --token-file names the file that has it"
-        case grpc.StatusCode.UNIMPLEMENTED:
-            return f"{target} does not serve this: {details}"
+def _code(error: Any) -> grpc.StatusCode:
+    code: grpc.StatusCode = error.code()  # grpc types what its clients raise as RpcError alone
+    return code
+
+
+def _advice(error: Any, target: str) -> str:
+    """What an RpcError means, and what to do about it."""
+    code, details = _code(error), error.details()
+    if code is grpc.StatusCode.UNAUTHENTICATED:
+        return f"{details}; --token-file names the file that has it"
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return f"{target} does not serve this: {details}"
+    answered = any(key == "x-request-id" for key, _ in error.trailing_metadata() or ())
+    if code is grpc.StatusCode.UNAVAILABLE and not answered:
+        return f"no server answers at {target}: start one with `make run`, or name another with --target"
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED and not answered:
+        return f"{target} did not answer in time: --timeout allows for more seconds"
     return f"{CODE_LABELS[code]}: {details}"
 
 
 def _fail(*lines: str, code: int) -> NoReturn:
-    console = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
     console.print(f"{server.NAME}: {lines[0]}")
     for line in lines[1:]:
         console.print(f"  {line}")
     raise typer.Exit(code)
 
 
-def main() -> None:
+def main(signals: Signals | None = None) -> None:
+    """Runs the command of `sys.argv`; `signals` has those that came while the program was loaded."""
     try:
-        cli()
+        cli(obj=signals)
     except BrokenPipeError:  # the reader of our output, such as `head`, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    finally:
+        try:
+            sys.stdout.flush()
+        except OSError:  # nor can Python write what is left when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

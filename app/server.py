@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event
 
@@ -34,11 +34,12 @@ from app.interceptors.metrics import Metrics
 from app.interceptors.request_id import RequestId
 from app.interceptors.tracing import Tracing
 from app.interceptors.validation import Validation
-from app.runtime.drain import Signals, drain
+from app.runtime.drain import drain
 from app.runtime.health import Health
 from app.runtime.metrics_port import metrics_port
-from app.runtime.pools import MAX_WATCHES, Pools, open_pools
+from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.ports import bind
+from app.runtime.signals import Signals
 from app.runtime.telemetry import tracer_provider
 from app.services import SERVICES
 from app.settings import Settings
@@ -70,22 +71,27 @@ def concerns(
         Errors(),  # from here on, what is raised becomes a code that the three above see
         Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
         *([Auth(verify, EXEMPT)] if verify is not None else []),
-        Deadline(settings.max_deadline),  # after what waits or costs: is there time left to serve it?
+        Deadline(
+            settings.max_deadline, exempt=frozenset({HEALTH})
+        ),  # after what waits or costs: is there time left to serve it?
         Validation({message: rule for service in services for message, rule in service.rules.items()}),
     ]
 
 
 def bound_of(settings: Settings) -> Callable[[Method], Bound | None]:
-    """Calls, streams and health Watches have a bound each; health checks, reflection, UNKNOWN have none."""
+    """Calls, streams, health Watches and reflection have a bound each; health checks and UNKNOWN none."""
     calls = Bound(settings.max_calls, "calls")
     streams = Bound(settings.max_streams, "streams")
-    watches = Bound(MAX_WATCHES, "health watches")
+    watches = Bound(settings.max_watches, "health watches")
+    reflections = Bound(MAX_REFLECTIONS, "reflection streams")
 
     def choose(method: Method) -> Bound | None:
         if method.service == HEALTH and method.arity is not Arity.UNARY:
             return watches
-        if method.service in EXEMPT or method is UNKNOWN:
+        if method.service == HEALTH or method is UNKNOWN:
             return None
+        if method.service in EXEMPT:
+            return reflections
         return calls if method.arity is Arity.UNARY else streams
 
     return choose
@@ -139,12 +145,12 @@ def serving(
             tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
             verify = verify_with(lambda: tokens.value)
 
-        pools = open_pools(settings.workers, settings.max_streams)
-        chain = Chain(
-            concerns(settings, services, registry, tracer, verify),
-            refusals=pools.refusals,
-            pool_of=pool_of(pools),
-        )
+        pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
+        chained = concerns(settings, services, registry, tracer, verify)
+        for concern in chained:
+            if isinstance(concern, AbstractContextManager):
+                parts.enter_context(concern)
+        chain = Chain(chained, refusals=pools.refusals, pool_of=pool_of(pools))
         server = grpc.server(pools.workers, interceptors=[chain, *interceptors], options=options(settings))
         registering = chain.registering(server)
 
@@ -174,6 +180,7 @@ def serving(
                 end_watches=status.end_watches,
             )
             handle.clean = pools.close()
+            structlog.get_logger().info("drain_threads_ended", all_ended=handle.clean)
 
 
 def process_registry() -> CollectorRegistry:
@@ -194,11 +201,10 @@ def options(settings: Settings) -> list[tuple[str, int]]:
     return found
 
 
-def run(settings: Settings, services: Sequence[Service] = SERVICES) -> None:
+def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERVICES) -> None:
     """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
     log = structlog.get_logger()
     began = time.perf_counter()
-    signals = Signals()
     with serving(settings, services) as server:
         log.info(
             "serving",
@@ -215,5 +221,6 @@ def run(settings: Settings, services: Sequence[Service] = SERVICES) -> None:
     log.info("stopped")
     if not server.clean:
         # A handler whose client has gone is still in a blocking call; Python would wait for it on exit.
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
         os._exit(0)

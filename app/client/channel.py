@@ -12,7 +12,7 @@ from app.client.target import is_loopback
 # Every address of the target gets its share of the calls; without it, grpc sends all of them to one.
 _SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
 
-_OPTIONS = (
+_OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.service_config", _SERVICE_CONFIG),
     # New addresses are looked up when a connection ends; grpc's own minimum is 30 s.
     ("grpc.dns_min_time_between_resolutions_ms", 1000),
@@ -33,9 +33,11 @@ def channel(
     is the deadline of calls that set none. The token is read once, and sent with each call: to this
     machine, or elsewhere where `allow_plaintext_token` says so, for anybody on the way can read it.
 
-    Raises ValueError where the token may not be sent or its file has no token, and OSError where that
-    cannot be read. Close the channel when it is no longer needed.
+    Raises ValueError where there is no target, where the token may not be sent, or where its file has no
+    token, and OSError where that cannot be read. Close the channel when it is no longer needed.
     """
+    if not target:
+        raise ValueError("the target is empty; name a server as HOST:PORT")
     metadata = []
     if token_file is not None:
         if not (allow_plaintext_token or is_loopback(target)):
@@ -44,7 +46,10 @@ def channel(
                 " allow that with allow_plaintext_token"
             )
         metadata.append(("authorization", f"Bearer {read_token(token_file)}"))
-    opened = grpc.insecure_channel(target, options=_OPTIONS)
+    options = [*_OPTIONS]
+    if is_loopback(target):
+        options.append(("grpc.enable_http_proxy", 0))  # grpc would ask http_proxy even for this machine
+    opened = grpc.insecure_channel(target, options=options)
     if tracing is not None:
         # Imported only where it is used: it takes a tenth of the time that a command takes to start.
         from app.client.tracing import TracedChannel  # noqa: PLC0415
@@ -57,7 +62,7 @@ def channel(
 
 def read_token(path: Path) -> str:
     """The token in a file of its own. Raises ValueError where it has none, or more than a token."""
-    token = path.read_text().strip()
+    token = path.read_bytes().decode("ascii", "replace").strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError(f"{path}: expected one token and nothing else")
     return token

@@ -12,11 +12,11 @@ from google.protobuf.message import Message
 def invoke(channel: grpc.Channel, method: MethodDescriptor, requests: Iterable[Message]) -> Iterator[Message]:
     """Sends the requests and yields the replies, one of each where the method does not stream them.
 
-    Raises grpc.RpcError.
+    Raises grpc.RpcError, and ValueError where a method that takes one request is given none or several.
     """
     path = f"/{method.containing_service.full_name}/{method.name}"
     codecs: dict[str, Any] = {
-        "request_serializer": request_class(method).SerializeToString,
+        "request_serializer": message_factory.GetMessageClass(method.input_type).SerializeToString,
         "response_deserializer": message_factory.GetMessageClass(method.output_type).FromString,
     }
     if method.client_streaming and method.server_streaming:
@@ -24,10 +24,13 @@ def invoke(channel: grpc.Channel, method: MethodDescriptor, requests: Iterable[M
     elif method.client_streaming:
         yield channel.stream_unary(path, **codecs)(iter(requests))
     elif method.server_streaming:
-        yield from channel.unary_stream(path, **codecs)(next(iter(requests)))
+        yield from channel.unary_stream(path, **codecs)(_only(requests))
     else:
-        yield channel.unary_unary(path, **codecs)(next(iter(requests)))
+        yield channel.unary_unary(path, **codecs)(_only(requests))
 
 
-def request_class(method: MethodDescriptor) -> type[Message]:
-    return message_factory.GetMessageClass(method.input_type)
+def _only(requests: Iterable[Message]) -> Message:
+    found = list(requests)
+    if len(found) != 1:
+        raise ValueError(f"the method takes one request, and there are {len(found)}")
+    return found[0]

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import grpc
 
-from app.core.errors import CallEnded, DeadlineExceeded, StatusError
+from app.core.errors import CallEnded, DeadlineExceeded, StatusError, checked_code, checked_message
+from app.core.metadata import Metadata, checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from app.core.method import Method
-
-Metadata = tuple[tuple[str, str | bytes], ...]
 
 # gRPC says "no deadline" as a time far beyond this, in seconds.
 _NEVER = 1e9
@@ -134,25 +133,27 @@ class Call(grpc.ServicerContext):
         self.bound.disable_next_message_compression()
 
     def send_initial_metadata(self, initial_metadata: Metadata) -> None:
-        self.bound.send_initial_metadata(initial_metadata)
+        self.bound.send_initial_metadata(checked(initial_metadata))
 
     def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
-        self._trailers = tuple(trailing_metadata)
+        self._trailers = checked(trailing_metadata)
 
     def trailing_metadata(self) -> Metadata:
         return self._trailers
 
     def add_trailing_metadata(self, metadata: "Sequence[tuple[str, str | bytes]]") -> None:
-        self._trailers = (*self._trailers, *metadata)
+        self._trailers = (*self._trailers, *checked(metadata))
+
+    # What grpc could not send is refused here, where it is still an ordinary bug of the handler.
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        self.status = code
+        self.status = checked_code(code)
 
     def code(self) -> grpc.StatusCode | None:
         return self.status
 
     def set_details(self, details: str) -> None:
-        self.message = details
+        self.message = checked_message(details)
 
     def details(self) -> bytes:
         return self.message.encode()
@@ -161,8 +162,9 @@ class Call(grpc.ServicerContext):
         """Raises the StatusError that ends the call with this code, also where a handler swallows it."""
         if code is grpc.StatusCode.OK:  # as grpc has it: an abort is never a success
             code, details = grpc.StatusCode.UNKNOWN, ""
-        self.status, self.message = code, details
-        raise StatusError(details, code=code)
+        error = StatusError(details, code=code)
+        self.status, self.message = error.code, error.message
+        raise error
 
     def abort_with_status(self, status: grpc.Status) -> NoReturn:
         self.set_trailing_metadata(status.trailing_metadata or ())

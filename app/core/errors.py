@@ -10,13 +10,15 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
+from app.core.metadata import checked
+
 
 class StatusError(Exception):
     """Ends the call with `code` and `message`, both as the client will see them.
 
     `details` are messages of `google/rpc/error_details.proto`; they travel in the
     `grpc-status-details-bin` trailer, as richer error model clients expect them. `metadata` is further
-    trailing metadata.
+    trailing metadata. Raises TypeError or ValueError for what gRPC could not send.
     """
 
     code = grpc.StatusCode.UNKNOWN
@@ -30,10 +32,25 @@ class StatusError(Exception):
         metadata: Sequence[tuple[str, str | bytes]] = (),
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code or self.code
+        self.message = checked_message(message)
+        self.code = checked_code(code or self.code)
         self.details = details
-        self.metadata = metadata
+        self.metadata = checked(metadata)
+
+
+def checked_code(code: grpc.StatusCode) -> grpc.StatusCode:
+    """Returns the code. Raises TypeError where it is something else, such as its number."""
+    if not isinstance(code, grpc.StatusCode):
+        raise TypeError(f"a status code is a grpc.StatusCode, not {code!r}")
+    return code
+
+
+def checked_message(message: str) -> str:
+    """Returns the message. Raises TypeError or ValueError where gRPC could not send it."""
+    if not isinstance(message, str):
+        raise TypeError(f"a status message is a str, not {type(message).__name__}")
+    message.encode()  # a lone surrogate is a UnicodeEncodeError
+    return message
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,18 @@
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, FilePath, ValidationError, ValidationInfo, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.address import Address, parse_addresses
 from app.core.errors import StartError
 from app.core.tokens import parse_tokens
-from app.core.watched_file import in_words
+from app.core.watched_file import in_words, read_file
 
 PREFIX = "APP_"
 
@@ -29,6 +29,14 @@ def _names(value: object) -> object:
 
 Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_addresses)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+
+
+def _file(path: Path) -> Path:
+    check_content(path, len)
+    return path
+
+
+File = Annotated[Path, AfterValidator(_file)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SECONDS = "a number of seconds from 0 to 86400, such as 1.5"
 
@@ -59,18 +67,29 @@ class ServerSettings(Section):
         (), "which services to serve, by full names and commas; all when unset", right=""
     )
 
-    workers: int = setting(10, "threads for unary calls", right="a whole number from 1 to 1000")
-    max_calls: int = setting(
+    workers: Annotated[int, Field(ge=1, le=1000)] = setting(
+        10, "threads for unary calls", right="a whole number from 1 to 1000"
+    )
+    max_calls: Annotated[int, Field(ge=1, le=100_000)] = setting(
         1000,
         "unary calls accepted at once, waiting ones included; past it the answer is RESOURCE_EXHAUSTED",
         right="a whole number from 1 to 100000",
     )
-    max_streams: int = setting(
+    max_streams: Annotated[int, Field(ge=1, le=10_000)] = setting(
         100,
         "streams open at once, each on a thread of its own; past it the answer is RESOURCE_EXHAUSTED",
         right="a whole number from 1 to 10000",
     )
-    max_deadline: Seconds = setting(300, "the longest that a call may take, streams included", right=SECONDS)
+    max_watches: Annotated[int, Field(ge=1, le=10_000)] = setting(
+        1000,
+        "health Watches open at once, each on a thread; clients that check health have one a connection",
+        right="a whole number from 1 to 10000",
+    )
+    max_deadline: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = setting(
+        300,
+        "the longest that a call may take, streams included",
+        right="a number of seconds above 0, up to 86400",
+    )
     max_connection_age: Seconds | None = setting(
         None,
         "how long a connection is used before clients are asked to open another; off when unset",
@@ -82,7 +101,7 @@ class ServerSettings(Section):
         "`none` or `tokens`; `none` where every address is loopback, to be said anywhere else",
         right="none or tokens",
     )
-    auth_tokens_file: FilePath | None = setting(
+    auth_tokens_file: File | None = setting(
         None, "for `tokens`: a file with one `name:token` a line", right="the path of a file that can be read"
     )
     reflection: bool | None = setting(
@@ -100,14 +119,6 @@ class ServerSettings(Section):
     log_format: Literal["json", "console"] | None = setting(
         None, "`json` or `console`; `console` on a terminal, `json` elsewhere", right="json or console"
     )
-
-    @field_validator("workers", "max_calls", "max_streams")
-    @classmethod
-    def _counts(cls, value: int, info: ValidationInfo) -> int:
-        most = {"workers": 1000, "max_calls": 100_000, "max_streams": 10_000}[str(info.field_name)]
-        if not 1 <= value <= most:
-            raise ValueError(f"a whole number from 1 to {most} is right")
-        return value
 
     @field_validator("metrics_listen")
     @classmethod
@@ -131,11 +142,15 @@ class ServerSettings(Section):
     @field_validator("auth_tokens_file")
     @classmethod
     def _tokens(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if info.data.get("auth_mode") != "tokens":
+        if "auth_mode" not in info.data:  # it was wrong itself
             return value
-        if value is None:
+        mode = info.data["auth_mode"]
+        if mode == "tokens" and value is None:
             raise ValueError("APP_AUTH_MODE=tokens needs it: a file with one name:token a line")
-        check_content(value, parse_tokens)
+        if mode != "tokens" and value is not None:
+            raise ValueError("it counts only with APP_AUTH_MODE=tokens; say that, or leave the file out")
+        if value is not None:
+            check_content(value, parse_tokens)
         return value
 
     @field_validator("reflection")
@@ -144,10 +159,10 @@ class ServerSettings(Section):
         return all(address.loopback for address in info.data.get("listen", ())) if value is None else value
 
 
-def check_content(path: Path, parse: Any) -> None:
+def check_content(path: Path, parse: Callable[[bytes], object]) -> None:
     """Raises ValueError with the file and what is wrong in it, so that all mistakes show at once."""
     try:
-        parse(path.read_bytes())
+        parse(read_file(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {in_words(error)}") from None
 

@@ -4,6 +4,8 @@ from hashlib import sha256
 
 # Shorter ones can be guessed over the network; this is 96 bits in base64, 64 in hex.
 _LEAST = 16
+# Short enough to hash for anyone who asks; metadata of 8 KiB is all that gRPC takes.
+LONGEST = 4096
 
 
 def parse_tokens(content: bytes) -> dict[bytes, str]:
@@ -31,6 +33,8 @@ def parse_tokens(content: bytes) -> dict[bytes, str]:
                 f"line {number}: the token of {owner!r} must have at least {_LEAST} visible characters"
                 " and no space, such as the output of: openssl rand -hex 24"
             )
+        if len(token) > LONGEST:
+            raise ValueError(f"line {number}: the token of {owner!r} is longer than {LONGEST} characters")
         digest = sha256(token).digest()
         if owners.setdefault(digest, owner) != owner:
             raise ValueError(f"line {number}: {owner!r} has the token of {owners[digest]!r}")

@@ -1,5 +1,6 @@
 """A file whose parsed content is kept up to date while it is in use."""
 
+import errno
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +34,7 @@ class WatchedFile(Generic[Value]):
         self._thread = Thread(target=self._watch, name=f"watch {path}", daemon=True)
         self._log = structlog.get_logger(file=str(path))
         try:
-            content = path.read_bytes()
+            content = read_file(path)
             self.value = parse(content)
         except (OSError, ValueError) as error:
             raise StartError(f"{path}: {in_words(error)}") from error
@@ -43,7 +44,7 @@ class WatchedFile(Generic[Value]):
     def look(self) -> None:
         """Reads the file once; takes new content if the look before this one found the same."""
         try:
-            content = self._path.read_bytes()
+            content = read_file(self._path)
         except OSError as error:
             self._refuse(error)
             return
@@ -82,7 +83,14 @@ class WatchedFile(Generic[Value]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(1)  # a read that hangs, on a network file system, must not hold the exit
+
+
+def read_file(path: Path) -> bytes:
+    """The content of a regular file; to read another, such as a pipe, could take for ever. Raises OSError."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file")
+    return path.read_bytes()
 
 
 def in_words(error: Exception) -> str:

@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any
 
 import grpc
+import structlog
 from google.protobuf.message import Message
 
 from app.core.call import CURRENT_CALL, Call
@@ -67,8 +68,9 @@ class _Handled:
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
         self._request_streaming = handler.request_streaming
-        self._decode = handler.request_deserializer
-        self._encode = handler.response_serializer
+        # To grpc, no codec means messages as they are on the wire.
+        self._decode = handler.request_deserializer or _undecoded
+        self._encode = handler.response_serializer or _undecoded
 
     def argument(self, raw: Iterator[bytes], call: Call) -> Any:
         for start in self.hooks.start:
@@ -78,8 +80,9 @@ class _Handled:
 
     def encoded(self, reply: Message, call: Call) -> bytes:
         data: bytes = self._encode(reply)
-        for send in self.hooks.send:
-            send(call, reply)
+        if call.status in {None, grpc.StatusCode.OK}:
+            for send in self.hooks.send:
+                send(call, reply)
         return data
 
 
@@ -111,7 +114,10 @@ def _stream_reply(handled: _Handled) -> Callable[..., Iterator[bytes]]:
                 yield handled.encoded(reply, call)
         except BaseException as raised:  # noqa: BLE001 - GeneratorExit is a client that left
             error = raised
-        error = _closed(replies) or error
+        unclean = _closed(replies)
+        if error is not None and unclean is not None:
+            structlog.get_logger().error("clean_up_failed", request_id=call.request_id, exc_info=unclean)
+        error = error or unclean
         if handled.hooks.conclude(call, error):
             _answer(call, context)
 
@@ -177,6 +183,12 @@ def _taken_up(context: grpc.ServicerContext) -> Call:
     call = CURRENT_CALL.get()
     call.bind(context)
     return call
+
+
+def _undecoded(message: Any) -> Any:
+    if not isinstance(message, bytes):
+        raise TypeError(f"a handler without a serializer returned {type(message).__name__}, not bytes")
+    return message
 
 
 def _closed(replies: Any) -> BaseException | None:

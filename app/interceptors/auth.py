@@ -6,10 +6,8 @@ from hashlib import sha256
 from app.core.call import Call
 from app.core.errors import Unauthenticated
 from app.core.method import Method
+from app.core.tokens import LONGEST
 from app.interceptors.concern import Concern
-
-# Longer than any token of ours, and short enough to hash for anyone who asks.
-_LONGEST = 4096
 
 # Given a token, the name of its owner; None where nobody owns it. Must not block.
 Verify = Callable[[bytes], str | None]
@@ -58,6 +56,6 @@ def _bearer(call: Call) -> bytes:
     scheme, space, token = value.partition(b" ")
     if not space or scheme.lower() != b"bearer" or not token.strip():
         raise Unauthenticated("metadata `authorization` must be `Bearer TOKEN`")
-    if len(token) > _LONGEST:
+    if len(token) > LONGEST:
         raise Unauthenticated("the token is too long")
     return token.strip()

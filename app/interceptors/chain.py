@@ -17,12 +17,16 @@ from app.interceptors.hooks import Hooks
 
 @dataclass(frozen=True)
 class _Entry:
-    """A method as it is served: its handler, the wrapper around that, and a refusal for each `accept`."""
+    """A method as it is served: its handler, the wrapper around that, and a refusal for each `accept`.
+
+    `refuse` is the refusal of a call that every `accept` has let through.
+    """
 
     method: Method
     hooks: Hooks
     handler: Handler | None
     wrapper: Handler
+    refuse: Handler
     accept: Sequence[tuple[Callable[[Call], None], Handler]]
 
 
@@ -62,42 +66,43 @@ class Chain(grpc.ServerInterceptor):
 
     def _entry(self, method: Method, handler: Handler | None) -> _Entry:
         hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
-        return _Entry(
-            method,
-            hooks,
-            handler,
-            refusal(hooks, hooks.end, self._refusals)
-            if handler is None
-            else wrap(handler, hooks, self._pool_of(method)),
-            [(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept],
-        )
+        refuse = refusal(hooks, hooks.end, self._refusals)
+        wrapper = refuse if handler is None else wrap(handler, hooks, self._pool_of(method))
+        accept = [(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept]
+        return _Entry(method, hooks, handler, wrapper, refuse, accept)
 
     def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
         handler_call_details: Any,
     ) -> Handler:
-        handler = continuation(handler_call_details)
-        entry = (
-            self._unknown
-            if handler is None
-            else self._entries.get(handler_call_details.method, self._unknown)
-        )
-        if entry is not self._unknown and handler is not entry.handler:
-            # Another interceptor has wrapped it, for this call.
-            wrapper = wrap(handler, entry.hooks, self._pool_of(entry.method))
-            entry = replace(entry, handler=handler, wrapper=wrapper)
+        entry = self._entries.get(handler_call_details.method, self._unknown)
+        failure: Exception | None = None
+        try:
+            entry = self._as_wrapped(entry, continuation(handler_call_details))
+        except Exception as error:  # noqa: BLE001 - an interceptor inside this one; the refusal tells the client
+            failure = error
         call = Call(entry.method, handler_call_details.invocation_metadata)
         CURRENT_CALL.set(call)
         for accept, refused in entry.accept:
             try:
                 accept(call)
-            except Exception as error:  # noqa: BLE001 - the refusal tells the client
+            except Exception as error:  # noqa: BLE001 - as above
                 call.failure = error
                 return refused
-        if entry is self._unknown:
-            call.failure = Unimplemented("there is no such method here")
-        return entry.wrapper
+        if failure is None and entry is self._unknown:
+            failure = Unimplemented("there is no such method here")
+        call.failure = failure
+        return entry.wrapper if failure is None else entry.refuse
+
+    def _as_wrapped(self, entry: _Entry, handler: Handler | None) -> _Entry:
+        """The entry with the handler that the interceptors inside this one have made of it, for this call."""
+        if handler is None:
+            return self._unknown
+        if entry is self._unknown or handler is entry.handler:
+            return entry
+        wrapper = wrap(handler, entry.hooks, self._pool_of(entry.method))
+        return replace(entry, handler=handler, wrapper=wrapper)
 
 
 class Registrar:

@@ -9,10 +9,12 @@ from app.core.method import Method
 class Concern:
     """Override the hooks that you need; one that is not overridden costs nothing per call.
 
-    For one call, the hooks run in this order: `accept` and `start` from the outermost concern to the
-    innermost, `receive` and `send` per message, `fail` if there is an error, then `end` once, from the
-    innermost to the outermost, for every concern whose `accept` has run. An observer writes down; a gate
-    refuses the call by raising a StatusError from `accept`, `start`, `receive` or `send`.
+    For one call, the hooks run in this order: `accept` and `start`, and `receive` for each message, from the
+    outermost concern to the innermost; `send` for each message, `fail` if there is an error, and `end` once,
+    from the innermost to the outermost. `end` runs for every concern whose `accept` has run.
+
+    An observer writes down. A gate refuses the call: it raises a StatusError from `accept`, `start`,
+    `receive` or `send`. A concern that is a context manager is open while the server serves.
     """
 
     def for_method(self, method: Method) -> "Concern | None":

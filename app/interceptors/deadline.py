@@ -1,23 +1,39 @@
 """How long a call may take."""
 
 import time
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
 
 from google.protobuf.message import Message
 
 from app.core.call import Call
 from app.core.errors import DeadlineExceeded
+from app.core.method import Method
 from app.interceptors.concern import Concern
+
+# How long past the bound a handler may be blocked before its call is cancelled, in seconds.
+_PATIENCE = 0.5
 
 
 class Deadline(Concern):
     """Does not run a call that has expired while it waited, and bounds every call to `most` seconds.
 
     A running handler cannot be interrupted: at the server's bound the call ends with DEADLINE_EXCEEDED when
-    the handler next reads, yields, waits through the context, or returns.
+    the handler next reads, yields, waits through the context, or returns. A handler that is blocked in a
+    read or a write then, because its client idles, is freed soon after: its call ends with CANCELLED.
     """
 
-    def __init__(self, most: float) -> None:
+    def __init__(self, most: float, exempt: frozenset[str] = frozenset()) -> None:
+        """`exempt` are full names of services whose calls may last, such as health Watches."""
         self._most = most
+        self._exempt = exempt
+        self._bounded: set[Call] = set()
+        self._stop = Event()
+        self._thread = Thread(target=self._watch, name="deadlines", daemon=True)
+
+    def for_method(self, method: Method) -> Concern | None:
+        return None if method.service in self._exempt else self
 
     def start(self, call: Call) -> None:
         remaining = call.client_time_remaining()
@@ -25,6 +41,7 @@ class Deadline(Concern):
             raise DeadlineExceeded("the deadline passed before the call could be served")
         if remaining is None or remaining > self._most:
             call.expires_at = time.monotonic() - call.duration + self._most
+            self._bounded.add(call)
 
     def receive(self, call: Call, message: Message) -> None:
         del message
@@ -33,3 +50,23 @@ class Deadline(Concern):
     def send(self, call: Call, message: Message) -> None:
         del message
         call.check_deadline()
+
+    def end(self, call: Call) -> None:
+        self._bounded.discard(call)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_PATIENCE / 2):
+            late = time.monotonic() - _PATIENCE
+            for call in tuple(self._bounded):
+                if call.expires_at is not None and call.expires_at < late:
+                    call.cancel()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()

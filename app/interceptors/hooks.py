@@ -22,7 +22,10 @@ _ENDED: Final = (grpc.RpcError, CallEnded, GeneratorExit)
 
 @dataclass(frozen=True)
 class Hooks:
-    """The hooks of one method's concerns, each in the order in which it runs."""
+    """The hooks of one method's concerns, each in the order in which they run.
+
+    What comes in passes the outermost concern first; what goes out, the innermost.
+    """
 
     accept: Sequence[tuple[Hook, Sequence[Hook]]]  # each with the `end` hooks of those before it
     start: Sequence[Hook]
@@ -45,7 +48,7 @@ class Hooks:
             ],
             start=overridden("start"),
             receive=overridden("receive"),
-            send=overridden("send"),
+            send=overridden("send")[::-1],
             fail=overridden("fail")[::-1],
             end=overridden("end")[::-1],
         )
@@ -55,10 +58,7 @@ class Hooks:
         error = call.failure or error
         alive = call.is_active()
         if error is not None and (alive or not isinstance(error, _ENDED)):
-            for fail in self.fail:
-                fail(call, error)
-            if call.status in {None, grpc.StatusCode.OK}:  # a chain without a concern that maps errors
-                call.status, call.message = grpc.StatusCode.INTERNAL, "internal error"
+            self._fail(call, error)
         if not alive:
             expired = call.client_time_remaining() == 0
             call.status = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
@@ -70,3 +70,13 @@ class Hooks:
             except Exception:  # noqa: BLE001 - what the others have to write down must not be lost
                 structlog.get_logger().exception("concern_failed", hook=hook.__qualname__)
         return alive
+
+    def _fail(self, call: Call, error: BaseException) -> None:
+        for hook in self.fail:
+            try:
+                hook(call, error)
+            except Exception:  # noqa: BLE001 - the call must end all the same, and say nothing of it
+                structlog.get_logger().exception("concern_failed", hook=hook.__qualname__)
+                call.status, call.message = grpc.StatusCode.INTERNAL, "internal error"
+        if call.status in {None, grpc.StatusCode.OK}:  # a chain without a concern that maps errors
+            call.status, call.message = grpc.StatusCode.INTERNAL, "internal error"

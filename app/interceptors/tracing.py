@@ -8,7 +8,8 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, Tracer, TraceState
 
-from app.core.call import Call, Metadata
+from app.core.call import Call
+from app.core.metadata import Metadata
 from app.core.method import Method
 from app.core.traceparent import parse_traceparent
 from app.interceptors.concern import Concern
@@ -51,7 +52,9 @@ class Tracing(Concern):
             start_time=time.time_ns(),
         )
         call.span = span
-        call.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
+        identity = span.get_span_context()
+        if identity.is_valid:
+            call.trace_id = trace.format_trace_id(identity.trace_id)
         # Never detached: the call has a contextvars context of its own, which ends with it.
         otel_context.attach(trace.set_span_in_context(span))
 

@@ -43,10 +43,15 @@ class Health(health.HealthServicer):
         context: grpc.ServicerContext,
         send_response_callback: Any = None,
     ) -> Any:
+        if request.service not in {LIVENESS, *self._names}:
+            # One name for all that are made up: each that is watched is remembered for ever.
+            request = health_pb2.HealthCheckRequest(service="unknown")
         watcher = super().Watch(request, context, send_response_callback)
         with self._watchers_lock:
             self._watchers.add(watcher)
-        context.add_callback(lambda: self._forget(watcher))
+        if not context.add_callback(lambda: self._forget(watcher)):
+            self._forget(watcher)
+            watcher.close()
         if self._ended:
             watcher.close()
         return watcher

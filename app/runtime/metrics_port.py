@@ -55,6 +55,9 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.server_name, self.server_port = "metrics", self.server_address[1]
         self.setup_environ()
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up, or sends nothing for too long, is not worth a traceback."""
+
 
 class _ServerV6(_Server):
     address_family = socket.AF_INET6
@@ -83,6 +86,8 @@ def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:
             start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
             return [text.encode()]
 
+        if environ["REQUEST_METHOD"] != "GET":
+            return answer("405 Method Not Allowed", "this port answers GET\n")
         match environ["PATH_INFO"]:
             case "/metrics":
                 body: Iterable[bytes] = metrics(environ, start_response)

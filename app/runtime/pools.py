@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Thread
 
-# Health Watches open at once, each on a thread.
-MAX_WATCHES = 32
+# Reflection streams open at once, each on a thread; tools have one for a moment.
+MAX_REFLECTIONS = 4
 
 
 # How long to wait, after the last call has ended, for handlers that nobody waits for any more, in seconds.
@@ -39,13 +39,13 @@ class Pools:
         return not closing.is_alive()
 
 
-def open_pools(workers: int, streams: int) -> Pools:
+def open_pools(workers: int, streams: int, watches: int) -> Pools:
     sizes = {
         "workers": workers,
         "streams": streams,
-        "watches": MAX_WATCHES,
+        "watches": watches,
         "health": 2,
         "refusals": 2,
-        "reflection": 2,
+        "reflection": MAX_REFLECTIONS,
     }
     return Pools(**{name: ThreadPoolExecutor(size, thread_name_prefix=name) for name, size in sizes.items()})

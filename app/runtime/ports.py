@@ -1,11 +1,15 @@
 """Binding the addresses to listen on."""
 
+import errno
+import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 
 from app.core.address import Address
 from app.core.errors import StartError
+from app.core.watched_file import in_words
 
 
 def bind(server: grpc.Server, addresses: Sequence[Address]) -> tuple[Address, ...]:
@@ -22,7 +26,11 @@ def bind(server: grpc.Server, addresses: Sequence[Address]) -> tuple[Address, ..
         if address.port == 0:
             wanted = address.at(next((one.port for one in bound if one.port), 0))
         try:
+            if wanted.port is None:
+                _check_socket(wanted.host)
             port = server.add_insecure_port(str(wanted))
+        except OSError as error:
+            problems.append(f"APP_LISTEN: {wanted} cannot be bound: {in_words(error)}")
         except RuntimeError:
             problems.append(
                 f"APP_LISTEN: {wanted} cannot be bound: another process listens there, or the address is not"
@@ -33,3 +41,15 @@ def bind(server: grpc.Server, addresses: Sequence[Address]) -> tuple[Address, ..
     if problems:
         raise StartError("\n".join(problems))
     return tuple(bound)
+
+
+def _check_socket(path: str) -> None:
+    """Raises OSError where a unix socket cannot be made, or is in use: grpc would take its path over."""
+    if not Path(path).parent.is_dir():
+        raise OSError(errno.ENOENT, f"there is no directory {Path(path).parent}")
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return
+    raise OSError(errno.EADDRINUSE, "another process listens there")

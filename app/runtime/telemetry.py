@@ -29,9 +29,12 @@ def tracer_provider(service_name: str) -> Iterator[TracerProvider]:
     attributes, batch sizes, endpoint, headers and certificates are read by the SDK. Raises StartError.
     """
     exporter = _exporter()
-    provider = TracerProvider(resource=_resource(service_name), shutdown_on_exit=False)
-    if exporter is not None:
-        provider.add_span_processor(BatchSpanProcessor(exporter))
+    try:
+        provider = TracerProvider(resource=_resource(service_name), shutdown_on_exit=False)
+        if exporter is not None:
+            provider.add_span_processor(BatchSpanProcessor(exporter))
+    except ValueError as error:
+        raise StartError(f"an OTEL_… variable does not fit: {error}") from error
     try:
         yield provider
     finally:
@@ -40,6 +43,8 @@ def tracer_provider(service_name: str) -> Iterator[TracerProvider]:
         flush.join(_FLUSH)
         if flush.is_alive():
             structlog.get_logger().warning("spans_not_flushed", waited_seconds=_FLUSH)
+        else:
+            structlog.get_logger().info("spans_flushed")
 
 
 def _exporter() -> SpanExporter | None:
@@ -52,20 +57,20 @@ def _exporter() -> SpanExporter | None:
         return ConsoleSpanExporter()
     if name != "otlp":
         raise StartError(f"OTEL_TRACES_EXPORTER: {name!r} does not fit; otlp, console or none is right")
-    for variable in _PROTOCOLS:
-        if os.environ.get(variable, "grpc") != "grpc":
-            raise StartError(f"{variable}: {os.environ[variable]!r} is not installed here; grpc is right")
+    variable = next((one for one in _PROTOCOLS if os.environ.get(one)), "")
+    if variable and os.environ[variable] != "grpc":
+        raise StartError(f"{variable}: {os.environ[variable]!r} is not installed here; grpc is right")
     try:
         # Imported only where it is used: it takes a tenth of the time that the server takes to start.
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
 
         return OTLPSpanExporter()
     except Exception as error:
-        raise StartError(f"OTEL_EXPORTER_OTLP_…: {error}") from error
+        raise StartError(f"an OTEL_EXPORTER_OTLP_… variable does not fit: {error}") from error
 
 
 def _resource(service_name: str) -> Resource:
     """The SDK's own reading of OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES wins over our name."""
     found = Resource.create()
-    named = str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
-    return found.merge(Resource({SERVICE_NAME: service_name})) if named else found
+    nameless = str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
+    return found.merge(Resource({SERVICE_NAME: service_name})) if nameless else found

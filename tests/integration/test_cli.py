@@ -6,11 +6,13 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.services.quoter import EMBEDDED
+from tests.integration.probe import probed
 from tests.integration.process import ROOT, environment
 from tests.support import TOKEN, Server, running
 
@@ -134,9 +136,15 @@ def test_call_reads_a_stream_of_requests_from_a_pipe(server: Server) -> None:
         (["call", "Nope/Nope", "{}"], 2, "choose of quotes.Quoter/GetQuote"),
         (["call", "Calculator/Add", "{"], 2, "not a calc.AddRequest as JSON"),
         (["call", "Calculator/Add", '{"n3": 1}'], 2, "not a calc.AddRequest as JSON"),
-        (["health", "no.Such"], 69, "quoter: NotFound"),
+        (["call", "Calculator/Add", "3"], 2, "3 is no object, such as {}"),
+        (["call", "Calculator/Add", "[]"], 2, "[] is no object"),
+        (["call", "Quoter/AddQuotes", "[3]"], 2, "3 is no object"),
+        (["call", "Quoter/AddQuotes", "bad"], 2, "not a quotes.AddQuotesRequest as JSON"),
+        (["call", "Calculator/Add", "[" * 100_000], 2, "not a calc.AddRequest as JSON"),
+        (["health", "no.Such"], 69, "the server knows of no service 'no.Such'"),
         (["get", "x" * 201], 67, "quoter: InvalidArgument: author: at most 200 characters, this has 201"),
         (["get", "--token-file", "/nowhere"], 2, "No such file"),
+        (["get", "--token-file", "/bin/sh"], 2, "/bin/sh: expected one token and nothing else"),
     ],
 )
 def test_an_error_is_one_line_with_an_exit_code_for_scripts(
@@ -155,6 +163,48 @@ def test_without_a_server_the_error_says_how_to_have_one() -> None:
     assert done.stderr == (
         "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or name another with --target\n"
     )
+
+
+def test_an_empty_target_is_refused_in_words() -> None:
+    done = run("get", "--target", "")
+    assert done.exit_code == 2
+    assert done.stderr == "quoter: the target is empty; name a server as HOST:PORT\n"
+
+
+@pytest.mark.parametrize(
+    ("method", "lines", "message"),
+    [
+        ("Greeter/SayHello", "", "takes one request, and there are 0"),
+        ("Greeter/SayHello", "{}\n{}\n", "takes one request, and there are 2"),
+        ("Quoter/AddQuotes", '{"quote": "x", "author": "y"}\nbad\n', "not a quotes.AddQuotesRequest as JSON"),
+        ("Quoter/Converse", "{}\n3\n", "3 is no object"),
+    ],
+)
+def test_what_is_wrong_on_standard_input_is_told_in_one_line(
+    server: Server, method: str, lines: str, message: str
+) -> None:
+    done = subprocess.run(
+        ["quoter", "call", method, "-", "--target", server.target],
+        input=lines,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_words_of_the_server_are_not_taken_for_a_dead_connection() -> None:
+    def unavailable(_request: object, context: grpc.ServicerContext) -> None:
+        context.abort(grpc.StatusCode.UNAVAILABLE, "the database is away :b:")
+
+    with probed() as at:
+        at.probe.on_call = unavailable
+        done = run("get", "--target", at.server.target)
+    assert done.stderr == "quoter: Unavailable: the database is away :b:\n"
 
 
 def test_a_token_comes_from_a_file(guarded: Server, tmp_path: Path) -> None:

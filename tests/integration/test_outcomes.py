@@ -2,16 +2,17 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.core.call import current_call
-from app.core.errors import ResourceExhausted
+from app.core.errors import InvalidArgument, ResourceExhausted
 from app.gen import quote_service_pb2 as pb
 from tests.integration.probe import CALLS, TYPES, Probe, probed
 from tests.support import TOKEN, code, outcome, until
@@ -401,6 +402,106 @@ def test_the_server_bounds_calls_that_set_no_deadline(way: str) -> None:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.DEADLINE_EXCEEDED
         assert time.monotonic() - began < 2
         assert at.seen() == [(method, "DeadlineExceeded")]
+
+
+@pytest.mark.parametrize("idle", ["reads", "does not read"])
+def test_a_stream_whose_client_idles_past_the_bound_is_freed(idle: str) -> None:
+    class Endless(Probe):
+        def ListQuotes(self, request: Any, context: Any) -> Iterator[pb.ListQuotesResponse]:  # noqa: ARG002, N802
+            while True:
+                yield pb.ListQuotesResponse(quote="q" * 10_000)
+
+    with probed(Endless(), max_deadline=0.2, max_streams=1) as at:
+        leave = threading.Event()
+        if idle == "reads":
+            call = at.stub.Converse(iter(lambda: leave.wait(20), True))
+            assert outcome(lambda: list(call)) is Status.CANCELLED
+        else:
+            call = at.stub.ListQuotes(pb.ListQuotesRequest())
+            next(call)
+        until(at.server.calls)
+        assert at.server.calls()[0]["code"] in {"Canceled", "DeadlineExceeded"}
+        assert outcome(lambda: CALLS["AddQuotes"](at.stub)) is Status.OK
+        leave.set()
+
+
+def test_a_health_watch_outlives_the_bound_of_calls() -> None:
+    with probed(max_deadline=0.2) as at:
+        stub: Any = health_pb2_grpc.HealthStub(at.channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == 1
+        time.sleep(1.2)  # past the bound and what comes after it
+        assert watch.is_active()
+        watch.cancel()
+
+
+MISUSES: dict[str, Callable[[Any], object]] = {
+    "a message that is no text": lambda context: context.abort(Status.NOT_FOUND, None),
+    "a message with a lone surrogate": lambda context: context.abort(Status.NOT_FOUND, "\udcff"),
+    "details that are no text": lambda context: context.set_details(3),
+    "a code that is a number": lambda context: context.set_code(5),
+    "an abort with a number": lambda context: context.abort(5, "x"),
+    "trailing metadata with a number": lambda context: context.set_trailing_metadata((("count", 5),)),
+    "trailing metadata with an upper-case key": lambda context: context.set_trailing_metadata((("A", "b"),)),
+    "trailing metadata beyond ASCII": lambda context: context.set_trailing_metadata((("a", "é"),)),
+    "initial metadata with a number": lambda context: context.send_initial_metadata((("count", 5),)),
+    "bytes under a key of text": lambda context: context.set_trailing_metadata((("a", b"b"),)),
+}
+
+
+@pytest.mark.parametrize("misuse", MISUSES)
+@pytest.mark.parametrize("method", ["GetQuote", "Converse"])
+def test_what_grpc_could_not_send_is_a_bug_like_any_other(method: str, misuse: str) -> None:
+    with probed() as at:
+        at.probe.on_call = lambda _request, context: MISUSES[misuse](context)
+        with pytest.raises(grpc.RpcError) as caught:
+            CALLS[method](at.stub, timeout=5)
+        assert code(caught.value) is Status.INTERNAL
+        assert str(caught.value.details()).startswith("internal error (error id ")
+        assert at.seen() == [(method, "Internal")]
+
+
+def unsendable(_request: Any, _context: Any) -> None:
+    wrong: Any = ["not a message"]
+    raise InvalidArgument("m", details=wrong)
+
+
+@each_method
+def test_an_error_that_cannot_be_told_is_internal_and_frees_its_place(method: str) -> None:
+    with probed(max_calls=1, max_streams=1) as at:
+        at.probe.on_call = unsendable
+        for _ in range(3):
+            with pytest.raises(grpc.RpcError) as caught:
+                CALLS[method](at.stub)
+            assert (code(caught.value), caught.value.details()) == (Status.INTERNAL, "internal error")
+        assert at.seen() == [(method, "Internal")] * 3
+
+
+@pytest.mark.parametrize("method", STREAMED)
+def test_clean_up_that_fails_does_not_hide_the_first_error(method: str) -> None:
+    class Unclean(Probe):
+        def ListQuotes(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: ARG002, N802
+            try:
+                yield pb.ListQuotesResponse()
+                time.sleep(0.3)
+                yield pb.ListQuotesResponse()
+            finally:
+                raise ValueError("s3cret")
+
+        def Converse(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # noqa: N802
+            return self.ListQuotes(request_iterator, context)
+
+    with probed(Unclean(), max_deadline=0.2) as at:
+        assert outcome(lambda: CALLS[method](at.stub)) is Status.DEADLINE_EXCEEDED
+        assert at.seen() == [(method, "DeadlineExceeded")]
+        assert at.server.lines("clean_up_failed")
+
+
+def test_a_reply_that_is_not_sent_is_not_counted_as_sent() -> None:
+    with probed() as at:
+        at.probe.on_call = set_code
+        assert outcome(lambda: CALLS["GetQuote"](at.stub)) is Status.NOT_FOUND
+        assert at.server.total("grpc_server_msg_sent_total") == 0
 
 
 def test_handlers_can_read_what_time_is_left() -> None:

@@ -104,6 +104,21 @@ def test_the_chain_is_the_one_that_is_shown() -> None:
     assert [re.sub(r"(?<=\w)(?=[A-Z])", " ", name).lower() for name in listed] == CHAIN.split(" → ")[:-1]
 
 
+def test_the_clusters_commands_are_those_of_the_charts_notes_which_the_end_to_end_tests_run() -> None:
+    notes = (ROOT / "helm" / "quoter" / "templates" / "NOTES.txt").read_text()
+    for template, value in {
+        "{{ $kubectl }}": "kubectl",
+        "{{ $name }}": "quoter",
+        '{{ include "quoter.tokenSecret" . }}': "quoter-token",
+    }.items():
+        notes = notes.replace(template, value)
+    shown = README.partition("## On a cluster")[2].partition("## ")[0]
+    commands = re.findall(r"^    ((?:kubectl|quoter) .*)$", shown, flags=re.MULTILINE)
+    assert len(commands) == 3
+    for command in commands:
+        assert f"    {command}\n" in notes
+
+
 def test_every_file_that_is_named_is_there() -> None:
     for name in re.findall(r"\]\(([\w./]+)\)", README + (ROOT / "CONTRIBUTING.md").read_text()):
         assert (ROOT / name).exists(), name

@@ -173,6 +173,37 @@ def test_interceptors_of_other_people_run_inside_the_chain_with_messages_decoded
         assert at.seen() == [("Converse", "OK"), ("GetQuote", "PermissionDenied")]
 
 
+class Interceptor(grpc.ServerInterceptor):
+    def __init__(self, act: Any) -> None:
+        self._act = act
+
+    def intercept_service(self, continuation: Any, details: Any) -> Any:
+        return self._act(continuation, details)
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_the_usual_rejecting_handler_of_one_arity_and_no_codecs_is_taken_as_it_is_meant(method: str) -> None:
+    def abort(_request: Any, context: Any) -> None:
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "no entry")
+
+    handler: Any = grpc.unary_unary_rpc_method_handler(abort)
+    with probed(interceptors=[Interceptor(lambda _continuation, _details: handler)]) as at:
+        assert outcome(lambda: CALLS[method](at.stub, timeout=5)) is grpc.StatusCode.PERMISSION_DENIED
+        assert at.seen() == [(method, "PermissionDenied")]
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_an_interceptor_that_raises_is_a_bug_like_any_other(method: str) -> None:
+    def fail(_continuation: Any, _details: Any) -> None:
+        raise ValueError("s3cret")
+
+    with probed(interceptors=[Interceptor(fail)]) as at:
+        with pytest.raises(grpc.RpcError) as caught:
+            CALLS[method](at.stub, timeout=5)
+        assert "s3cret" not in str(caught.value)
+        assert at.seen() == [(method, "Internal")]
+
+
 def test_a_non_blocking_handler_keeps_being_one() -> None:
     handed: list[Any] = []
 

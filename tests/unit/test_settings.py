@@ -91,10 +91,17 @@ def test_a_tokens_file_is_read_before_anything_starts(env: pytest.MonkeyPatch, t
     assert problem.startswith(f"APP_AUTH_TOKENS_FILE: {file}: line 1: the token of 'ann'")
     missing = str(tmp_path / "nowhere")
     [problem] = problems(env, APP_AUTH_TOKENS_FILE=missing)
-    assert (
-        problem
-        == f"APP_AUTH_TOKENS_FILE: {missing!r} does not fit; the path of a file that can be read is right"
-    )
+    assert problem == f"APP_AUTH_TOKENS_FILE: {missing}: No such file or directory"
+    file.write_text("ann:0123456789abcdef\n")
+    env.delenv("APP_AUTH_MODE")
+    [problem] = problems(env, APP_AUTH_TOKENS_FILE=str(file))
+    assert problem.startswith("APP_AUTH_TOKENS_FILE: it counts only with APP_AUTH_MODE=tokens")
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/null", "/etc/passwd/nothing", "/" + "x" * 5000])
+def test_a_path_that_is_no_file_is_named_with_the_reason(env: pytest.MonkeyPatch, path: str) -> None:
+    [problem] = problems(env, APP_QUOTES_FILE=path)
+    assert problem.startswith(f"APP_QUOTES_FILE: {path}: ")
 
 
 def test_an_empty_variable_counts_as_unset(env: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -106,3 +107,15 @@ def test_a_start_with_bad_content_says_which_file_and_why(
     with pytest.raises(StartError, match=reason) as caught:
         WatchedFile(path, number)
     assert str(path) in str(caught.value)
+
+
+def test_a_file_that_became_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, log: io.StringIO) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    file = WatchedFile(path, number)
+    path.unlink()
+    os.mkfifo(path)
+    file.look()
+    assert file.value == 1
+    assert events(log) == ["file_refused"]
+    assert "not a regular file" in log.getvalue()

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from pydantic import FilePath, field_validator
+from pydantic import field_validator
 
-from app.core.settings import Section, check_content, setting
+from app.core.settings import File, Section, check_content, setting
 from app.services.quoter.quotes import parse_quotes
 
 
 class QuoterSettings(Section):
-    quotes_file: FilePath | None = setting(
+    quotes_file: File | None = setting(
         None,
         "a file with one `quote ~ author` a line; the embedded file when unset",
         right="the path of a file that can be read",

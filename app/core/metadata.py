@@ -1,0 +1,28 @@
+"""What metadata may be: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Custom-Metadata"."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+Metadata = tuple[tuple[str, str | bytes], ...]
+
+_KEY = re.compile(r"[0-9a-z_.-]+")
+_TEXT = re.compile(r"[\x20-\x7e]*")
+
+
+def checked(metadata: Iterable[tuple[Any, Any]]) -> Metadata:
+    """Returns the metadata if gRPC can send it. Raises TypeError or ValueError, which name the key.
+
+    Left to grpc, a wrong value costs the client its answer, when nobody can be told of it any more.
+    """
+    found = tuple((key, value) for key, value in metadata)
+    for key, value in found:
+        if not isinstance(key, str) or not isinstance(value, str | bytes):
+            raise TypeError(f"metadata {key!r}: keys are str, values are str or bytes")
+        if not _KEY.fullmatch(key):
+            raise ValueError(f"metadata {key!r}: keys have lower-case letters, digits and _ . - only")
+        if not key.endswith("-bin") and not (isinstance(value, str) and _TEXT.fullmatch(value)):
+            raise ValueError(f"metadata {key!r}: values are printable ASCII, unless the key ends in -bin")
+        if key.endswith("-bin") and not isinstance(value, bytes):
+            raise TypeError(f"metadata {key!r}: the value of a key that ends in -bin is bytes")
+    return found
