@@ -48,6 +48,7 @@ NAME = "quoter"
 
 # Exact names. Probes and tools have no token, and must be answered when nobody else is.
 HEALTH = health.SERVICE_NAME
+PROBES = frozenset({HEALTH})
 EXEMPT = frozenset({HEALTH, reflection.SERVICE_NAME})
 
 
@@ -65,15 +66,13 @@ def concerns(
     """
     return [
         RequestId(),  # first: everything after it may name the call
-        Tracing(tracer, untraced=frozenset({HEALTH})),  # the log line has its trace id
+        Tracing(tracer, untraced=PROBES),  # the log line has its trace id
         Metrics(registry),
-        AccessLog(quiet=frozenset({HEALTH})),
+        AccessLog(quiet=PROBES),
         Errors(),  # from here on, what is raised becomes a code that the three above see
         Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
         *([Auth(verify, EXEMPT)] if verify is not None else []),
-        Deadline(
-            settings.max_deadline, exempt=frozenset({HEALTH})
-        ),  # after what waits or costs: is there time left to serve it?
+        Deadline(settings.max_deadline, exempt=PROBES),  # after what waits or costs: is there time left?
         Validation({message: rule for service in services for message, rule in service.rules.items()}),
     ]
 
@@ -116,7 +115,6 @@ class Serving:
 
     addresses: tuple[Address, ...]
     metrics: tuple[Address, ...]
-    health: Health
     drain_delay: float  # seconds; may be changed until the drain begins
     clean: bool = True  # after the drain: whether every thread has ended
 
@@ -166,7 +164,7 @@ def serving(
             status.set_ready(ready=is_ready)
             (ready.set if is_ready else ready.clear)()
 
-        handle = Serving(bind(server, settings.listen), metrics, status, settings.drain_delay)
+        handle = Serving(bind(server, settings.listen), metrics, settings.drain_delay)
         server.start()
         set_ready(True)
         try:
@@ -185,7 +183,8 @@ def serving(
 
 def process_registry() -> CollectorRegistry:
     """A registry of this server's own, with the metrics of its process."""
-    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # Go has none, and they double the series
+    # Go has no _created series, and they would double what is scraped.
+    prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     prometheus_client.ProcessCollector(registry=registry)
     prometheus_client.PlatformCollector(registry=registry)

@@ -1,5 +1,6 @@
 """Start and stop of the real process."""
 
+import json
 import os
 import re
 import signal
@@ -8,11 +9,13 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
@@ -341,6 +344,41 @@ def test_a_variable_of_opentelemetrys_that_does_not_fit_stops_the_start_in_words
     assert done.returncode == 2
     assert right in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """An OTLP collector that remembers the names of spans, with the service and trace that they belong to."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[str, str, str]] = []
+
+    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        del context
+        for resource in request.resource_spans:
+            [name] = [
+                one.value.string_value for one in resource.resource.attributes if one.key == "service.name"
+            ]
+            for scope in resource.scope_spans:
+                self.spans += [(name, span.name, span.trace_id.hex()) for span in scope.spans]
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def test_spans_go_to_the_collector_that_is_named_and_the_last_one_too() -> None:
+    collector = Collector()
+    receiver = grpc.server(ThreadPoolExecutor(2))
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, receiver)  # type: ignore[no-untyped-call]
+    port = receiver.add_insecure_port("127.0.0.1:0")
+    receiver.start()
+    with server_process(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}") as server:
+        with grpc.insecure_channel(server.target) as channel:
+            for _ in range(5):
+                stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5)
+        assert server.end() == 0
+        lines = [json.loads(line) for line in server.output]
+    receiver.stop(0).wait()
+    traced = [line["trace_id"] for line in lines if line["event"] == "call"]
+    assert collector.spans == [("quoter", "/quotes.Quoter/GetQuote", trace_id) for trace_id in traced]
+    assert len(traced) == 5
 
 
 def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit() -> None:
