@@ -6,7 +6,9 @@ import pytest
 from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from typer.testing import CliRunner
 
+from app.cli import cli
 from tests.support import Server, outcome, running, until
 
 SERVING, NOT_SERVING = 1, 2
@@ -66,15 +68,19 @@ def test_the_drain_says_not_ready_and_leaves_liveness_alone() -> None:
             until(lambda: check(channel) == NOT_SERVING)
             observed.extend([check(channel, "quotes.Quoter"), check(channel, "liveness")])
             pages.extend([server.get("/readyz"), server.get("/healthz")])
+            done = CliRunner().invoke(cli, ["health", "--target", server.target])
+            printed.append((done.exit_code, done.stdout))
 
         observed: list[int] = []
         pages: list[tuple[int, str]] = []
+        printed: list[tuple[int, str]] = []
         thread = threading.Thread(target=observe)
         thread.start()
     thread.join(5)
     channel.close()
     assert observed == [NOT_SERVING, SERVING]
     assert pages == [(503, "not ready\n"), (200, "ok\n")]
+    assert printed == [(1, "NOT_SERVING\n")]
 
 
 def listed(server: Server) -> list[str]:
