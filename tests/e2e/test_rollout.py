@@ -103,11 +103,13 @@ def test_a_rolling_restart_under_load_loses_no_call(quoter: Namespace, load: "su
         assert sum(made["codes"][f"{client} conversation"].values()) >= 6
 
     steps = [line["event"] for line in lines if line["event"] != "call"]
-    assert steps[-5:] == [
+    assert steps[-7:] == [
         "signal_received",
         "drain_started",
         "drain_refusing_new_calls",
         "drain_calls_ended",
+        "drain_threads_ended",
+        "spans_flushed",
         "stopped",
     ]
     (ended,) = [line for line in lines if line["event"] == "drain_calls_ended"]
