@@ -19,7 +19,7 @@ from app.interceptors.hooks import Hooks
 class _Entry:
     """A method as it is served: its handler, the wrapper around that, and a refusal for each `accept`.
 
-    `refuse` is the refusal of a call that every `accept` has let through.
+    `refuse` is the refusal of a call that every `accept` has let through. UNKNOWN has no handler.
     """
 
     method: Method
@@ -43,7 +43,7 @@ class Chain(grpc.ServerInterceptor):
         concerns: Sequence[Concern],
         *,
         refusals: ThreadPoolExecutor,
-        pool_of: Callable[[Method], ThreadPoolExecutor | None] = lambda _: None,
+        pool_of: Callable[[Method], ThreadPoolExecutor | None],
     ) -> None:
         """`refusals` answers what acceptance refuses; `pool_of` names a method's own pool, if it has one."""
         self._concerns = concerns
@@ -67,7 +67,7 @@ class Chain(grpc.ServerInterceptor):
     def _entry(self, method: Method, handler: Handler | None) -> _Entry:
         hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
         refuse = refusal(hooks, hooks.end, self._refusals)
-        wrapper = refuse if handler is None else wrap(handler, hooks, self._pool_of(method))
+        wrapper = None if handler is None else wrap(handler, hooks, self._pool_of(method))
         accept = [(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept]
         return _Entry(method, hooks, handler, wrapper, refuse, accept)
 

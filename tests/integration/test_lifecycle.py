@@ -17,11 +17,13 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
+from app.core.errors import StartError
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
+from app.runtime.telemetry import tracer_provider
 from tests.integration.probe import probed
 from tests.integration.process import ROOT, environment, run, server_process
-from tests.support import TOKEN, outcome, settings, until
+from tests.support import TOKEN, outcome, running, until
 
 
 def stub_for(channel: grpc.Channel) -> Any:
@@ -188,51 +190,60 @@ def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_pat
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("setting", ["APP_LISTEN", "APP_METRICS_LISTEN"])
-def test_a_port_in_use_is_an_error(setting: str) -> None:
+def test_a_port_in_use_is_an_error_with_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        variables = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0"} | {setting: address}
-        done = run("serve", **variables)
+        done = run("serve", APP_LISTEN=address, APP_METRICS_LISTEN="127.0.0.1:0")
     assert done.returncode == 2
-    assert f"{setting}: {address}" in done.stderr
+    assert f"APP_LISTEN: {address} cannot be bound: another process listens there" in done.stderr
     assert "Traceback" not in done.stderr
 
 
+def refusal(**changes: Any) -> str:
+    """What the server says when it does not start with these settings."""
+    with pytest.raises(StartError) as caught, running(**changes):
+        pass
+    return str(caught.value)
+
+
 def test_a_port_that_a_server_of_ours_has_is_in_use_too() -> None:
-    with server_process() as server:
-        done = run("serve", APP_LISTEN=server.target, APP_METRICS_LISTEN="127.0.0.1:0")
-        assert done.returncode == 2
-        assert f"APP_LISTEN: {server.target}" in done.stderr
+    with running() as server:
+        assert refusal(listen=server.target).startswith(f"APP_LISTEN: {server.target} cannot be bound")
+        taken = str(server.handle.metrics[0])
+        assert refusal(metrics_listen=taken) == f"APP_METRICS_LISTEN: {taken}: Address already in use"
 
 
+def has_ipv6() -> bool:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
 def test_localhost_is_both_families_and_both_must_bind() -> None:
-    with server_process(APP_LISTEN="localhost:0", APP_METRICS_LISTEN="localhost:0") as server:
-        ipv4, ipv6 = server.serving["addresses"]
-        port = ipv4.removeprefix("127.0.0.1:")
-        assert ipv6 == f"[::1]:{port}"
+    with running(listen="localhost:0", metrics_listen="localhost:0") as server:
+        ipv4, ipv6 = (str(address) for address in server.handle.addresses)
+        assert ipv6 == f"[::1]:{ipv4.removeprefix('127.0.0.1:')}"
         for target in (ipv4, ipv6):
             with grpc.insecure_channel(target) as channel:
                 assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
-        assert len(server.serving["metrics"]) == 2
+        assert [address.host for address in server.handle.metrics] == ["127.0.0.1", "::1"]
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
         port = taken.getsockname()[1]
-        done = run("serve", APP_LISTEN=f"localhost:{port}", APP_METRICS_LISTEN="127.0.0.1:0")
-    assert done.returncode == 2
-    assert f"APP_LISTEN: [::1]:{port} cannot be bound" in done.stderr
+        assert f"APP_LISTEN: [::1]:{port} cannot be bound" in refusal(listen=f"localhost:{port}")
 
 
 def test_a_unix_socket_serves_and_is_not_taken_over(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/socket"
-    with server_process(APP_LISTEN=address) as server:
+    with running(listen=address) as server:
         with grpc.insecure_channel(server.target) as channel:
             assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
-        done = run("serve", APP_LISTEN=address, APP_METRICS_LISTEN="127.0.0.1:0")
-        assert done.returncode == 2
-        assert f"APP_LISTEN: {address} cannot be bound: another process listens there" in done.stderr
-        assert server.end() == 0
-    done = run("serve", APP_LISTEN="unix:/nowhere/socket", APP_METRICS_LISTEN="127.0.0.1:0")
-    assert "there is no directory /nowhere" in done.stderr
+        assert refusal(listen=address) == (
+            f"APP_LISTEN: {address} cannot be bound: another process listens there"
+        )
+    assert "there is no directory /nowhere" in refusal(listen="unix:/nowhere/socket")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -333,17 +344,24 @@ def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() 
         ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console or none is right"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "grpc is right"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999", "an OTEL_… variable does not fit"),
-        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "abc", "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "abc", "an OTEL_EXPORTER_OTLP_… variable does not fit"),
     ],
 )
 def test_a_variable_of_opentelemetrys_that_does_not_fit_stops_the_start_in_words(
-    name: str, value: str, right: str
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str
 ) -> None:
-    done = run("serve", **{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", name: value})
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match=right), tracer_provider("test"):
+        pass
+
+
+def test_a_variable_that_opentelemetry_reads_when_it_is_imported_is_refused_in_words_too() -> None:
+    done = run("serve", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="abc")
     assert done.returncode == 2
-    assert right in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.stderr == (
+        "quoter: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer but got abc\n"
+    )
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -389,7 +407,3 @@ def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit() -> None:
         began = time.monotonic()
         assert server.end() == 0
         assert time.monotonic() - began < 6
-
-
-def test_settings_can_be_made_without_an_environment() -> None:
-    assert settings(workers=3).workers == 3
