@@ -256,8 +256,9 @@ def test_a_signal_that_comes_during_the_start_is_kept(number: signal.Signals) ->
         stderr=subprocess.PIPE,
         text=True,
     )
-    # Its modules take about a second to load; the handlers are there long before.
+    # Its modules take about a second to load; the handlers are there before.
     until(lambda: handles_signals(process.pid))
+    assert "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text()
     process.send_signal(number)
     output, errors = process.communicate(timeout=20)
     assert process.returncode == 0

@@ -402,6 +402,7 @@ def test_the_server_bounds_calls_that_set_no_deadline(way: str) -> None:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.DEADLINE_EXCEEDED
         assert time.monotonic() - began < 2
         assert at.seen() == [(method, "DeadlineExceeded")]
+        assert at.server.total("grpc_server_msg_sent_total") == (1 if way == "yield" else 0)
 
 
 @pytest.mark.parametrize("idle", ["reads", "does not read"])
