@@ -2,6 +2,10 @@
 
 import ipaddress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _RIGHT = (
     "write HOST:PORT with an IP address or localhost, such as 127.0.0.1:50051 or [::]:50051, or unix:/PATH"
@@ -22,6 +26,13 @@ class Address:
 
     def at(self, port: int) -> "Address":
         return Address(self.host, port)
+
+    def beside(self, bound: "Iterable[Address]") -> "Address":
+        """With the port of those that are bound already, where its own is the system's to choose.
+
+        So both addresses of localhost have the same port.
+        """
+        return self if self.port != 0 else self.at(next((one.port for one in bound if one.port), 0))
 
     def __str__(self) -> str:
         if self.port is None:

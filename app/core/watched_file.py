@@ -4,18 +4,17 @@ import errno
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from threading import Event, Thread
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 
 from app.core.errors import StartError
+from app.core.ticker import Ticker
 
 Value = TypeVar("Value")
 
 
-class WatchedFile(Generic[Value]):
+class WatchedFile(Ticker, Generic[Value]):
     """`value` is what `parse` made of the file's content, of its last good one.
 
     Within `with`, a thread looks at the content (not at times or inodes, for Kubernetes swaps symlinks)
@@ -27,11 +26,9 @@ class WatchedFile(Generic[Value]):
     """
 
     def __init__(self, path: Path, parse: Callable[[bytes], Value], *, interval: float = 0.5) -> None:
+        super().__init__(f"watch {path}", interval, self.look)
         self._path = path
         self._parse = parse
-        self._interval = interval
-        self._stop = Event()
-        self._thread = Thread(target=self._watch, name=f"watch {path}", daemon=True)
         self._log = structlog.get_logger(file=str(path))
         try:
             content = read_file(path)
@@ -67,23 +64,6 @@ class WatchedFile(Generic[Value]):
         if problem != self._last_problem:
             self._last_problem = problem
             self._log.error("file_refused", problem=problem, kept="the last good content")
-
-    def _watch(self) -> None:
-        while not self._stop.wait(self._interval):
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001 - the watch must go on
-                self._log.exception("file_watch_failed")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join(1)  # a read that hangs, on a network file system, must not hold the exit
 
 
 def read_file(path: Path) -> bytes:

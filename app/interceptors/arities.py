@@ -173,7 +173,10 @@ class _Replies:
     def finish(self, error: BaseException | None = None) -> None:
         first = self._finished.acquire(blocking=False)
         if first and self._handled.hooks.conclude(self._call, error):
-            _set_status(self._call, self._context)
+            self._context.set_trailing_metadata(self._call.trailing_metadata())
+            self._context.set_details(self._call.message)
+            if self._call.status is not None:
+                self._context.set_code(self._call.status)
             with self._sending:
                 self._send(None)
 
@@ -201,15 +204,10 @@ def _closed(replies: Any) -> BaseException | None:
     return None
 
 
-def _set_status(call: Call, context: grpc.ServicerContext) -> None:
-    context.set_trailing_metadata(call.trailing_metadata())
-    context.set_details(call.message)
-    if call.status is not None:
-        context.set_code(call.status)
-
-
 def _answer(call: Call, context: grpc.ServicerContext) -> None:
     """Hands grpc the status; raises, as grpc's own abort does, unless it is OK."""
-    _set_status(call, context)
+    context.set_trailing_metadata(call.trailing_metadata())
     if call.status is not None and call.status is not grpc.StatusCode.OK:
         context.abort(call.status, call.message)
+    if call.message:
+        context.set_details(call.message)

@@ -1,22 +1,20 @@
 """How long a call may take."""
 
 import time
-from threading import Event, Thread
-from types import TracebackType
-from typing import Self
 
 from google.protobuf.message import Message
 
 from app.core.call import Call
 from app.core.errors import DeadlineExceeded
 from app.core.method import Method
+from app.core.ticker import Ticker
 from app.interceptors.concern import Concern
 
 # How long past the bound a handler may be blocked before its call is cancelled, in seconds.
 _PATIENCE = 0.5
 
 
-class Deadline(Concern):
+class Deadline(Concern, Ticker):
     """Does not run a call that has expired while it waited, and bounds every call to `most` seconds.
 
     A running handler cannot be interrupted: at the server's bound the call ends with DEADLINE_EXCEEDED when
@@ -26,11 +24,10 @@ class Deadline(Concern):
 
     def __init__(self, most: float, exempt: frozenset[str] = frozenset()) -> None:
         """`exempt` are full names of services whose calls may last, such as health Watches."""
+        super().__init__("deadlines", _PATIENCE / 2, self._cancel_blocked)
         self._most = most
         self._exempt = exempt
         self._bounded: set[Call] = set()
-        self._stop = Event()
-        self._thread = Thread(target=self._watch, name="deadlines", daemon=True)
 
     def for_method(self, method: Method) -> Concern | None:
         return None if method.service in self._exempt else self
@@ -54,19 +51,8 @@ class Deadline(Concern):
     def end(self, call: Call) -> None:
         self._bounded.discard(call)
 
-    def _watch(self) -> None:
-        while not self._stop.wait(_PATIENCE / 2):
-            late = time.monotonic() - _PATIENCE
-            for call in tuple(self._bounded):
-                if call.expires_at is not None and call.expires_at < late:
-                    call.cancel()
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        self._thread.join()
+    def _cancel_blocked(self) -> None:
+        late = time.monotonic() - _PATIENCE
+        for call in tuple(self._bounded):
+            if call.expires_at is not None and call.expires_at < late:
+                call.cancel()

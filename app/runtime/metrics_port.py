@@ -28,9 +28,7 @@ def metrics_port(
     with ExitStack() as servers:
         bound: list[Address] = []
         for address in addresses:
-            # Both addresses of localhost get the same port, also where it is chosen by the system.
-            port = address.port or next((one.port for one in bound if one.port), 0) or 0
-            server = servers.enter_context(_listen(address.at(port)))
+            server = servers.enter_context(_listen(address.beside(bound)))
             server.set_app(application)
             bound.append(address.at(server.server_port))
             thread = Thread(

@@ -21,10 +21,7 @@ def bind(server: grpc.Server, addresses: Sequence[Address]) -> tuple[Address, ..
     bound: list[Address] = []
     problems: list[str] = []
     for address in addresses:
-        # Both addresses of localhost get the same port, also where it is chosen by the system.
-        wanted = address
-        if address.port == 0:
-            wanted = address.at(next((one.port for one in bound if one.port), 0))
+        wanted = address.beside(bound)
         try:
             if wanted.port is None:
                 _check_socket(wanted.host)

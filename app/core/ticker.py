@@ -1,0 +1,40 @@
+"""A thread that does something again and again."""
+
+from collections.abc import Callable
+from threading import Event, Thread
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+
+class Ticker:
+    """Within `with`, calls `act` every `interval` seconds, on a thread of its own.
+
+    An error of `act` is logged, and does not end it. On exit, a call that runs is waited for, for a second
+    at most: one that hangs, such as a read on a network file system, must not hold the process.
+    """
+
+    def __init__(self, name: str, interval: float, act: Callable[[], None]) -> None:
+        self._name = name
+        self._interval = interval
+        self._act = act
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name=name, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._interval):
+            try:
+                self._act()
+            except Exception:  # noqa: BLE001 - the next time may be better
+                structlog.get_logger().exception("ticker_failed", ticker=self._name)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join(1)
