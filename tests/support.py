@@ -25,6 +25,17 @@ TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
 
 Labels = dict[str, str]
 
+# What the log says of a drain, step by step.
+DRAIN_STEPS = [
+    "signal_received",
+    "drain_started",
+    "drain_refusing_new_calls",
+    "drain_calls_ended",
+    "drain_threads_ended",
+    "spans_flushed",
+    "stopped",
+]
+
 
 class Server:
     """A server on a port of its own, with its spans, log lines and metrics at hand."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import RELEASE, Namespace
+from tests.support import DRAIN_STEPS
 
 pytestmark = pytest.mark.timeout(300, func_only=True)
 
@@ -103,14 +104,6 @@ def test_a_rolling_restart_under_load_loses_no_call(quoter: Namespace, load: "su
         assert sum(made["codes"][f"{client} conversation"].values()) >= 6
 
     steps = [line["event"] for line in lines if line["event"] != "call"]
-    assert steps[-7:] == [
-        "signal_received",
-        "drain_started",
-        "drain_refusing_new_calls",
-        "drain_calls_ended",
-        "drain_threads_ended",
-        "spans_flushed",
-        "stopped",
-    ]
+    assert steps[-len(DRAIN_STEPS) :] == DRAIN_STEPS
     (ended,) = [line for line in lines if line["event"] == "drain_calls_ended"]
     assert ended["all_finished"] is True

@@ -6,13 +6,12 @@ from typing import Any
 
 import grpc
 
+from app.core.code import CODE_LABELS
 from app.core.errors import FieldViolation
 from app.core.service import Service
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from tests.support import Server, running
-
-NAME = "quotes.Quoter"
 
 Request = pb.QuoteRequest | pb.ListQuotesRequest | pb.AddQuotesRequest | pb.ConverseRequest
 
@@ -112,8 +111,7 @@ class Probed:
             ((span.attributes or {})["rpc.method"], (span.attributes or {})["rpc.grpc.status_code"])
             for span in self.server.spans
         )
-        numbers = {"".join(code.name.title().split("_")): code.value[0] for code in grpc.StatusCode}
-        numbers |= {"OK": 0, "Canceled": 1}
+        numbers = {label: code.value[0] for code, label in CODE_LABELS.items()}
         assert logged == counted
         assert sorted((method, numbers[code]) for method, code in logged) == traced
         return logged

@@ -26,18 +26,39 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}"} | variables
 
 
+SERVE = ("-m", "app", "serve")
+
+
+@contextmanager
+def started(
+    command: Sequence[str] = SERVE, stdout: int = subprocess.PIPE, **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """Starts the server as a process, on ports that the system chooses; does not outlive the context."""
+    given = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0", "APP_DRAIN_DELAY": "0.2"}
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environment(**(given | variables)),
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
 class ServerProcess:
-    def __init__(self, command: Sequence[str] = ("-m", "app", "serve"), **variables: str) -> None:
-        given = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0", "APP_DRAIN_DELAY": "0.2"}
-        self.began = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=environment(**(given | variables)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    """A started server that is serving, and its log."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self.process = process
         self.output: list[str] = []
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -82,19 +103,9 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(
-    command: Sequence[str] = ("-m", "app", "serve"), **variables: str
-) -> Iterator[ServerProcess]:
-    server = ServerProcess(command, **variables)
-    try:
-        yield server
-    finally:
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
-        for pipe in (server.process.stdout, server.process.stderr):
-            assert pipe is not None
-            pipe.close()
+def server_process(command: Sequence[str] = SERVE, **variables: str) -> Iterator[ServerProcess]:
+    with started(command, subprocess.PIPE, **variables) as process:
+        yield ServerProcess(process)
 
 
 def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:

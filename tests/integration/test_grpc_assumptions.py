@@ -19,7 +19,7 @@ Behaviour = Callable[[Iterator[bytes], Any], Any]
 
 @contextmanager
 def plain(
-    behaviour: Behaviour | None,
+    behaviour: Behaviour,
     *,
     stream: bool = False,
     pool: ThreadPoolExecutor | None = None,
@@ -34,8 +34,6 @@ def plain(
             WHO.set(details.method)
             if seen is not None:
                 seen.append(threading.current_thread().name)
-            if behaviour is None:
-                return None
             wrapper: Any = partial(behaviour)
             wrapper.experimental_thread_pool = own_pool
             if stream:

@@ -5,8 +5,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +20,8 @@ from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.runtime.telemetry import tracer_provider
 from tests.integration.probe import probed
-from tests.integration.process import ROOT, environment, run, server_process
-from tests.support import TOKEN, outcome, running, until
+from tests.integration.process import run, server_process, started
+from tests.support import DRAIN_STEPS, TOKEN, outcome, running, until
 
 
 def stub_for(channel: grpc.Channel) -> Any:
@@ -59,16 +57,7 @@ def test_sigterm_drains_step_by_step_loses_no_call_and_exits_with_0() -> None:
         assert server.exit_code() == 0
         assert set(codes) == {grpc.StatusCode.OK}
         steps = [event for event in server.events() if event != "call"]
-        assert steps == [
-            "serving",
-            "signal_received",
-            "drain_started",
-            "drain_refusing_new_calls",
-            "drain_calls_ended",
-            "drain_threads_ended",
-            "spans_flushed",
-            "stopped",
-        ]
+        assert steps == ["serving", *DRAIN_STEPS]
         assert server.events().count("call") == len(codes), "no log line is lost"
 
 
@@ -158,12 +147,7 @@ def test_a_handler_that_never_returns_does_not_hold_the_exit() -> None:
         began = time.monotonic()
         assert server.end() == 0
         assert time.monotonic() - began < 5
-        assert server.events()[-4:] == [
-            "drain_calls_ended",
-            "drain_threads_ended",
-            "spans_flushed",
-            "stopped",
-        ]
+        assert server.events()[-4:] == DRAIN_STEPS[-4:]
         assert call.done()
 
 
@@ -248,19 +232,12 @@ def test_a_unix_socket_serves_and_is_not_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_during_the_start_is_kept(number: signal.Signals) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"],
-        cwd=ROOT,
-        env=environment(APP_LISTEN="127.0.0.1:0", APP_METRICS_LISTEN="127.0.0.1:0", APP_DRAIN_DELAY="0"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    # Its modules take about a second to load; the handlers are there before.
-    until(lambda: handles_signals(process.pid))
-    assert "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text()
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=20)
+    with started(APP_DRAIN_DELAY="0") as process:
+        # Its modules take about a second to load; the handlers are there before.
+        until(lambda: handles_signals(process.pid))
+        assert "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text()
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=20)
     assert process.returncode == 0
     assert errors == ""
     assert f'"signal": "{number.name}"' in output
@@ -277,22 +254,15 @@ def test_a_reader_of_the_log_that_leaves_takes_neither_calls_nor_the_drain_along
     read, write = os.pipe()
     with socket.create_server(("127.0.0.1", 0)) as free:
         target = f"127.0.0.1:{free.getsockname()[1]}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app", "serve"],
-        cwd=ROOT,
-        env=environment(APP_LISTEN=target, APP_METRICS_LISTEN="127.0.0.1:0", APP_DRAIN_DELAY="0"),
-        stdout=write,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    os.close(write)
-    assert os.read(read, 1000)
-    os.close(read)
-    with grpc.insecure_channel(target) as channel:
-        for _ in range(3):
-            assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=20)
+    with started(stdout=write, APP_LISTEN=target, APP_DRAIN_DELAY="0") as process:
+        os.close(write)
+        assert os.read(read, 1000)
+        os.close(read)
+        with grpc.insecure_channel(target) as channel:
+            for _ in range(3):
+                assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
 
 
