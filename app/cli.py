@@ -24,7 +24,6 @@ from app.core.code import CODE_LABELS
 from app.core.errors import StartError
 from app.core.service import Verb
 from app.core.settings import load
-from app.runtime.logs import configure_logs
 from app.runtime.signals import Signals
 from app.services import SERVICES
 from app.settings import Settings
@@ -45,9 +44,7 @@ cli = typer.Typer(
 def serve(context: typer.Context) -> None:
     """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; the README lists them."""
     try:
-        settings = load(Settings)
-        configure_logs(settings.log_level, settings.log_format)
-        server.run(settings, context.obj or Signals())
+        server.run(load(Settings), context.obj or Signals())
     except StartError as error:
         problems = str(error).splitlines()
         _fail(f"the server cannot start ({len(problems)} to mend):", *problems, code=WRONG)

@@ -2,11 +2,10 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from threading import Event
 
@@ -15,7 +14,7 @@ import prometheus_client
 import structlog
 from grpc_health.v1 import health
 from grpc_reflection.v1alpha import reflection
-from opentelemetry.trace import Tracer, TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from app.core.address import Address
@@ -36,6 +35,7 @@ from app.interceptors.tracing import Tracing
 from app.interceptors.validation import Validation
 from app.runtime.drain import drain
 from app.runtime.health import Health
+from app.runtime.logs import logs
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.ports import bind
@@ -56,7 +56,7 @@ def concerns(
     settings: Settings,
     services: Sequence[Service],
     registry: CollectorRegistry,
-    tracer: Tracer,
+    spans: TracerProvider,
     verify: Verify | None,
 ) -> list[Concern]:
     """The chain, from the outermost concern to the handler.
@@ -66,7 +66,7 @@ def concerns(
     """
     return [
         RequestId(),  # first: everything after it may name the call
-        Tracing(tracer, untraced=PROBES),  # the log line has its trace id
+        Tracing(spans, untraced=PROBES),  # the log line has its trace id
         Metrics(registry),
         AccessLog(quiet=PROBES),
         Errors(),  # from here on, what is raised becomes a code that the three above see
@@ -137,14 +137,14 @@ def serving(
     with ExitStack() as parts:
         registry = process_registry()
         metrics = parts.enter_context(metrics_port(settings.metrics_listen, registry, ready=ready.is_set))
-        tracer = (spans or parts.enter_context(tracer_provider(NAME))).get_tracer(NAME)
+        spans = spans or parts.enter_context(tracer_provider(NAME))
         verify = None
         if settings.auth_mode == "tokens" and settings.auth_tokens_file is not None:
             tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
             verify = verify_with(lambda: tokens.value)
 
         pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
-        chained = concerns(settings, services, registry, tracer, verify)
+        chained = concerns(settings, services, registry, spans, verify)
         for concern in chained:
             if isinstance(concern, AbstractContextManager):
                 parts.enter_context(concern)
@@ -202,24 +202,23 @@ def options(settings: Settings) -> list[tuple[str, int]]:
 
 def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERVICES) -> None:
     """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
-    log = structlog.get_logger()
     began = time.perf_counter()
-    with serving(settings, services) as server:
-        log.info(
-            "serving",
-            addresses=[str(address) for address in server.addresses],
-            metrics=[f"http://{address}/metrics" for address in server.metrics],
-            services=list(settings.services),
-            auth=settings.auth_mode,
-            started_in_seconds=round(time.perf_counter() - began, 3),
-        )
-        received = signals.wait()
-        log.info("signal_received", signal=received.name)
-        if received is signal.SIGINT:
-            server.drain_delay = 0
-    log.info("stopped")
+    with logs(settings.log_level, settings.log_format):
+        log = structlog.get_logger()
+        with serving(settings, services) as server:
+            log.info(
+                "serving",
+                addresses=[str(address) for address in server.addresses],
+                metrics=[f"http://{address}/metrics" for address in server.metrics],
+                services=list(settings.services),
+                auth=settings.auth_mode,
+                started_in_seconds=round(time.perf_counter() - began, 3),
+            )
+            received = signals.wait()
+            log.info("signal_received", signal=received.name)
+            if received is signal.SIGINT:
+                server.drain_delay = 0
+        log.info("stopped")
     if not server.clean:
         # A handler whose client has gone is still in a blocking call; Python would wait for it on exit.
-        with suppress(OSError):
-            sys.stdout.flush()
         os._exit(0)

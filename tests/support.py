@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.core.service import Service
-from app.runtime.logs import configure_logs
+from app.runtime.logs import Lines, logs
 from app.server import Serving, serving
 from app.services import SERVICES
 from app.settings import Settings
@@ -40,10 +40,13 @@ DRAIN_STEPS = [
 class Server:
     """A server on a port of its own, with its spans, log lines and metrics at hand."""
 
-    def __init__(self, handle: Serving, spans: InMemorySpanExporter, log: io.StringIO) -> None:
+    def __init__(
+        self, handle: Serving, spans: InMemorySpanExporter, lines: Lines, log: io.StringIO
+    ) -> None:
         self.handle = handle
         self.target = str(handle.addresses[0])
         self._spans = spans
+        self._lines = lines
         self._log = log
 
     @property
@@ -52,7 +55,7 @@ class Server:
 
     def lines(self, event: str) -> list[dict[str, Any]]:
         """The log lines of that event."""
-        read = [json.loads(line) for line in self._log.getvalue().splitlines()]
+        read = [json.loads(line) for line in self.log_text().splitlines()]
         return [line for line in read if line["event"] == event]
 
     def calls(self) -> list[dict[str, Any]]:
@@ -60,6 +63,7 @@ class Server:
         return self.lines("call")
 
     def log_text(self) -> str:
+        self._lines.flush()
         return self._log.getvalue()
 
     def get(self, path: str) -> tuple[int, str]:
@@ -110,12 +114,14 @@ def running(
     **changes: Any,
 ) -> Iterator[Server]:
     log = io.StringIO()
-    configure_logs("debug", "json", log)
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    with serving(settings(**changes), serve, interceptors, provider) as handle:
-        yield Server(handle, exporter, log)
+    with (
+        logs("debug", "json", log) as lines,
+        serving(settings(**changes), serve, interceptors, provider) as handle,
+    ):
+        yield Server(handle, exporter, lines, log)
     provider.shutdown()
 
 

@@ -3,7 +3,7 @@
 import time
 from contextvars import ContextVar
 from threading import Event
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 
@@ -11,7 +11,7 @@ from app.core.errors import CallEnded, DeadlineExceeded, StatusError, checked_co
 from app.core.metadata import Metadata, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from opentelemetry.trace import Span
 
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 # gRPC says "no deadline" as a time far beyond this, in seconds.
 _NEVER = 1e9
+
+
+class _Unbound:
+    """Stands for grpc's context until there is one."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python's own questions
+            raise AttributeError(name)
+        raise RuntimeError(f"the call has been accepted, but no worker has taken it up yet: {name}")
+
+
+_UNBOUND: Any = _Unbound()
 
 
 class Call(grpc.ServicerContext):
@@ -34,35 +46,29 @@ class Call(grpc.ServicerContext):
     `wait`, `is_active`, `time_remaining`, `cancel` and `add_callback` may be called from several threads.
     """
 
+    # Defaults stand on the class: what a call does not have costs it nothing.
+    request_id = ""
+    trace_id = ""
+    sampled = False  # whether the call's span is recorded
+    refused = ""  # why a gate did not let the call through to its handler, in a word
+    span: "Span | None" = None
+    principal = ""
+    expires_at: float | None = None  # the server's bound, on time.monotonic's clock
+    status: grpc.StatusCode | None = None  # the code the call ends with, once that is known
+    message = ""  # the status message that goes with it
+    failure: BaseException | None = None  # what a read of the requests raised, even if swallowed
+    _over: Event | None = None
+    _trailers: Metadata = ()
+    duration = 0.0  # seconds from acceptance to the end, once the call is over
+    bound: grpc.ServicerContext = _UNBOUND  # grpc's own context
+
     def __init__(self, method: "Method", metadata: Metadata) -> None:
         self.method = method
         self.metadata = metadata
-        self.accepted_at = time.perf_counter()  # seconds; its difference is the call's duration
-        self.request_id = ""
-        self.trace_id = ""
-        self.span: Span | None = None
-        self.principal = ""
-        self.expires_at: float | None = None  # the server's bound, on time.monotonic's clock
-        self.status: grpc.StatusCode | None = None  # the code the call ends with, once that is known
-        self.message = ""  # the status message that goes with it
-        self.failure: BaseException | None = None  # what a read of the requests raised, even if swallowed
-        self._over: Event | None = None
-        self._trailers: Metadata = ()
-        self._context: grpc.ServicerContext | None = None
+        self.accepted_at = time.monotonic()  # seconds
 
     def bind(self, context: grpc.ServicerContext) -> None:
-        self._context = context
-
-    @property
-    def bound(self) -> grpc.ServicerContext:
-        if self._context is None:
-            raise RuntimeError(f"{self.method.path} has been accepted, but no worker has taken it up yet")
-        return self._context
-
-    @property
-    def duration(self) -> float:
-        """Seconds since the call was accepted."""
-        return time.perf_counter() - self.accepted_at
+        self.bound = context
 
     def wait(self, seconds: float) -> None:
         """Sleeps, unless the call ends first.
@@ -141,8 +147,9 @@ class Call(grpc.ServicerContext):
     def trailing_metadata(self) -> Metadata:
         return self._trailers
 
-    def add_trailing_metadata(self, metadata: "Sequence[tuple[str, str | bytes]]") -> None:
-        self._trailers = (*self._trailers, *checked(metadata))
+    def add_trailing_metadata(self, metadata: Metadata) -> None:
+        """Adds what is known to be fit: `checked`, or made of nothing that a caller sent."""
+        self._trailers += metadata
 
     # What grpc could not send is refused here, where it is still an ordinary bug of the handler.
 

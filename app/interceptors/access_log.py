@@ -22,7 +22,7 @@ class AccessLog(Concern):
         self._quiet = quiet
 
     def for_method(self, method: Method) -> Concern:
-        log = structlog.get_logger(service=method.service, method=method.name)
+        log = structlog.get_logger().bind(service=method.service, method=method.name)
         return _MethodLog(log.debug if method.service in self._quiet else log.info)
 
 

@@ -37,7 +37,7 @@ class Deadline(Concern, Ticker):
         if remaining is not None and remaining <= 0:
             raise DeadlineExceeded("the deadline passed before the call could be served")
         if remaining is None or remaining > self._most:
-            call.expires_at = time.monotonic() - call.duration + self._most
+            call.expires_at = call.accepted_at + self._most
             self._bounded.add(call)
 
     def receive(self, call: Call, message: Message) -> None:

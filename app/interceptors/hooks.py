@@ -1,5 +1,6 @@
 """The hooks of one method's concerns, and how a call is concluded with them."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -56,7 +57,8 @@ class Hooks:
     def conclude(self, call: Call, error: BaseException | None, end: Sequence[Hook] | None = None) -> bool:
         """Settles the call's status, runs the `end` hooks, and returns whether the client can be answered."""
         error = call.failure or error
-        alive = call.is_active()
+        call.duration = time.monotonic() - call.accepted_at
+        alive = call.bound.is_active()
         if error is not None and (alive or not isinstance(error, _ENDED)):
             self._fail(call, error)
         if not alive:

@@ -1,7 +1,7 @@
 """A name for each call, the caller's own where it sent one, in logs and in the reply's metadata."""
 
 import re
-import secrets
+from random import getrandbits
 
 from app.core.call import Call
 from app.interceptors.concern import Concern
@@ -20,7 +20,7 @@ class RequestId(Concern):
         if isinstance(given, str) and _FORM.fullmatch(given):
             call.request_id = given
         else:
-            call.request_id = secrets.token_hex(16)
+            call.request_id = f"{getrandbits(128):032x}"
 
     def end(self, call: Call) -> None:
         call.add_trailing_metadata(((KEY, call.request_id),))

@@ -1,8 +1,13 @@
 """The threads that calls run on."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import SimpleQueue
 from threading import Thread
+from typing import Any
+
+import structlog
 
 # Reflection streams open at once, each on a thread; tools have one for a moment.
 MAX_REFLECTIONS = 4
@@ -12,9 +17,67 @@ MAX_REFLECTIONS = 4
 _PATIENCE = 1.0
 
 
+class _Unwatched(Future[Any]):
+    """A future that tells nobody when it is done."""
+
+    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
+        """Passed over: grpc counts calls with it, for a limit of its own that the chain's takes the place of."""
+
+
+_UNWATCHED = _Unwatched()
+
+
+class CallPool(ThreadPoolExecutor):
+    """A fixed number of threads, and a queue before them, for work whose result nobody asks for.
+
+    The standard pool makes a future with locks for each piece of work and looks for idle threads: about a
+    seventh of what a short call costs the server. grpc takes no executor that is not a ThreadPoolExecutor.
+    """
+
+    def __init__(self, size: int, name: str) -> None:
+        super().__init__(size)
+        self._work: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self._closed = False
+        self._running = [
+            Thread(target=self._run, name=f"{name}_{number}", daemon=True) for number in range(size)
+        ]
+        for thread in self._running:
+            thread.start()
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Runs the function on one of the threads, in the order of arrival. Takes no keyword arguments."""
+        if self._closed or kwargs:
+            raise RuntimeError("the pool is closed" if self._closed else "keyword arguments are not passed on")
+        self._work.put((fn, args))
+        return _UNWATCHED
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the threads after what has been submitted; `cancel_futures` has nothing to act on."""
+        del cancel_futures
+        if not self._closed:
+            self._closed = True
+            for _ in self._running:
+                self._work.put(None)
+        for thread in self._running if wait else ():
+            thread.join()
+
+    def _run(self) -> None:
+        get = self._work.get
+        while (work := get()) is not None:
+            function, arguments = work
+            try:
+                function(*arguments)
+            except BaseException:  # noqa: BLE001 - the thread serves other calls
+                structlog.get_logger().exception("call_failed_outside_of_the_chain")
+            del work, function, arguments  # nothing of a call outlives it while the thread waits
+
+
 @dataclass(frozen=True)
 class Pools:
-    """One pool for each kind of work, so that none can starve another. Threads start as they are needed."""
+    """One pool for each kind of work, so that none can starve another.
+
+    Those that may have many threads, one for each stream, start them as they are needed.
+    """
 
     workers: ThreadPoolExecutor  # unary calls
     streams: ThreadPoolExecutor  # one thread for each open stream
@@ -40,12 +103,11 @@ class Pools:
 
 
 def open_pools(workers: int, streams: int, watches: int) -> Pools:
-    sizes = {
-        "workers": workers,
-        "streams": streams,
-        "watches": watches,
-        "health": 2,
-        "refusals": 2,
-        "reflection": MAX_REFLECTIONS,
-    }
-    return Pools(**{name: ThreadPoolExecutor(size, thread_name_prefix=name) for name, size in sizes.items()})
+    return Pools(
+        workers=CallPool(workers, "workers"),
+        streams=ThreadPoolExecutor(streams, "streams"),
+        watches=ThreadPoolExecutor(watches, "watches"),
+        health=CallPool(2, "health"),
+        refusals=CallPool(2, "refusals"),
+        reflection=ThreadPoolExecutor(MAX_REFLECTIONS, "reflection"),
+    )

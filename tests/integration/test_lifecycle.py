@@ -123,7 +123,6 @@ def test_the_drain_is_bounded_by_the_grace() -> None:
 
 STUCK = """
 import time
-from app.runtime.logs import configure_logs
 from app.runtime.signals import Signals
 from app.server import run
 from tests.integration.probe import Probe, probe_service
@@ -135,8 +134,7 @@ def never(_request, _context):
 
 probe = Probe()
 probe.on_call = never
-configure_logs("info", "json")
-run(settings(drain_grace=0.3), Signals(), [probe_service(probe)])
+run(settings(drain_grace=0.3, log_format="json"), Signals(), [probe_service(probe)])
 """
 
 

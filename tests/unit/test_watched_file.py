@@ -2,13 +2,14 @@ import io
 import json
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from app.core.errors import StartError
 from app.core.watched_file import WatchedFile
-from app.runtime.logs import configure_logs
+from app.runtime.logs import logs
 from tests.support import until
 
 
@@ -17,10 +18,10 @@ def number(content: bytes) -> int:
 
 
 @pytest.fixture
-def log() -> io.StringIO:
+def log() -> Iterator[io.StringIO]:
     out = io.StringIO()
-    configure_logs("info", "json", out)
-    return out
+    with logs("info", "json", out):
+        yield out
 
 
 def events(log: io.StringIO) -> list[str]:

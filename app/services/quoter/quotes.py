@@ -49,7 +49,7 @@ def text_problem(text: str, longest: int) -> str:
     """What makes a text unfit for one line of a quotes file, in words; "" where nothing does."""
     if len(text) > longest:
         return f"at most {longest} characters, this has {len(text)}"
-    if any(unicodedata.category(character) in _UNFIT for character in text):
+    if not text.isprintable() and any(unicodedata.category(character) in _UNFIT for character in text):
         return "no line breaks, tabs or other control characters"
     return ""
 
