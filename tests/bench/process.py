@@ -1,0 +1,84 @@
+"""A server under measure: a process of its own, on a core of its own."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.bench.cores import SERVER_CORE, on_core
+from tests.integration.process import ROOT, environment
+
+SERVERS = Path(__file__).with_name("servers.py")
+
+# A JSON Web Token, because the usual stack reads one. HS256, signed with the key in servers.py.
+TOKEN = (  # noqa: S105 - it guards nothing
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+    "eyJzdWIiOiJiZW5jaCIsImlzcyI6Imh0dHBzOi8vaXNzdWVyLmV4YW1wbGUiLCJhdWQiOiJxdW90ZXMiLCJleHAiOjQxMDI0NDQ4MDB9."
+    "i4t3RU_RFlmPNbXJC3Eb6oVgPkULFUdnaLVOXorQn00"
+)
+
+
+class Server:
+    """A server that answers calls at `target`, and what it has used."""
+
+    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
+        self._process = process
+        self._log = log
+        self.pid = process.pid
+        began = time.monotonic()
+        self.target = self._target()
+        self.started_in = time.monotonic() - began
+
+    def _target(self) -> str:
+        """The address in the log line that says that the server serves."""
+        while True:
+            for line in self._log.read_text().splitlines():
+                if line.startswith("{") and (read := json.loads(line)).get("event") == "serving":
+                    return str(read["addresses"][0])
+            assert self._process.poll() is None, f"the server has ended: {self._log.read_text()}"
+            time.sleep(0.002)
+
+    def cpu(self) -> float:
+        """Seconds of CPU that all threads of the process have used, to the nanosecond."""
+        return time.clock_gettime((~self.pid << 3) | 2)  # the process's clock, as clock_getcpuclockid has it
+
+    def forget(self) -> None:
+        """Empties the log, which is opened to append."""
+        os.truncate(self._log, 0)
+
+
+@contextmanager
+def server(name: str, checkout: Path = ROOT, core: int = SERVER_CORE, **variables: str) -> Iterator[Server]:
+    """Starts the server of that name (servers.py; `ours` is this program), and stops it with the context."""
+    with tempfile.TemporaryDirectory() as folder:
+        log, tokens = Path(folder, "log"), Path(folder, "tokens")
+        tokens.write_text(f"bench:{TOKEN}\n")
+        given = {
+            "PYTHONPATH": str(checkout),
+            "APP_LISTEN": "127.0.0.1:0",
+            "APP_METRICS_LISTEN": "127.0.0.1:0",
+            "APP_AUTH_MODE": "tokens",
+            "APP_AUTH_TOKENS_FILE": str(tokens),
+            "APP_DRAIN_DELAY": "0",
+            "APP_DRAIN_GRACE": "1",
+        }
+        command = ["-m", "app", "serve"] if name == "ours" else [str(SERVERS), name]
+        with log.open("a") as out, on_core(core):
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=checkout,
+                env=environment(**(given | variables)),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        try:
+            yield Server(process, log)
+        finally:
+            process.terminate()
+            process.wait(20)
