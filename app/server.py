@@ -35,7 +35,7 @@ from app.interceptors.tracing import Tracing
 from app.interceptors.validation import Validation
 from app.runtime.drain import drain
 from app.runtime.health import Health
-from app.runtime.logs import logs
+from app.runtime.logs import logs, writer
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.ports import bind
@@ -68,7 +68,7 @@ def concerns(
         RequestId(),  # first: everything after it may name the call
         Tracing(spans, untraced=PROBES),  # the log line has its trace id
         Metrics(registry),
-        AccessLog(quiet=PROBES),
+        AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES),
         Errors(),  # from here on, what is raised becomes a code that the three above see
         Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
         *([Auth(verify, EXEMPT)] if verify is not None else []),

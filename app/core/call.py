@@ -48,7 +48,7 @@ class Call(grpc.ServicerContext):
 
     # Defaults stand on the class: what a call does not have costs it nothing.
     request_id = ""
-    trace_id = ""
+    trace = 0  # the trace's id as a number, or 0
     sampled = False  # whether the call's span is recorded
     refused = ""  # why a gate did not let the call through to its handler, in a word
     span: "Span | None" = None
@@ -59,16 +59,23 @@ class Call(grpc.ServicerContext):
     failure: BaseException | None = None  # what a read of the requests raised, even if swallowed
     _over: Event | None = None
     _trailers: Metadata = ()
+    code_label = ""  # the same in the spelling of CODE_LABELS, once the call is over
     duration = 0.0  # seconds from acceptance to the end, once the call is over
     bound: grpc.ServicerContext = _UNBOUND  # grpc's own context
 
     def __init__(self, method: "Method", metadata: Metadata) -> None:
         self.method = method
         self.metadata = metadata
+        self.headers = dict(metadata)  # by name; of a name that was sent several times, the last
         self.accepted_at = time.monotonic()  # seconds
 
     def bind(self, context: grpc.ServicerContext) -> None:
         self.bound = context
+
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits, or ""."""
+        return f"{self.trace:032x}" if self.trace else ""
 
     def wait(self, seconds: float) -> None:
         """Sleeps, unless the call ends first.

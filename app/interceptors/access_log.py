@@ -1,14 +1,15 @@
 """One log line for each call, when it is over."""
 
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import unquote
 
-import structlog
-
 from app.core.call import Call
-from app.core.code import CODE_LABELS
 from app.core.method import Method
 from app.interceptors.concern import Concern
+
+# Logs a line with these values.
+Write = Callable[[dict[str, Any]], None]
 
 
 class AccessLog(Concern):
@@ -17,26 +18,32 @@ class AccessLog(Concern):
     Names and codes are spelled as in the metrics, so that lines and series can be matched.
     """
 
-    def __init__(self, quiet: frozenset[str] = frozenset()) -> None:
-        """`quiet` are full names of services whose calls are logged at level debug, such as health checks."""
+    def __init__(self, write: Write, write_quietly: Write, quiet: frozenset[str] = frozenset()) -> None:
+        """`quiet` are full names of services whose calls are of less interest, such as health checks."""
+        self._write = write
+        self._write_quietly = write_quietly
         self._quiet = quiet
 
     def for_method(self, method: Method) -> Concern:
-        log = structlog.get_logger().bind(service=method.service, method=method.name)
-        return _MethodLog(log.debug if method.service in self._quiet else log.info)
+        return _MethodLog(method, self._write_quietly if method.service in self._quiet else self._write)
 
 
 class _MethodLog(Concern):
-    def __init__(self, log: Callable[..., None]) -> None:
-        self._log = log
+    def __init__(self, method: Method, write: Write) -> None:
+        self._service = method.service
+        self._method = method.name
+        self._write = write
 
     def end(self, call: Call) -> None:
-        self._log(
-            "call",
-            code=CODE_LABELS[call.status] if call.status else "",
-            duration_ms=round(call.duration * 1000, 3),
-            peer=unquote(call.peer()),
-            principal=call.principal,
-            request_id=call.request_id,
-            trace_id=call.trace_id,
+        self._write(
+            {
+                "service": self._service,
+                "method": self._method,
+                "code": call.code_label,
+                "duration_ms": round(call.duration * 1000, 3),
+                "peer": unquote(call.bound.peer()),
+                "principal": call.principal,
+                "request_id": call.request_id,
+                "trace_id": call.trace_id,
+            }
         )

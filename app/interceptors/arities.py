@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 
 from app.core.call import CURRENT_CALL, Call
 from app.interceptors.hooks import Hook, Hooks
-from app.interceptors.requests import Requests
+from app.interceptors.requests import Requests, only_request
 
 Handler = Any  # grpc.RpcMethodHandler, whose attributes grpc does not type
 
@@ -75,12 +75,13 @@ class _Handled:
     def argument(self, raw: Iterator[bytes], call: Call) -> Any:
         for start in self.hooks.start:
             start(call)
-        requests = Requests(raw, call, self._decode, self.hooks.receive)
-        return requests if self._request_streaming else requests.only()
+        if self._request_streaming:
+            return Requests(raw, call, self._decode, self.hooks.receive)
+        return only_request(raw, call, self._decode, self.hooks.receive)
 
     def encoded(self, reply: Message, call: Call) -> bytes:
         data: bytes = self._encode(reply)
-        if call.status in {None, grpc.StatusCode.OK}:
+        if call.status is None or call.status is grpc.StatusCode.OK:
             for send in self.hooks.send:
                 send(call, reply)
         return data

@@ -10,6 +10,7 @@ import structlog
 from google.protobuf.message import Message
 
 from app.core.call import Call
+from app.core.code import CODE_LABELS
 from app.core.errors import CallEnded
 from app.interceptors.concern import Concern
 
@@ -66,6 +67,7 @@ class Hooks:
             call.status = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
         elif call.status is None:
             call.status = grpc.StatusCode.OK
+        call.code_label = CODE_LABELS[call.status]
         for hook in self.end if end is None else end:
             try:
                 hook(call)

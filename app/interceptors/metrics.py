@@ -5,6 +5,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from threading import Lock
+from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
@@ -48,23 +49,25 @@ class Metrics(Concern, Collector):
     def collect(self) -> Iterable[Metric]:
         families = _families()
         for method in self._methods:
-            method.add_to(*families)
+            method.add_to(families)
         return families
 
     def describe(self) -> Iterable[Metric]:
         return _families()
 
 
-def _families() -> tuple[
-    CounterMetricFamily,
-    CounterMetricFamily,
-    CounterMetricFamily,
-    CounterMetricFamily,
-    HistogramMetricFamily,
-    GaugeMetricFamily,
-    CounterMetricFamily,
-]:
-    return (
+class _Families(NamedTuple):
+    started: CounterMetricFamily
+    handled: CounterMetricFamily
+    received: CounterMetricFamily
+    sent: CounterMetricFamily
+    seconds: HistogramMetricFamily
+    in_flight: GaugeMetricFamily
+    refused: CounterMetricFamily
+
+
+def _families() -> _Families:
+    return _Families(
         CounterMetricFamily(
             "grpc_server_started", "Total number of RPCs started on the server.", labels=_LABELS
         ),
@@ -105,7 +108,7 @@ class _MethodMetrics(Concern):
         self._labels = (method.arity.value, method.service, method.name)
         self._lock = Lock()
         self._started = self._received = self._sent = 0
-        self._handled = dict.fromkeys(CODE_LABELS, 0)
+        self._handled = dict.fromkeys(CODE_LABELS.values(), 0)
         self._refused: Counter[str] = Counter()
         self._seconds = 0.0
         self._in_bucket = [0] * (len(BUCKETS) + 1)
@@ -127,12 +130,10 @@ class _MethodMetrics(Concern):
             self._sent += 1
 
     def end(self, call: Call) -> None:
-        status, seconds = call.status, call.duration
-        if status is None:
-            return
+        seconds = call.duration
         bucket = bisect_left(BUCKETS, seconds)
         with self._lock:
-            self._handled[status] += 1
+            self._handled[call.code_label] += 1
             self._seconds += seconds
             self._in_bucket[bucket] += 1
             if call.refused:
@@ -140,35 +141,24 @@ class _MethodMetrics(Concern):
             if call.sampled:
                 self._exemplars[bucket] = Exemplar({"trace_id": call.trace_id}, seconds, time.time())
 
-    def add_to(
-        self,
-        started: CounterMetricFamily,
-        handled: CounterMetricFamily,
-        received: CounterMetricFamily,
-        sent: CounterMetricFamily,
-        seconds: HistogramMetricFamily,
-        in_flight: GaugeMetricFamily,
-        refused: CounterMetricFamily,
-    ) -> None:
+    def add_to(self, to: _Families) -> None:
         with self._lock:
             counts = self._started, self._received, self._sent, self._seconds
             by_code, by_reason = dict(self._handled), dict(self._refused)
             in_bucket, exemplars = list(self._in_bucket), list(self._exemplars)
         labels = self._labels
-        started.add_metric(labels, counts[0])
+        to.started.add_metric(labels, counts[0])
         for code, count in by_code.items():
-            handled.add_metric((*labels, CODE_LABELS[code]), count)
-        received.add_metric(labels, counts[1])
-        sent.add_metric(labels, counts[2])
-        seconds.add_metric(labels, _cumulative(in_bucket, exemplars), counts[3])
-        in_flight.add_metric(labels, counts[0] - sum(by_code.values()))
+            to.handled.add_metric((*labels, code), count)
+        to.received.add_metric(labels, counts[1])
+        to.sent.add_metric(labels, counts[2])
+        to.seconds.add_metric(labels, _cumulative(in_bucket, exemplars), counts[3])
+        to.in_flight.add_metric(labels, counts[0] - sum(by_code.values()))
         for reason, count in by_reason.items():
-            refused.add_metric((*labels, reason), count)
+            to.refused.add_metric((*labels, reason), count)
 
 
-def _cumulative(
-    in_bucket: Sequence[int], exemplars: Sequence[Exemplar | None]
-) -> list[tuple[str, float, Exemplar | None]]:
+def _cumulative(in_bucket: Sequence[int], exemplars: Sequence[Exemplar | None]) -> list[Any]:
     """Each bucket's upper bound, how many were at most that, and its exemplar."""
     bounds = [*(repr(float(bound)) for bound in BUCKETS), "+Inf"]
     return [

@@ -16,7 +16,7 @@ class RequestId(Concern):
     """Sets `call.request_id` and sends it back as trailing metadata `x-request-id`."""
 
     def accept(self, call: Call) -> None:
-        given = next((value for key, value in call.metadata if key == KEY), "")
+        given = call.headers.get(KEY)
         if isinstance(given, str) and _FORM.fullmatch(given):
             call.request_id = given
         else:

@@ -43,7 +43,7 @@ class Requests:
             except StopIteration:
                 next(self._raw)  # raises RpcError where the stream was cut
                 raise
-            message = self._decoded(data)
+            message = decoded(data, self._decode)
             for receive in self._receive:
                 receive(call, message)
         except StopIteration:
@@ -53,14 +53,21 @@ class Requests:
             raise
         return message
 
-    def only(self) -> Message:
-        """The one message of a unary request."""
-        for message in self:
-            return message
-        raise Unimplemented(f"{self._call.method.path} takes exactly one request message, and there was none")
 
-    def _decoded(self, data: bytes) -> Message:
-        try:
-            return self._decode(data)
-        except DecodeError:
-            raise MalformedMessage("the request message could not be decoded") from None
+def only_request(
+    raw: Iterator[bytes], call: Call, decode: Callable[[bytes], Message], receive: Sequence[MessageHook]
+) -> Message:
+    """The one message of a method that takes one. Raises Unimplemented, as grpc does, where there is none."""
+    for data in raw:
+        message = decoded(data, decode)
+        for hook in receive:
+            hook(call, message)
+        return message
+    raise Unimplemented(f"{call.method.path} takes exactly one request message, and there was none")
+
+
+def decoded(data: bytes, decode: Callable[[bytes], Message]) -> Message:
+    try:
+        return decode(data)
+    except DecodeError:
+        raise MalformedMessage("the request message could not be decoded") from None

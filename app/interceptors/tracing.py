@@ -1,9 +1,10 @@
 """A server span for each call, with the attributes of opentelemetry-instrumentation-grpc."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 from urllib.parse import unquote
 
 import grpc
@@ -11,10 +12,19 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.sdk.trace.sampling import Decision, Sampler
+from opentelemetry.trace import (
+    NoOpTracer,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    Tracer,
+    TraceState,
+)
 
 from app.core.call import Call
-from app.core.metadata import Metadata
 from app.core.method import Method
 from app.core.traceparent import parse_traceparent
 from app.interceptors.concern import Concern
@@ -43,40 +53,49 @@ class Tracing(Concern):
 
     def __init__(self, provider: TracerProvider, untraced: frozenset[str] = frozenset()) -> None:
         """`untraced` are full names of services whose calls have no spans, such as health checks."""
-        self._ids = provider.id_generator = _SampledIds(provider.id_generator)
-        self._tracer = provider.get_tracer(__name__)
-        self._sampler = provider.sampler
-        self._random = TraceFlags.RANDOM_TRACE_ID if self._ids.is_trace_id_random() else TraceFlags.DEFAULT
+        self._provider = provider
+        self._ids = _SampledIds(provider.id_generator)
+        given: Any = provider  # the SDK's types take its own generator alone
+        given.id_generator = self._ids
         self._untraced = untraced
 
     def for_method(self, method: Method) -> Concern | None:
-        disabled = isinstance(self._tracer, NoOpTracer)  # by OTEL_SDK_DISABLED
-        return None if disabled or method.service in self._untraced else self
+        tracer = self._provider.get_tracer(__name__)
+        if isinstance(tracer, NoOpTracer) or method.service in self._untraced:  # OTEL_SDK_DISABLED, or exempt
+            return None
+        return _MethodTracing(method, tracer, self._provider.sampler, self._ids)
+
+
+class _MethodTracing(Concern):
+    def __init__(self, method: Method, tracer: Tracer, sampler: Sampler, ids: "_SampledIds") -> None:
+        self._path = method.path
+        self._attributes = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
+        self._tracer = tracer
+        self._sampler = sampler
+        self._ids = ids
+        self._random = TraceFlags.RANDOM_TRACE_ID if ids.is_trace_id_random() else TraceFlags.DEFAULT
 
     def accept(self, call: Call) -> None:
         """Asks the sampler before the SDK does: a span that nobody will see costs a tenth of the SDK's."""
-        method = call.method
-        parent = _parent(call.metadata)
+        parent = _parent(call.headers) if "traceparent" in call.headers else None
         if parent is None:
-            context, trace_id = _ROOT, self._ids.generate_trace_id()
+            context, call.trace, flags = _ROOT, self._ids.new_trace_id(), self._random
         else:
-            context, trace_id = trace.set_span_in_context(trace.NonRecordingSpan(parent), _ROOT), parent.trace_id
-        attributes = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
-        asked = self._sampler.should_sample(context, trace_id, method.path, SpanKind.SERVER, attributes)
-        span: trace.Span
-        if asked.decision.is_recording():
-            with self._ids.giving(trace_id):
-                span = self._tracer.start_span(
-                    method.path, context, SpanKind.SERVER, attributes, start_time=time.time_ns()
+            context = trace.set_span_in_context(trace.NonRecordingSpan(parent), _ROOT)
+            call.trace, flags = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
+        asked = self._sampler.should_sample(
+            context, call.trace, self._path, SpanKind.SERVER, self._attributes
+        )
+        if asked.decision is not Decision.DROP:
+            with self._ids.giving(call.trace):
+                call.span = self._tracer.start_span(
+                    self._path, context, SpanKind.SERVER, self._attributes, start_time=time.time_ns()
                 )
-            call.sampled = asked.decision.is_sampled()
+            call.sampled = asked.decision is Decision.RECORD_AND_SAMPLE
         else:
-            flags = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID if parent is not None else self._random
-            span = _Unsampled(trace_id, flags, self._ids, asked.trace_state)
-        call.span = span
-        call.trace_id = f"{trace_id:032x}"
+            call.span = _Unsampled(call.trace, flags, self._ids, asked.trace_state)
         # Never detached: the call has a contextvars context of its own, which ends with it.
-        otel_context.attach(trace.set_span_in_context(span, _ROOT))
+        otel_context.attach(trace.set_span_in_context(call.span, _ROOT))
 
     def end(self, call: Call) -> None:
         span, status = call.span, call.status
@@ -95,6 +114,7 @@ class _SampledIds(IdGenerator):
 
     def __init__(self, ids: IdGenerator) -> None:
         self._ids = ids
+        self.new_trace_id = ids.generate_trace_id
         self._given: ContextVar[int] = ContextVar("given_trace_id", default=0)
 
     def generate_span_id(self) -> int:
@@ -125,21 +145,16 @@ class _Unsampled(trace.NonRecordingSpan):
     def get_span_context(self) -> SpanContext:
         if self._made is None:
             trace_id, flags, ids, state = self._parts
-            self._made = SpanContext(trace_id, ids.generate_span_id(), False, TraceFlags(flags), state)  # noqa: FBT003 - is_remote, by position in the API
+            self._made = SpanContext(trace_id, ids.generate_span_id(), False, TraceFlags(flags), state)
         return self._made
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.get_span_context()})"
 
 
-def _parent(metadata: Metadata) -> SpanContext | None:
-    header = state = None
-    for key, value in metadata:
-        if key == "traceparent" and isinstance(value, str):
-            header = value
-        elif key == "tracestate" and isinstance(value, str):
-            state = value
-    parent = parse_traceparent(header) if header is not None else None
+def _parent(headers: Mapping[str, str | bytes]) -> SpanContext | None:
+    header, state = headers.get("traceparent"), headers.get("tracestate")
+    parent = parse_traceparent(header) if isinstance(header, str) else None
     if parent is None:
         return None
     return SpanContext(
@@ -147,13 +162,13 @@ def _parent(metadata: Metadata) -> SpanContext | None:
         parent.span_id,
         is_remote=True,
         trace_flags=TraceFlags(parent.flags),
-        trace_state=TraceState.from_header([state]) if state else None,
+        trace_state=TraceState.from_header([state]) if isinstance(state, str) else None,
     )
 
 
 def _caller(call: Call) -> list[tuple[str, str]]:
     """Who calls, as far as the transport knows; `net.peer.*` for `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`."""
-    found = [("rpc.user_agent", value) for key, value in call.metadata if key == "user-agent"]
+    found = [("rpc.user_agent", call.headers.get("user-agent"))]
     family, _, address = unquote(call.peer()).partition(":")
     if family in {"ipv4", "ipv6"}:
         ip, _, port = address.rpartition(":")

@@ -21,7 +21,7 @@ class _Unwatched(Future[Any]):
     """A future that tells nobody when it is done."""
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
-        """Passed over: grpc counts calls with it, for a limit of its own that the chain's takes the place of."""
+        """Passed over: grpc counts calls with it, for a limit of its own that is not used here."""
 
 
 _UNWATCHED = _Unwatched()
@@ -47,7 +47,9 @@ class CallPool(ThreadPoolExecutor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Runs the function on one of the threads, in the order of arrival. Takes no keyword arguments."""
         if self._closed or kwargs:
-            raise RuntimeError("the pool is closed" if self._closed else "keyword arguments are not passed on")
+            raise RuntimeError(
+                "the pool is closed" if self._closed else "keyword arguments are not passed on"
+            )
         self._work.put((fn, args))
         return _UNWATCHED
 

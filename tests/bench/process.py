@@ -16,7 +16,7 @@ from tests.integration.process import ROOT, environment
 SERVERS = Path(__file__).with_name("servers.py")
 
 # A JSON Web Token, because the usual stack reads one. HS256, signed with the key in servers.py.
-TOKEN = (  # noqa: S105 - it guards nothing
+TOKEN = (
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
     "eyJzdWIiOiJiZW5jaCIsImlzcyI6Imh0dHBzOi8vaXNzdWVyLmV4YW1wbGUiLCJhdWQiOiJxdW90ZXMiLCJleHAiOjQxMDI0NDQ4MDB9."
     "i4t3RU_RFlmPNbXJC3Eb6oVgPkULFUdnaLVOXorQn00"

@@ -238,7 +238,7 @@ def test_a_signal_that_comes_during_the_start_is_kept(number: signal.Signals) ->
         output, errors = process.communicate(timeout=20)
     assert process.returncode == 0
     assert errors == ""
-    assert f'"signal": "{number.name}"' in output
+    assert f'"signal":"{number.name}"' in output
 
 
 def handles_signals(pid: int) -> bool:
@@ -303,7 +303,7 @@ def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() 
         output = "".join(server.output)
         assert '"name": "/quotes.Quoter/GetQuote"' in output
         assert '"service.name": "named"' in output
-        [line] = re.findall(r'"trace_id": "([0-9a-f]{32})"', output)
+        [line] = re.findall(r'"trace_id":"([0-9a-f]{32})"', output)
         assert f'"trace_id": "0x{line}"' in output
 
 

@@ -4,13 +4,19 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from app.core.errors import StartError
 from app.core.watched_file import WatchedFile
-from app.runtime.logs import logs
+from app.runtime.logs import Lines, logs
 from tests.support import until
+
+
+class Log(NamedTuple):
+    lines: Lines
+    out: io.StringIO
 
 
 def number(content: bytes) -> int:
@@ -18,19 +24,22 @@ def number(content: bytes) -> int:
 
 
 @pytest.fixture
-def log() -> Iterator[io.StringIO]:
+def log() -> Iterator[Log]:
     out = io.StringIO()
-    with logs("info", "json", out):
-        yield out
+    with logs("info", "json", out) as lines:
+        yield Log(lines, out)
 
 
-def events(log: io.StringIO) -> list[str]:
-    return [json.loads(line)["event"] for line in log.getvalue().splitlines()]
+def text(log: Log) -> str:
+    log.lines.flush()
+    return log.out.getvalue()
 
 
-def test_new_content_is_taken_once_two_looks_in_a_row_found_the_same(
-    tmp_path: Path, log: io.StringIO
-) -> None:
+def events(log: Log) -> list[str]:
+    return [json.loads(line)["event"] for line in text(log).splitlines()]
+
+
+def test_new_content_is_taken_once_two_looks_in_a_row_found_the_same(tmp_path: Path, log: Log) -> None:
     path = tmp_path / "number"
     path.write_text("1")
     file = WatchedFile(path, number)
@@ -44,9 +53,7 @@ def test_new_content_is_taken_once_two_looks_in_a_row_found_the_same(
     assert events(log) == ["file_reloaded"]
 
 
-def test_a_broken_change_is_logged_once_and_the_last_good_value_stays(
-    tmp_path: Path, log: io.StringIO
-) -> None:
+def test_a_broken_change_is_logged_once_and_the_last_good_value_stays(tmp_path: Path, log: Log) -> None:
     path = tmp_path / "number"
     path.write_text("1")
     file = WatchedFile(path, number)
@@ -65,7 +72,7 @@ def test_a_broken_change_is_logged_once_and_the_last_good_value_stays(
     assert events(log) == ["file_refused", "file_refused", "file_reloaded"]
 
 
-def test_a_break_that_comes_back_after_a_repair_is_logged_again(tmp_path: Path, log: io.StringIO) -> None:
+def test_a_break_that_comes_back_after_a_repair_is_logged_again(tmp_path: Path, log: Log) -> None:
     path = tmp_path / "number"
     path.write_text("1")
     file = WatchedFile(path, number)
@@ -110,7 +117,7 @@ def test_a_start_with_bad_content_says_which_file_and_why(
     assert str(path) in str(caught.value)
 
 
-def test_a_file_that_became_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, log: io.StringIO) -> None:
+def test_a_file_that_became_a_pipe_is_refused_and_not_waited_for(tmp_path: Path, log: Log) -> None:
     path = tmp_path / "number"
     path.write_text("1")
     file = WatchedFile(path, number)
@@ -119,4 +126,4 @@ def test_a_file_that_became_a_pipe_is_refused_and_not_waited_for(tmp_path: Path,
     file.look()
     assert file.value == 1
     assert events(log) == ["file_refused"]
-    assert "not a regular file" in log.getvalue()
+    assert "not a regular file" in text(log)
