@@ -33,6 +33,7 @@ from app.interceptors.metrics import Metrics
 from app.interceptors.request_id import RequestId
 from app.interceptors.tracing import Tracing
 from app.interceptors.validation import Validation
+from app.runtime.build_info import build_info
 from app.runtime.drain import drain
 from app.runtime.health import Health
 from app.runtime.logs import logs
@@ -182,13 +183,14 @@ def serving(
 
 
 def process_registry() -> CollectorRegistry:
-    """A registry of this server's own, with the metrics of its process."""
+    """A registry of this server's own, with the metrics of its process and its build."""
     # Go has no _created series, and they would double what is scraped.
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     prometheus_client.ProcessCollector(registry=registry)
     prometheus_client.PlatformCollector(registry=registry)
     prometheus_client.GCCollector(registry=registry)
+    build_info(NAME, registry)
     return registry
 
 
