@@ -19,6 +19,8 @@ from prometheus_client import CollectorRegistry
 
 from app.core.address import Address
 from app.core.method import UNKNOWN, Arity, Method
+from app.core.propagation import extractor
+from app.core.semconv import Conventions
 from app.core.service import Service
 from app.core.tokens import parse_tokens
 from app.core.watched_file import WatchedFile
@@ -67,7 +69,9 @@ def concerns(
     """
     return [
         RequestId(),  # first: everything after it may name the call
-        Tracing(spans, untraced=PROBES),  # the log line has its trace id
+        Tracing(  # the log line has its trace id
+            spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
+        ),
         Metrics(registry),
         AccessLog(quiet=PROBES),
         Errors(),  # from here on, what is raised becomes a code that the three above see

@@ -10,8 +10,10 @@ from app.core.errors import StartError
 from app.core.metadata import Metadata
 from app.core.traceparent import parse_traceparent
 
-# Given a call's metadata, the context that its span is started in.
+# Given a call's metadata, the context that its span is started in: the caller's span, and no more of here.
 Extract = Callable[[Metadata], Context]
+
+_ROOT = Context()
 
 
 def extractor(environment: Mapping[str, str]) -> Extract:
@@ -37,7 +39,7 @@ def trace_context(metadata: Metadata) -> Context:
             state = value
     parent = parse_traceparent(header) if header is not None else None
     if parent is None:
-        return Context()
+        return _ROOT
     caller = SpanContext(
         parent.trace_id,
         parent.span_id,
@@ -45,12 +47,12 @@ def trace_context(metadata: Metadata) -> Context:
         trace_flags=TraceFlags(parent.flags),
         trace_state=TraceState.from_header([state]) if state else None,
     )
-    return set_span_in_context(NonRecordingSpan(caller), Context())
+    return set_span_in_context(NonRecordingSpan(caller), _ROOT)
 
 
 def _nothing(metadata: Metadata) -> Context:
     del metadata
-    return Context()
+    return _ROOT
 
 
 def _as_configured(named: set[str]) -> Extract:
@@ -71,6 +73,6 @@ def _as_configured(named: set[str]) -> Extract:
         for key, value in metadata:
             if isinstance(value, str):
                 carrier.setdefault(key, []).append(value)
-        return textmap.extract(carrier, Context())
+        return textmap.extract(carrier, _ROOT)
 
     return extract

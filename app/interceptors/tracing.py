@@ -1,37 +1,21 @@
-"""A server span for each call, with the attributes of opentelemetry-instrumentation-grpc."""
+"""A server span for each call, as OpenTelemetry's conventions describe it."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from urllib.parse import unquote
 
-import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, TraceFlags, TraceState
 
 from app.core.call import Call
-from app.core.metadata import Metadata
 from app.core.method import Method
-from app.core.traceparent import parse_traceparent
+from app.core.propagation import Extract, trace_context
+from app.core.semconv import SERVER_ERRORS, Conventions
 from app.interceptors.concern import Concern
-
-# The codes that are the server's fault (OpenTelemetry semantic conventions for gRPC servers).
-_ERRORS = frozenset(
-    {
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.UNIMPLEMENTED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DATA_LOSS,
-    }
-)
-
-_ROOT = otel_context.Context()
 
 
 class Tracing(Concern):
@@ -41,52 +25,85 @@ class Tracing(Concern):
     Neither error messages nor tracebacks are recorded on it: they may hold what must not leave the process.
     """
 
-    def __init__(self, provider: TracerProvider, untraced: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        provider: TracerProvider,
+        untraced: frozenset[str] = frozenset(),
+        conventions: Conventions | None = None,
+        extract: Extract = trace_context,
+    ) -> None:
         """`untraced` are full names of services whose calls have no spans, such as health checks."""
-        self._ids = provider.id_generator = _SampledIds(provider.id_generator)
-        self._tracer = provider.get_tracer(__name__)
-        self._sampler = provider.sampler
-        self._random = TraceFlags.RANDOM_TRACE_ID if self._ids.is_trace_id_random() else TraceFlags.DEFAULT
+        self.extract = extract
+        self.conventions = conventions or Conventions()
+        self.endings = self.conventions.endings(SERVER_ERRORS)
+        self.ids = _SampledIds(provider.id_generator)
+        provider.id_generator = self.ids  # type: ignore[assignment]  # an IdGenerator, as its constructor takes
+        self.tracer = provider.get_tracer(__name__)
+        self.sampler = provider.sampler
+        self.random = TraceFlags.RANDOM_TRACE_ID if self.ids.is_trace_id_random() else TraceFlags.DEFAULT
         self._untraced = untraced
 
     def for_method(self, method: Method) -> Concern | None:
-        disabled = isinstance(self._tracer, NoOpTracer)  # by OTEL_SDK_DISABLED
-        return None if disabled or method.service in self._untraced else self
+        if method.service in self._untraced:
+            return None
+        disabled = isinstance(self.tracer, NoOpTracer)  # by OTEL_SDK_DISABLED
+        return _Passing(self.extract) if disabled else _MethodTracing(self, method)
+
+
+class _Passing(Concern):
+    """Makes no span; the caller's trace goes on to what the handler calls all the same."""
+
+    def __init__(self, extract: Extract) -> None:
+        self._extract = extract
+
+    def accept(self, call: Call) -> None:
+        context = self._extract(call.metadata)
+        caller = trace.get_current_span(context).get_span_context()
+        if caller.is_valid:
+            call.trace_id = f"{caller.trace_id:032x}"
+        otel_context.attach(context)
+
+
+class _MethodTracing(Concern):
+    """The spans of one method, with what they have in common."""
+
+    def __init__(self, tracing: Tracing, method: Method) -> None:
+        self._tracing = tracing
+        self._name = tracing.conventions.span_name(method)
+        self._attributes = tracing.conventions.of_method(method)
 
     def accept(self, call: Call) -> None:
         """Asks the sampler before the SDK does: a span that nobody will see costs a tenth of the SDK's."""
-        method = call.method
-        parent = _parent(call.metadata)
-        if parent is None:
-            context, trace_id = _ROOT, self._ids.generate_trace_id()
-        else:
-            context, trace_id = trace.set_span_in_context(trace.NonRecordingSpan(parent), _ROOT), parent.trace_id
-        attributes = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
-        asked = self._sampler.should_sample(context, trace_id, method.path, SpanKind.SERVER, attributes)
+        tracing, name, attributes = self._tracing, self._name, self._attributes
+        context = tracing.extract(call.metadata)
+        parent = trace.get_current_span(context).get_span_context()
+        trace_id = parent.trace_id or tracing.ids.generate_trace_id()
+        asked = tracing.sampler.should_sample(context, trace_id, name, SpanKind.SERVER, attributes)
         span: trace.Span
-        if asked.decision.is_recording():
-            with self._ids.giving(trace_id):
-                span = self._tracer.start_span(
-                    method.path, context, SpanKind.SERVER, attributes, start_time=time.time_ns()
+        if asked.decision.is_recording():  # type: ignore[no-untyped-call]
+            with tracing.ids.giving(trace_id):
+                span = tracing.tracer.start_span(
+                    name, context, SpanKind.SERVER, attributes, start_time=time.time_ns()
                 )
-            call.sampled = asked.decision.is_sampled()
+            call.sampled = asked.decision.is_sampled()  # type: ignore[no-untyped-call]
         else:
-            flags = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID if parent is not None else self._random
-            span = _Unsampled(trace_id, flags, self._ids, asked.trace_state)
+            flags = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID if parent.trace_id else tracing.random
+            span = _Unsampled(trace_id, flags, tracing.ids, asked.trace_state)
         call.span = span
         call.trace_id = f"{trace_id:032x}"
         # Never detached: the call has a contextvars context of its own, which ends with it.
-        otel_context.attach(trace.set_span_in_context(span, _ROOT))
+        otel_context.attach(trace.set_span_in_context(span, context))
 
     def end(self, call: Call) -> None:
         span, status = call.span, call.status
         if span is None or status is None or not span.is_recording():
             return
-        span.set_attribute("rpc.grpc.status_code", status.value[0])
-        for name, value in _caller(call):
-            span.set_attribute(name, value)
-        if status in _ERRORS:
-            span.set_status(Status(StatusCode.ERROR, status.name))
+        agent = next((value for key, value in call.metadata if key == "user-agent"), None)
+        caller = self._tracing.conventions.of_client(call.peer(), agent if isinstance(agent, str) else None)
+        ending = self._tracing.endings[status]
+        span.set_attributes(caller | ending.attributes)
+        if ending.status is not None:
+            span.set_status(ending.status)
         span.end()
 
 
@@ -125,39 +142,8 @@ class _Unsampled(trace.NonRecordingSpan):
     def get_span_context(self) -> SpanContext:
         if self._made is None:
             trace_id, flags, ids, state = self._parts
-            self._made = SpanContext(trace_id, ids.generate_span_id(), False, TraceFlags(flags), state)  # noqa: FBT003 - is_remote, by position in the API
+            self._made = SpanContext(trace_id, ids.generate_span_id(), False, TraceFlags(flags), state)
         return self._made
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.get_span_context()})"
-
-
-def _parent(metadata: Metadata) -> SpanContext | None:
-    header = state = None
-    for key, value in metadata:
-        if key == "traceparent" and isinstance(value, str):
-            header = value
-        elif key == "tracestate" and isinstance(value, str):
-            state = value
-    parent = parse_traceparent(header) if header is not None else None
-    if parent is None:
-        return None
-    return SpanContext(
-        parent.trace_id,
-        parent.span_id,
-        is_remote=True,
-        trace_flags=TraceFlags(parent.flags),
-        trace_state=TraceState.from_header([state]) if state else None,
-    )
-
-
-def _caller(call: Call) -> list[tuple[str, str]]:
-    """Who calls, as far as the transport knows; `net.peer.*` for `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`."""
-    found = [("rpc.user_agent", value) for key, value in call.metadata if key == "user-agent"]
-    family, _, address = unquote(call.peer()).partition(":")
-    if family in {"ipv4", "ipv6"}:
-        ip, _, port = address.rpartition(":")
-        found += [("net.peer.ip", ip), ("net.peer.port", port)]
-        if ip in {"127.0.0.1", "[::1]"}:
-            found.append(("net.peer.name", "localhost"))
-    return [(name, value) for name, value in found if isinstance(value, str)]

@@ -5,12 +5,14 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 
 from typing import Any
 
+import grpc
 import pytest
 from opentelemetry import trace
 
 from app.runtime.telemetry import tracer_provider
 from tests.integration.probe import CALLS, probed
-from tests.support import until
+from tests.integration.process import run
+from tests.support import outcome, until
 
 # The sampler by ratio looks at the lower half of a trace's id: these are the first and the last to be taken.
 FIRST, LAST = "0af7651916cd43dd0000000000000001", "0af7651916cd43ddffffffffffffffff"
@@ -123,3 +125,69 @@ def test_a_disabled_sdk_makes_no_span_and_passes_the_callers_trace_on(
         assert at.server.spans == ()
         assert [line["trace_id"] for line in at.server.calls()] == [FIRST]
     assert [f"{one.trace_id:032x}" for one in inner] == [FIRST]
+
+
+PEER = {"client.address": "127.0.0.1", "network.peer.address": "127.0.0.1", "network.transport": "tcp"}
+OLDER = {"rpc.system": "grpc", "rpc.service": "quotes.Quoter", "rpc.grpc.status_code": 13}
+NEWER = {
+    "rpc.system.name": "grpc",
+    "rpc.response.status_code": "INTERNAL",
+    "error.type": "INTERNAL",
+    **PEER,
+}
+
+
+@pytest.mark.parametrize(
+    ("opt_in", "expected"),
+    [
+        ("rpc", NEWER),
+        ("http,rpc/dup", OLDER | {"net.peer.ip": "127.0.0.1", "net.peer.name": "localhost"} | NEWER),
+    ],
+)
+@pytest.mark.parametrize("method", CALLS)
+def test_the_newer_conventions_are_opted_into(
+    monkeypatch: pytest.MonkeyPatch, method: str, opt_in: str, expected: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
+
+    def fail(*_: Any) -> None:
+        raise ValueError
+
+    with probed() as at:
+        at.probe.on_call = fail
+        assert outcome(lambda: CALLS[method](at.stub)) is grpc.StatusCode.INTERNAL
+        [span] = at.server.spans
+    found = dict(span.attributes or {})
+    ports = {found.pop(name) for name in ("client.port", "network.peer.port")}
+    assert {str(port) for port in ports} == {found.pop("net.peer.port", str(*ports))}
+    agents = {found.pop(name, None) for name in ("user_agent.original", "rpc.user_agent")} - {None}
+    assert [str(agent).partition("/")[0] for agent in agents] == ["grpc-python"]
+    assert found == expected | {"rpc.method": f"quotes.Quoter/{method}"}
+    assert span.name == f"quotes.Quoter/{method}"
+
+
+def test_a_method_that_is_not_served_is_other_by_the_newer_conventions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "rpc")
+    with probed() as at:
+        assert outcome(lambda: at.channel.unary_unary("/made/up")(b"")) is grpc.StatusCode.UNIMPLEMENTED
+        [span] = at.server.spans
+    assert span.name == "grpc"
+    assert (span.attributes or {})["rpc.method"] == "_OTHER"
+
+
+def test_propagators_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_PROPAGATORS", "none")
+    with probed() as at:
+        CALLS["GetQuote"](at.stub, metadata=(("traceparent", f"00-{FIRST}-{SPAN}-01"),))
+        [span] = at.server.spans
+    assert span.parent is None
+    assert f"{span.context.trace_id:032x}" != FIRST
+
+
+def test_a_propagator_that_is_not_there_stops_the_start() -> None:
+    done = run("serve", APP_LISTEN="127.0.0.1:0", APP_METRICS_LISTEN="127.0.0.1:0", OTEL_PROPAGATORS="b3m")
+    assert done.returncode == 2
+    assert "OTEL_PROPAGATORS: 'b3m' does not fit: Propagator b3m not found." in done.stderr
+    assert "Traceback" not in done.stderr
