@@ -519,8 +519,11 @@ def test_neither_a_status_message_nor_a_traceback_is_on_a_span_as_they_are_on_th
     assert ours.status.description == "NOT_FOUND"
 
 
-def test_why_theirs_is_not_used_for_calls_with_one_reply_either(at: Probed) -> None:
+def test_why_theirs_is_not_used_for_calls_with_one_reply_either(
+    at: Probed, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When one of these fails, they have mended it."""
+    monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "rpc")
     arrived: list[Any] = []
     at.probe.on_call = lambda *given: arrived.extend(given[-1].invocation_metadata())
     with stock(at) as (stub, spans):
@@ -537,6 +540,7 @@ def test_why_theirs_is_not_used_for_calls_with_one_reply_either(at: Probed) -> N
         assert dropped.attributes["rpc.grpc.status_code"] == 0  # a dropped call goes on to its end
     with pytest.raises(ValueError, match="closed"):
         stub.GetQuote(pb.QuoteRequest())
+    assert all("rpc.system" in (span.attributes or {}) for span in spans())  # the older conventions alone
     failed = spans()[-1]
     assert failed.status.status_code is StatusCode.ERROR
     assert (failed.attributes or {})["rpc.grpc.status_code"] == 0  # an error whose code is OK
