@@ -19,6 +19,8 @@ from prometheus_client import CollectorRegistry
 
 from app.core.address import Address
 from app.core.method import UNKNOWN, Arity, Method
+from app.core.propagation import extractor
+from app.core.semconv import Conventions
 from app.core.service import Service
 from app.core.tokens import parse_tokens
 from app.core.watched_file import WatchedFile
@@ -33,6 +35,7 @@ from app.interceptors.metrics import Metrics
 from app.interceptors.request_id import RequestId
 from app.interceptors.tracing import Tracing
 from app.interceptors.validation import Validation
+from app.runtime.build_info import build_info
 from app.runtime.drain import drain
 from app.runtime.health import Health
 from app.runtime.logs import logs, writer
@@ -66,7 +69,9 @@ def concerns(
     """
     return [
         RequestId(),  # first: everything after it may name the call
-        Tracing(spans, untraced=PROBES),  # the log line has its trace id
+        Tracing(  # the log line has its trace id
+            spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
+        ),
         Metrics(registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES),
         Errors(),  # from here on, what is raised becomes a code that the three above see
@@ -182,13 +187,14 @@ def serving(
 
 
 def process_registry() -> CollectorRegistry:
-    """A registry of this server's own, with the metrics of its process."""
+    """A registry of this server's own, with the metrics of its process and its build."""
     # Go has no _created series, and they would double what is scraped.
     prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
     prometheus_client.ProcessCollector(registry=registry)
     prometheus_client.PlatformCollector(registry=registry)
     prometheus_client.GCCollector(registry=registry)
+    build_info(NAME, registry)
     return registry
 
 

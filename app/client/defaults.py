@@ -1,22 +1,11 @@
 """What every call on a channel has, unless it says otherwise."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import grpc
 
-Metadata = Sequence[tuple[str, str | bytes]]
-
-
-class _Details(NamedTuple):
-    """grpc.ClientCallDetails is an interface without a constructor."""
-
-    method: str
-    timeout: float | None
-    metadata: Metadata | None
-    credentials: grpc.CallCredentials | None
-    wait_for_ready: bool | None
-    compression: grpc.Compression | None
+from app.client.details import Metadata, changed
 
 
 class CallDefaults(
@@ -33,17 +22,9 @@ class CallDefaults(
 
     # One function for the four arities: each is handed the same three things.
     def _intercept(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        return continuation(
-            _Details(
-                details.method,
-                self._timeout if details.timeout is None else details.timeout,
-                (*(details.metadata or ()), *self._metadata),
-                details.credentials,
-                details.wait_for_ready,
-                details.compression,
-            ),
-            request,
-        )
+        timeout = self._timeout if details.timeout is None else details.timeout
+        metadata = (*(details.metadata or ()), *self._metadata)
+        return continuation(changed(details, timeout=timeout, metadata=metadata), request)
 
     intercept_unary_unary = _intercept  # type: ignore[assignment]
     intercept_unary_stream = _intercept  # type: ignore[assignment]

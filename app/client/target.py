@@ -5,18 +5,28 @@ import re
 
 # `//AUTHORITY/` of a dns: target is the name server to ask, and says nothing about the host.
 _DNS = re.compile(r"dns:(//[^/]*/)?")
-_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:/@#?,%]+))(?::\d+)?")
+_HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:/@#?,%]+))(?::(\d+))?")
 
 
 def is_loopback(target: str) -> bool:
     """Whether a target, such as `localhost:50051` or `dns:///quoter:50051`, is surely on this machine."""
     if target.startswith(("unix:", "unix-abstract:")):
         return True
-    match = _HOST.fullmatch(_DNS.sub("", target, count=1) if target.startswith("dns:") else target)
-    if match is None:
-        return False
-    host = match[1] or match[2]
+    host, _ = server_of(target)
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def server_of(target: str) -> tuple[str, int | None]:
+    """The address and port that a target names; the whole of it, and None, where it names no one server.
+
+    So has OpenTelemetry `server.address` and `server.port` (semantic conventions for gRPC).
+    """
+    if target.startswith(("unix:", "unix-abstract:")):
+        return target.partition(":")[2].removeprefix("//"), None
+    match = _HOST.fullmatch(_DNS.sub("", target, count=1) if target.startswith("dns:") else target)
+    if match is None:
+        return target, None
+    return match[1] or match[2], int(match[3]) if match[3] else None

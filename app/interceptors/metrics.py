@@ -20,13 +20,10 @@ from prometheus_client.samples import Exemplar
 
 from app.core.call import Call
 from app.core.code import CODE_LABELS
+from app.core.go_prometheus import BUCKETS
+from app.core.go_prometheus import LABELS as _LABELS
 from app.core.method import Method
 from app.interceptors.concern import Concern
-
-# prometheus.DefBuckets of the Go client, in seconds; Python's own default is another.
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-
-_LABELS = ("grpc_type", "grpc_service", "grpc_method")
 
 
 class Metrics(Concern, Collector):

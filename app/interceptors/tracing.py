@@ -1,47 +1,22 @@
-"""A server span for each call, with the attributes of opentelemetry-instrumentation-grpc."""
+"""A server span for each call, as OpenTelemetry's conventions describe it."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
-from urllib.parse import unquote
 
-import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import Decision, Sampler
-from opentelemetry.trace import (
-    NoOpTracer,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    Tracer,
-    TraceState,
-)
+from opentelemetry.sdk.trace.sampling import Decision
+from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, TraceFlags, TraceState
 
 from app.core.call import Call
 from app.core.method import Method
-from app.core.traceparent import parse_traceparent
+from app.core.propagation import ROOT, Extract, trace_context
+from app.core.semconv import SERVER_ERRORS, Conventions
 from app.interceptors.concern import Concern
-
-# The codes that are the server's fault (OpenTelemetry semantic conventions for gRPC servers).
-_ERRORS = frozenset(
-    {
-        grpc.StatusCode.UNKNOWN,
-        grpc.StatusCode.DEADLINE_EXCEEDED,
-        grpc.StatusCode.UNIMPLEMENTED,
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.DATA_LOSS,
-    }
-)
-
-_ROOT = otel_context.Context()
 
 
 class Tracing(Concern):
@@ -51,61 +26,90 @@ class Tracing(Concern):
     Neither error messages nor tracebacks are recorded on it: they may hold what must not leave the process.
     """
 
-    def __init__(self, provider: TracerProvider, untraced: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        provider: TracerProvider,
+        untraced: frozenset[str] = frozenset(),
+        conventions: Conventions | None = None,
+        extract: Extract = trace_context,
+    ) -> None:
         """`untraced` are full names of services whose calls have no spans, such as health checks."""
-        self._provider = provider
-        self._ids = _SampledIds(provider.id_generator)
-        given: Any = provider  # the SDK's types take its own generator alone
-        given.id_generator = self._ids
+        self.extract = extract
+        self.conventions = conventions or Conventions()
+        self.ids = _SampledIds(provider.id_generator)
+        provider.id_generator = self.ids  # type: ignore[assignment]  # an IdGenerator, as its constructor takes
+        self.tracer = provider.get_tracer(__name__)
+        self.sampler = provider.sampler
         self._untraced = untraced
 
     def for_method(self, method: Method) -> Concern | None:
-        tracer = self._provider.get_tracer(__name__)
-        if isinstance(tracer, NoOpTracer) or method.service in self._untraced:  # OTEL_SDK_DISABLED, or exempt
+        if method.service in self._untraced:
             return None
-        return _MethodTracing(method, tracer, self._provider.sampler, self._ids)
+        disabled = isinstance(self.tracer, NoOpTracer)  # by OTEL_SDK_DISABLED
+        return _Passing(self.extract) if disabled else _MethodTracing(self, method)
+
+
+class _Passing(Concern):
+    """Makes no span; the caller's trace goes on to what the handler calls all the same."""
+
+    def __init__(self, extract: Extract) -> None:
+        self._extract = extract
+
+    def accept(self, call: Call) -> None:
+        context = self._extract(call.metadata)
+        caller = trace.get_current_span(context).get_span_context()
+        if caller.is_valid:
+            call.trace = caller.trace_id
+        otel_context.attach(context)
 
 
 class _MethodTracing(Concern):
-    def __init__(self, method: Method, tracer: Tracer, sampler: Sampler, ids: "_SampledIds") -> None:
-        self._path = method.path
-        self._attributes = {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
-        self._tracer = tracer
-        self._sampler = sampler
-        self._ids = ids
-        self._random = TraceFlags.RANDOM_TRACE_ID if ids.is_trace_id_random() else TraceFlags.DEFAULT
+    """The spans of one method, with what they have in common."""
+
+    def __init__(self, tracing: Tracing, method: Method) -> None:
+        self._name = tracing.conventions.span_name(method)
+        self._attributes = tracing.conventions.of_method(method)
+        self._of_client = tracing.conventions.of_client
+        self._endings = tracing.conventions.endings(SERVER_ERRORS)
+        self._extract = tracing.extract
+        self._tracer = tracing.tracer
+        self._sampler = tracing.sampler
+        self._ids = tracing.ids
+        self._random = TraceFlags.RANDOM_TRACE_ID if tracing.ids.is_trace_id_random() else TraceFlags.DEFAULT
 
     def accept(self, call: Call) -> None:
         """Asks the sampler before the SDK does: a span that nobody will see costs a tenth of the SDK's."""
-        parent = _parent(call.headers) if "traceparent" in call.headers else None
-        if parent is None:
-            context, call.trace, flags = _ROOT, self._ids.new_trace_id(), self._random
+        context = self._extract(call.metadata)
+        trace_id, flags = 0, self._random
+        if context is not ROOT:
+            parent = trace.get_current_span(context).get_span_context()
+            if parent.is_valid:
+                trace_id, flags = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
+        call.trace = trace_id = trace_id or self._ids.new_trace_id()
+        asked = self._sampler.should_sample(context, trace_id, self._name, SpanKind.SERVER, self._attributes)
+        span: trace.Span
+        if asked.decision is Decision.DROP:
+            span = _Unsampled(trace_id, flags, self._ids, asked.trace_state)
         else:
-            context = trace.set_span_in_context(trace.NonRecordingSpan(parent), _ROOT)
-            call.trace, flags = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
-        asked = self._sampler.should_sample(
-            context, call.trace, self._path, SpanKind.SERVER, self._attributes
-        )
-        if asked.decision is not Decision.DROP:
-            with self._ids.giving(call.trace):
-                call.span = self._tracer.start_span(
-                    self._path, context, SpanKind.SERVER, self._attributes, start_time=time.time_ns()
-                )
             call.sampled = asked.decision is Decision.RECORD_AND_SAMPLE
-        else:
-            call.span = _Unsampled(call.trace, flags, self._ids, asked.trace_state)
+            with self._ids.giving(trace_id):
+                span = self._tracer.start_span(
+                    self._name, context, SpanKind.SERVER, self._attributes, start_time=time.time_ns()
+                )
+        call.span = span
         # Never detached: the call has a contextvars context of its own, which ends with it.
-        otel_context.attach(trace.set_span_in_context(call.span, _ROOT))
+        otel_context.attach(trace.set_span_in_context(span, context))
 
     def end(self, call: Call) -> None:
         span, status = call.span, call.status
         if span is None or status is None or not span.is_recording():
             return
-        span.set_attribute("rpc.grpc.status_code", status.value[0])
-        for name, value in _caller(call):
-            span.set_attribute(name, value)
-        if status in _ERRORS:
-            span.set_status(Status(StatusCode.ERROR, status.name))
+        agent = call.headers.get("user-agent")
+        caller = self._of_client(call.peer(), agent if isinstance(agent, str) else None)
+        ending = self._endings[status]
+        span.set_attributes(caller | ending.attributes)
+        if ending.status is not None:
+            span.set_status(ending.status)
         span.end()
 
 
@@ -150,29 +154,3 @@ class _Unsampled(trace.NonRecordingSpan):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.get_span_context()})"
-
-
-def _parent(headers: Mapping[str, str | bytes]) -> SpanContext | None:
-    header, state = headers.get("traceparent"), headers.get("tracestate")
-    parent = parse_traceparent(header) if isinstance(header, str) else None
-    if parent is None:
-        return None
-    return SpanContext(
-        parent.trace_id,
-        parent.span_id,
-        is_remote=True,
-        trace_flags=TraceFlags(parent.flags),
-        trace_state=TraceState.from_header([state]) if isinstance(state, str) else None,
-    )
-
-
-def _caller(call: Call) -> list[tuple[str, str]]:
-    """Who calls, as far as the transport knows; `net.peer.*` for `ipv4:127.0.0.1:4711`, `ipv6:[::1]:4711`."""
-    found = [("rpc.user_agent", call.headers.get("user-agent"))]
-    family, _, address = unquote(call.peer()).partition(":")
-    if family in {"ipv4", "ipv6"}:
-        ip, _, port = address.rpartition(":")
-        found += [("net.peer.ip", ip), ("net.peer.port", port)]
-        if ip in {"127.0.0.1", "[::1]"}:
-            found.append(("net.peer.name", "localhost"))
-    return [(name, value) for name, value in found if isinstance(value, str)]

@@ -51,7 +51,7 @@ def _exporter() -> SpanExporter | None:
     name = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
     if not name:
         name = "otlp" if any(os.environ.get(variable) for variable in _ENDPOINTS) else "none"
-    if name == "none" or os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if name == "none" or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return None
     if name == "console":
         return ConsoleSpanExporter()

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from app.client.channel import channel
-from app.client.target import is_loopback
+from app.client.target import is_loopback, server_of
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,26 @@ def test_a_target_that_may_be_elsewhere(target: str, tmp_path: Path) -> None:
     token.write_text("0123456789abcdef")
     with pytest.raises(ValueError, match=r"unencrypted|empty"):
         channel(target, token_file=token)
+
+
+@pytest.mark.parametrize(
+    ("target", "server"),
+    [
+        ("grpc.io:50051", ("grpc.io", 50051)),
+        ("grpc.io", ("grpc.io", None)),
+        ("10.1.2.80:443", ("10.1.2.80", 443)),
+        ("[::1]:50051", ("::1", 50051)),
+        ("dns:quoter:50051", ("quoter", 50051)),
+        ("dns:///quoter-headless:50051", ("quoter-headless", 50051)),
+        ("dns://1.2.3.4/grpc.io:50051", ("grpc.io", 50051)),
+        ("unix:///run/containerd/containerd.sock", ("/run/containerd/containerd.sock", None)),
+        ("unix:run/socket", ("run/socket", None)),
+        ("zk://zookeeper:2181/my-server", ("zk://zookeeper:2181/my-server", None)),
+        (
+            "ipv4:198.51.100.123:50051,198.51.100.124:50051",
+            ("ipv4:198.51.100.123:50051,198.51.100.124:50051", None),
+        ),
+    ],
+)
+def test_a_target_names_a_server_as_opentelemetry_has_it(target: str, server: tuple[str, int | None]) -> None:
+    assert server_of(target) == server

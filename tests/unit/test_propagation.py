@@ -1,0 +1,83 @@
+"""Which of a caller's headers count, by OTEL_PROPAGATORS."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from opentelemetry.baggage import get_all
+from opentelemetry.trace import get_current_span
+
+from app.core.propagation import Extract, extractor
+
+TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+METADATA = (
+    ("traceparent", f"00-{TRACE}-{SPAN}-01"),
+    ("tracestate", "rojo=00f067aa0ba902b7"),
+    ("baggage", "user=alice"),
+    ("grpc-trace-bin", b"\0"),
+)
+
+
+def trace_of(extract: Extract) -> str:
+    caller = get_current_span(extract(METADATA)).get_span_context()
+    return f"{caller.trace_id:032x}" if caller.is_valid else ""
+
+
+@pytest.mark.parametrize("value", [None, "", "tracecontext", " tracecontext ", "tracecontext,tracecontext"])
+def test_trace_context_is_read_and_baggage_is_not(value: str | None) -> None:
+    extract = extractor({} if value is None else {"OTEL_PROPAGATORS": value})
+    assert trace_of(extract) == TRACE
+    assert (
+        get_current_span(extract(METADATA)).get_span_context().trace_state.get("rojo") == "00f067aa0ba902b7"
+    )
+    assert get_all(extract(METADATA)) == {}
+
+
+@pytest.mark.parametrize("value", ["none", "None", "tracecontext,none"])
+def test_none_reads_nothing(value: str) -> None:
+    assert trace_of(extractor({"OTEL_PROPAGATORS": value})) == ""
+
+
+# OpenTelemetry reads the variable when it is imported, so each of these has a process of its own.
+PROGRAM = """
+import os
+from opentelemetry.baggage import get_all
+from app.core.errors import StartError
+from app.core.propagation import extractor
+from tests.unit.test_propagation import METADATA, trace_of
+try:
+    extract = extractor(os.environ)
+    print(trace_of(extract), dict(get_all(extract(METADATA))))
+except StartError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"),
+    [
+        ("baggage,tracecontext", f"{TRACE} {{'user': 'alice'}}"),
+        ("baggage", " {'user': 'alice'}"),
+        (
+            "b3m",
+            (
+                "OTEL_PROPAGATORS: 'b3m' does not fit: Propagator b3m not found. It is either misspelled"
+                " or not installed. tracecontext, baggage and none are always there"
+            ),
+        ),
+    ],
+)
+def test_what_else_is_named_is_read_where_it_is_installed_and_a_mistake_elsewhere(
+    value: str, printed: str
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=Path(__file__).parents[2],
+        env={"OTEL_PROPAGATORS": value},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.rstrip("\n") == printed
