@@ -10,7 +10,7 @@ export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint gen image e2e clean
+.PHONY: help setup run test interop lint gen image e2e clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -22,6 +22,10 @@ run: setup ## serve the quotes on localhost:50051, with metrics on localhost:946
 
 test: setup ## run everything that can be tested on this machine without a cluster
 	.venv/bin/python -m pytest $(PYTEST)
+
+interop: setup ## run gRPC's interop cases with grpc-go's client, through the whole chain
+	$(UV) sync --locked --quiet --group bench
+	.venv/bin/python -m pytest tests/interop $(PYTEST)
 
 lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/ruff check .
@@ -52,3 +56,4 @@ $(UV): Makefile
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=python3.13 …" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@

@@ -115,9 +115,12 @@ def running(
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
+    chosen = settings(**changes)
+    if "services" not in changes:  # a test may serve what is not a service of this program
+        chosen = chosen.model_copy(update={"services": tuple(service.name for service in serve)})
     with (
         logs("debug", "json", log) as lines,
-        serving(settings(**changes), serve, interceptors, provider) as handle,
+        serving(chosen, serve, interceptors, provider) as handle,
     ):
         yield Server(handle, exporter, lines, log)
     provider.shutdown()

@@ -17,7 +17,7 @@ class Errors(Concern):
     """A StatusError becomes its code, message and details. Anything else is a bug.
 
     For a bug the client sees INTERNAL, `internal error` and an id; the traceback is in the log under that
-    id, and nothing else leaves the process.
+    id, and nothing else leaves the process. A method that the servicer does not override is UNIMPLEMENTED.
     """
 
     def fail(self, call: Call, error: BaseException) -> None:
@@ -26,6 +26,8 @@ class Errors(Concern):
             call.add_trailing_metadata(error.metadata)
             call.add_trailing_metadata(_details(error))
             return
+        if isinstance(error, NotImplementedError) and call.status is grpc.StatusCode.UNIMPLEMENTED:
+            return  # the generated servicer has set code and message, and raised this
         error_id = secrets.token_hex(8)
         call.status, call.message = grpc.StatusCode.INTERNAL, f"internal error (error id {error_id})"
         structlog.get_logger().error(

@@ -90,6 +90,22 @@ def probe_service(probe: Probe) -> Service:
     )
 
 
+def seen(server: Server) -> list[tuple[str, str]]:
+    """Method and code of each call, as span, metric and log line have it; fails where they disagree."""
+    logged = sorted((line["method"], line["code"]) for line in server.calls())
+    counted = sorted(
+        (method, code) for (_, method, code), count in server.handled().items() for _ in range(round(count))
+    )
+    traced = sorted(
+        ((span.attributes or {})["rpc.method"], (span.attributes or {})["rpc.grpc.status_code"])
+        for span in server.spans
+    )
+    numbers = {label: code.value[0] for code, label in CODE_LABELS.items()}
+    assert logged == counted
+    assert sorted((method, numbers[code]) for method, code in logged) == traced
+    return logged
+
+
 class Probed:
     """A server with the probe, and a stub for it."""
 
@@ -100,21 +116,7 @@ class Probed:
         self.stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
 
     def seen(self) -> list[tuple[str, str]]:
-        """Method and code of each call, as span, metric and log line have it; fails where they disagree."""
-        logged = sorted((line["method"], line["code"]) for line in self.server.calls())
-        counted = sorted(
-            (method, code)
-            for (_, method, code), count in self.server.handled().items()
-            for _ in range(round(count))
-        )
-        traced = sorted(
-            ((span.attributes or {})["rpc.method"], (span.attributes or {})["rpc.grpc.status_code"])
-            for span in self.server.spans
-        )
-        numbers = {label: code.value[0] for code, label in CODE_LABELS.items()}
-        assert logged == counted
-        assert sorted((method, numbers[code]) for method, code in logged) == traced
-        return logged
+        return seen(self.server)
 
 
 @contextmanager

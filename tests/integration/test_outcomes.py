@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from app.core.call import current_call
 from app.core.errors import InvalidArgument, ResourceExhausted
 from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
 from tests.integration.probe import CALLS, TYPES, Probe, probed
 from tests.support import TOKEN, code, outcome, until
 
@@ -101,6 +102,18 @@ def test_a_bug_in_the_middle_of_a_stream(method: str) -> None:
         assert next(replies).quote == "q"
         assert outcome(lambda: next(replies)) is Status.INTERNAL
         assert at.seen() == [(method, "Internal")]
+
+
+@each_method
+def test_a_method_that_the_servicer_does_not_override_is_unimplemented(method: str) -> None:
+    bare: Any = quote_service_pb2_grpc.QuoterServicer
+    with probed(bare()) as at:
+        with pytest.raises(grpc.RpcError) as caught:
+            CALLS[method](at.stub)
+        assert code(caught.value) is Status.UNIMPLEMENTED
+        assert caught.value.details() == "Method not implemented!"
+        assert at.seen() == [(method, "Unimplemented")]
+        assert not at.server.lines("bug")
 
 
 @each_method

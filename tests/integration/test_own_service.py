@@ -1,13 +1,10 @@
 """A service of one's own, by the README's three steps."""
 
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.integration.process import ROOT, environment
+from tests.integration.fork import forked, python
 
 PROTO = """syntax = "proto3";
 package acme.yours.v1;
@@ -55,13 +52,7 @@ with running() as server:
 
 @pytest.mark.timeout(90)
 def test_a_proto_a_module_and_a_line_make_a_service_with_everything_around_it(tmp_path: Path) -> None:
-    fork = tmp_path / "fork"
-    fork.mkdir()
-    for name in ("app", "protos"):
-        shutil.copytree(ROOT / name, fork / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (fork / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "support.py", fork / "tests")
-
+    fork = forked(tmp_path)
     (fork / "protos" / "yours.proto").write_text(PROTO)
     (fork / "app" / "services" / "yours.py").write_text(MODULE)
     table = fork / "app" / "services" / "__init__.py"
@@ -70,15 +61,5 @@ def test_a_proto_a_module_and_a_line_make_a_service_with_everything_around_it(tm
         .replace("\n\nSERVICES", "\nfrom app.services.yours import YOURS\n\nSERVICES")
         .replace("CALCULATOR)", "CALCULATOR, YOURS)")
     )
-    where = environment(PYTHONPATH=str(fork))
-    subprocess.run([sys.executable, "protos/generate.py"], cwd=fork, env=where, check=True, timeout=60)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        cwd=fork,
-        env=where,
-        check=True,
-        timeout=60,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert done.stdout == '{"text": "hello"}\nSERVING\n1.0\n'
+    python(fork, "protos/generate.py")
+    assert python(fork, "-c", PROGRAM) == '{"text": "hello"}\nSERVING\n1.0\n'

@@ -81,7 +81,7 @@ def test_the_first_two_commands_are_run_and_test_and_they_do_what_is_said() -> N
     ).stdout
     assert ".venv/bin/python -m app serve" in recipe
     targets = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in ("setup", "run", "test", "lint", "gen", "image", "e2e"):
+    for name in ("setup", "run", "test", "interop", "lint", "gen", "image", "e2e"):
         assert re.search(rf"^{name} +\w", targets, flags=re.MULTILINE), targets
 
 

@@ -1,0 +1,63 @@
+"""A concern of one's own, as CONTRIBUTING.md shows it: one file, and one line in the chain."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.integration.fork import forked, python
+from tests.integration.process import ROOT
+
+# Prints what clients see, then what span, metric and log line agree on.
+PROGRAM = """
+import pathlib
+import grpc
+from app.gen import helloworld_pb2, helloworld_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tests.integration.probe import seen
+from tests.support import TOKEN, outcome, running
+
+tokens = pathlib.Path("tokens")
+tokens.write_text(f"ann:{TOKEN}")
+acme, other, ann = ("x-tenant", "acme"), ("x-tenant", "other"), ("authorization", f"Bearer {TOKEN}")
+
+with running(auth_mode="tokens", auth_tokens_file=tokens) as server:
+    channel = grpc.insecure_channel(server.target)
+    greet, request = helloworld_pb2_grpc.GreeterStub(channel).SayHello, helloworld_pb2.HelloRequest()
+    for metadata in [(acme,), (acme, ann), (other, ann), (ann,)]:
+        print(outcome(lambda: greet(request, metadata=metadata)).name)
+    print([code for _, code in seen(server)])
+    check, request = health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest()
+    print(outcome(lambda: check(request, metadata=(acme,))).name)
+    channel.close()
+"""
+
+
+@pytest.mark.timeout(90)
+def test_a_file_and_a_line_make_a_concern_that_every_call_passes(tmp_path: Path) -> None:
+    text = (
+        (ROOT / "CONTRIBUTING.md").read_text().partition("## A concern of your own")[2].partition("\n## ")[0]
+    )
+    [name] = re.findall(r"`(app/interceptors/\w+\.py)`", text)
+    [module] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    [line] = re.findall(r"^    (\w+\(.*\),)$", text, flags=re.MULTILINE)
+    [below] = re.findall(r"above `(\w+)`", text)
+    [concern] = re.findall(r"^class (\w+)\(Concern\)", module, flags=re.MULTILINE)
+
+    fork = forked(tmp_path)
+    (fork / name).write_text(module)
+    root = fork / "app" / "server.py"
+    before, found, after = root.read_text().partition(f"        {below}(")
+    assert found
+    imported = f"from {name.removesuffix('.py').replace('/', '.')} import {concern}\n"
+    start = before.index("from app.interceptors.tracing")
+    root.write_text(before[:start] + imported + before[start:] + f"        {line}\n{found}{after}")
+
+    assert python(fork, "-c", PROGRAM).splitlines() == [
+        "UNAUTHENTICATED",
+        "PERMISSION_DENIED",
+        "OK",
+        "OK",
+        "['OK', 'OK', 'PermissionDenied', 'Unauthenticated']",
+        "OK",
+    ]
