@@ -15,7 +15,7 @@ class Web:
         self.url = f"{scheme}://localhost:{port}/jwks"
         self.asked = 0
         self.ended = threading.Event()  # what answers slowly ends with the server
-        self.answer: Callable[[BaseHTTPRequestHandler], None] = lambda request: send(request, b"")
+        self.answer: Callable[[BaseHTTPRequestHandler], object] = lambda request: send(request, b"")
 
     def serve(self, body: bytes) -> None:
         self.answer = lambda request: send(request, body)

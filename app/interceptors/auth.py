@@ -48,9 +48,10 @@ def _bearer(call: Call) -> bytes:
     if len(given) > 1:
         raise Unauthenticated("metadata `authorization` must be sent once")
     value = given[0] if isinstance(given[0], bytes) else given[0].encode()
-    scheme, space, token = value.partition(b" ")
-    if not space or scheme.lower() != b"bearer" or not token.strip():
+    scheme, _, rest = value.partition(b" ")
+    token = rest.lstrip(b" ")
+    if scheme.lower() != b"bearer" or not token:
         raise Unauthenticated("metadata `authorization` must be `Bearer TOKEN`")
     if len(token) > LONGEST:
         raise Unauthenticated("the token is too long")
-    return token.strip()
+    return token
