@@ -2,7 +2,7 @@ import io
 import json
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import trustme
 
 from app.core.errors import StartError
 from app.core.watched_url import WatchedUrl, check_url
-from app.runtime.logs import configure_logs
+from app.runtime.logs import logs
 from tests.support import until
 from tests.web import Web, send, web
 
@@ -21,15 +21,21 @@ def number(content: bytes) -> int:
     return int(content)
 
 
+# The log's lines so far.
+Log = Callable[[], list[dict[str, Any]]]
+
+
 @pytest.fixture
-def log() -> io.StringIO:
+def log() -> Iterator[Log]:
     out = io.StringIO()
-    configure_logs("info", "json", out)
-    return out
 
+    with logs("info", "json", out) as lines:
 
-def lines(log: io.StringIO) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.getvalue().splitlines()]
+        def read() -> list[dict[str, Any]]:
+            lines.flush()
+            return [json.loads(line) for line in out.getvalue().splitlines()]
+
+        yield read
 
 
 @pytest.fixture
@@ -44,7 +50,7 @@ def watched(at: Web, **how: float) -> WatchedUrl[int]:
     return WatchedUrl(at.url, number, **({"period": 0, "cooldown": 0, "timeout": 5} | how))
 
 
-def test_a_new_answer_is_taken_and_the_same_answer_is_the_same_value(at: Web, log: io.StringIO) -> None:
+def test_a_new_answer_is_taken_and_the_same_answer_is_the_same_value(at: Web, log: Log) -> None:
     at.serve(b"1000")
     found = watched(at)
     first = found.value
@@ -53,7 +59,7 @@ def test_a_new_answer_is_taken_and_the_same_answer_is_the_same_value(at: Web, lo
     at.serve(b"1001")
     found.look()
     assert found.value == 1001
-    assert [line["event"] for line in lines(log)] == ["url_reloaded"]
+    assert [line["event"] for line in log()] == ["url_reloaded"]
 
 
 def answered(status: int, body: bytes = b"2", **headers: str) -> Any:
@@ -84,15 +90,13 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_answer_is_told_once_and_the_last_good_value_stays(
-    name: str, at: Web, log: io.StringIO
-) -> None:
+def test_a_bad_answer_is_told_once_and_the_last_good_value_stays(name: str, at: Web, log: Log) -> None:
     found = watched(at)
     at.answer, problem = BAD[name]
     for _ in range(3):
         found.look()
     assert found.value == 1
-    [line] = lines(log)
+    [line] = log()
     assert (line["event"], line["url"], line["kept"]) == ("url_refused", at.url, "the last good content")
     assert problem in line["problem"]
     at.serve(b"2")
@@ -107,12 +111,12 @@ def test_a_bad_first_answer_stops_the_start(name: str, at: Web) -> None:
         watched(at)
 
 
-def test_a_server_that_is_not_there_is_told_in_words(log: io.StringIO) -> None:
+def test_a_server_that_is_not_there_is_told_in_words(log: Log) -> None:
     with web() as at:
         at.serve(b"1")
         found = watched(at)
     found.look()
-    assert lines(log)[0]["problem"] == "Connection refused"
+    assert log()[0]["problem"] == "Connection refused"
     with pytest.raises(StartError, match=r"/jwks: Connection refused"):
         watched(at)
 
@@ -132,7 +136,7 @@ def dripping(at: Web, before: bytes) -> Any:
     "before", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b""]
 )
 def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_asked_once(
-    before: bytes, at: Web, log: io.StringIO
+    before: bytes, at: Web, log: Log
 ) -> None:
     found = watched(at, timeout=0.2)
     at.answer = dripping(at, before)
@@ -142,7 +146,7 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_asked_once(
     assert time.monotonic() - began < 2
     assert at.asked == 2
     assert found.value == 1
-    [line] = lines(log)
+    [line] = log()
     assert line["problem"] == "no whole answer within 0.2 s"
     with pytest.raises(StartError, match=r"no whole answer within 0\.2 s"):
         watched(at, timeout=0.2)
@@ -189,7 +193,7 @@ def test_a_proxy_is_not_asked_for_what_is_on_this_machine(at: Web, monkeypatch: 
     assert watched(at).value == 1
 
 
-def test_what_stands_behind_the_question_mark_is_sent_and_not_told(at: Web, log: io.StringIO) -> None:
+def test_what_stands_behind_the_question_mark_is_sent_and_not_told(at: Web, log: Log) -> None:
     asked: list[str] = []
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -201,8 +205,8 @@ def test_what_stands_behind_the_question_mark_is_sent_and_not_told(at: Web, log:
     found = watched(at)
     found.look()
     assert asked[0] == "/jwks?key=s3cret"
-    assert lines(log)
-    assert "s3cret" not in log.getvalue()
+    assert log()
+    assert "s3cret" not in str(log())
     with pytest.raises(StartError) as caught:
         watched(at)
     assert "s3cret" not in str(caught.value)
