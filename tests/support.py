@@ -40,9 +40,7 @@ DRAIN_STEPS = [
 class Server:
     """A server on a port of its own, with its spans, log lines and metrics at hand."""
 
-    def __init__(
-        self, handle: Serving, spans: InMemorySpanExporter, lines: Lines, log: io.StringIO
-    ) -> None:
+    def __init__(self, handle: Serving, spans: InMemorySpanExporter, lines: Lines, log: io.StringIO) -> None:
         self.handle = handle
         self.target = str(handle.addresses[0])
         self._spans = spans

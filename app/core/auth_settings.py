@@ -88,7 +88,7 @@ class AuthSettings(Section):
     def _known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         wrong = [name for name in value if name not in {*_ALGORITHMS, "HS256"}]
         if wrong or not value:
-            raise ValueError(f"{', '.join(wrong)!r} is none; choose of {', '.join(_ALGORITHMS)} and HS256")
+            raise ValueError(f"{', '.join(wrong)!r} is none of {', '.join(_ALGORITHMS)} and HS256")
         _counts(value != _ALGORITHMS, "jwt", info)
         return value
 

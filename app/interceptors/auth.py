@@ -35,9 +35,14 @@ class _MethodAuth(Concern):
         self._permission = permission
 
     def start(self, call: Call) -> None:
-        caller = self._verify(_bearer(call))
+        try:
+            caller = self._verify(_bearer(call))
+        except Unauthenticated:
+            call.refused = "unauthenticated"
+            raise
         call.principal, call.scopes = caller
         if self._permission is not None and not self._permission.granted_to(caller):
+            call.refused = "permission_denied"
             raise PermissionDenied(f"the caller may not call {call.method.path}")
 
 

@@ -80,6 +80,11 @@ def test_a_caller_without_the_scope_is_denied_and_one_who_is_not_known_is_unauth
         assert ran == [("ann", {"quotes.read", "quotes.write"}), ("eve", set())]
         codes = ["OK", "OK", "PermissionDenied", "Unauthenticated", "Unauthenticated"]
         assert at.seen() == [(method, code) for code in codes]
+        refused = at.server.samples("grpc_server_refused_total")
+        assert {labels["reason"]: count for labels, count in refused if count} == {
+            "unauthenticated": 2,
+            "permission_denied": 1,
+        }
         logged = [(line["principal"], line["code"]) for line in at.server.calls()]
         assert logged == [
             ("bob", "PermissionDenied"),
