@@ -18,14 +18,16 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from app.core.address import Address
+from app.core.caller import Verify
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.propagation import extractor
 from app.core.semconv import Conventions
 from app.core.service import Service
-from app.core.tokens import parse_tokens
+from app.core.tokens import parse_tokens, verify_with
 from app.core.watched_file import WatchedFile
+from app.core.watched_url import WatchedUrl
 from app.interceptors.access_log import AccessLog
-from app.interceptors.auth import Auth, Verify, verify_with
+from app.interceptors.auth import Auth
 from app.interceptors.chain import Chain
 from app.interceptors.concern import Concern
 from app.interceptors.deadline import Deadline
@@ -76,7 +78,7 @@ def concerns(
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES),
         Errors(),  # from here on, what is raised becomes a code that the three above see
         Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
-        *([Auth(verify, EXEMPT)] if verify is not None else []),
+        *([Auth(verify, EXEMPT, settings.auth_require or {})] if verify is not None else []),
         Deadline(settings.max_deadline, exempt=PROBES),  # after what waits or costs: is there time left?
         Validation({message: rule for service in services for message, rule in service.rules.items()}),
     ]
@@ -143,10 +145,7 @@ def serving(
         registry = process_registry()
         metrics = parts.enter_context(metrics_port(settings.metrics_listen, registry, ready=ready.is_set))
         spans = spans or parts.enter_context(tracer_provider(NAME))
-        verify = None
-        if settings.auth_mode == "tokens" and settings.auth_tokens_file is not None:
-            tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
-            verify = verify_with(lambda: tokens.value)
+        verify = verifier(settings, parts)
 
         pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
         chained = concerns(settings, services, registry, spans, verify)
@@ -184,6 +183,38 @@ def serving(
             )
             handle.clean = pools.close()
             structlog.get_logger().info("drain_threads_ended", all_ended=handle.clean)
+
+
+def verifier(settings: Settings, parts: ExitStack) -> Verify | None:
+    """What tells whose a token is; None where no call needs one. Raises StartError.
+
+    Files and keys are kept up to date until `parts` is closed.
+    """
+    if settings.auth_mode == "none":
+        return None
+    if settings.auth_tokens_file is not None:
+        tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
+        return verify_with(lambda: tokens.value)
+
+    # Imported only where they are used: it takes a tenth of the time that the server takes to start.
+    from app.core.claims import Expected  # noqa: PLC0415
+    from app.core.jwt import Jwt  # noqa: PLC0415
+    from app.core.jwt_keys import Keys, parse_jwks, parse_keys  # noqa: PLC0415
+
+    def read(parse: Callable[[bytes, tuple[str, ...]], Keys]) -> Callable[[bytes], Keys]:
+        def logged(content: bytes) -> Keys:
+            keys = parse(content, settings.jwt_algorithms)
+            structlog.get_logger().info("jwt_keys", usable=keys.names, passed_over=keys.passed_over)
+            return keys
+
+        return logged
+
+    expected = Expected(settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway)
+    if settings.jwt_keys_file is not None:
+        file = parts.enter_context(WatchedFile(settings.jwt_keys_file, read(parse_keys)))
+        return Jwt(lambda: file.value, expected)
+    url = parts.enter_context(WatchedUrl(settings.jwt_jwks_url, read(parse_jwks)))
+    return Jwt(lambda: url.value, expected, missing=url.ask)
 
 
 def process_registry() -> CollectorRegistry:

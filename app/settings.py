@@ -2,12 +2,14 @@
 
 from pydantic import field_validator
 
+from app.core.auth_settings import AuthSettings
+from app.core.permissions import Permissions
 from app.core.settings import ServerSettings
 from app.services import SERVICES
 from app.services.quoter.settings import QuoterSettings
 
 
-class Settings(QuoterSettings, ServerSettings):
+class Settings(QuoterSettings, AuthSettings, ServerSettings):
     """A service that has settings of its own adds its class to the bases."""
 
     @field_validator("services")
@@ -18,3 +20,19 @@ class Settings(QuoterSettings, ServerSettings):
             if name not in names:
                 raise ValueError(f"{name!r} is not a service of this program; choose of {', '.join(names)}")
         return value or tuple(names)
+
+    @field_validator("auth_require")
+    @classmethod
+    def _required_here(cls, value: Permissions | None) -> Permissions | None:
+        methods = {service.name: [one.name for one in service.descriptor.methods] for service in SERVICES}
+        for target in value or {}:
+            service, slash, method = target.partition("/")
+            if service not in methods:
+                raise ValueError(
+                    f"{service!r} is not a service of this program; choose of {', '.join(methods)}"
+                )
+            if slash and method not in methods[service]:
+                raise ValueError(
+                    f"{service} has no method {method!r}; choose of {', '.join(methods[service])}"
+                )
+        return value

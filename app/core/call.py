@@ -37,9 +37,9 @@ class Call(grpc.ServicerContext):
     """What the chain and the handler know of a call; it is the context that handlers are given.
 
     Everything of `grpc.ServicerContext` works as documented there. What comes on top, for handlers:
-    `request_id`, `principal` (the authenticated caller's name, or ""), `trace_id` (32 hex digits, or ""),
-    `wait`, and a `time_remaining` that knows the server's own bound too. In code that is not handed the
-    context, `current_call()` is the call being served.
+    `request_id`, `principal` (the authenticated caller's name, or ""), `scopes` (what its token says that it
+    may do), `trace_id` (32 hex digits, or ""), `wait`, and a `time_remaining` that knows the server's own
+    bound too. In code that is not handed the context, `current_call()` is the call being served.
 
     Lifetime: made on grpc's polling thread when the call is accepted; `bind` gives it grpc's context when
     its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
@@ -53,6 +53,7 @@ class Call(grpc.ServicerContext):
     refused = ""  # why a gate did not let the call through to its handler, in a word
     span: "Span | None" = None
     principal = ""
+    scopes: frozenset[str] = frozenset()
     expires_at: float | None = None  # the server's bound, on time.monotonic's clock
     status: grpc.StatusCode | None = None  # the code the call ends with, once that is known
     message = ""  # the status message that goes with it

@@ -86,7 +86,13 @@ class ResourceExhausted(StatusError):
 
 
 class Unauthenticated(StatusError):
+    """Nobody is known to call. Where somebody is, who may not, it is PermissionDenied."""
+
     code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class PermissionDenied(StatusError):
+    code = grpc.StatusCode.PERMISSION_DENIED
 
 
 class Unimplemented(StatusError):

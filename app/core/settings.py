@@ -13,7 +13,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.address import Address, parse_addresses
 from app.core.errors import StartError
-from app.core.tokens import parse_tokens
 from app.core.watched_file import in_words, read_file
 
 PREFIX = "APP_"
@@ -96,14 +95,6 @@ class ServerSettings(Section):
         right=SECONDS,
     )
 
-    auth_mode: Literal["none", "tokens"] | None = setting(
-        None,
-        "`none` or `tokens`; `none` where every address is loopback, to be said anywhere else",
-        right="none or tokens",
-    )
-    auth_tokens_file: File | None = setting(
-        None, "for `tokens`: a file with one `name:token` a line", right="the path of a file that can be read"
-    )
     reflection: bool | None = setting(
         None, "server reflection; on only where every address is loopback", right="true or false"
     )
@@ -125,32 +116,6 @@ class ServerSettings(Section):
     def _one_http_address(cls, value: tuple[Address, ...]) -> tuple[Address, ...]:
         if any(address.port is None for address in value):
             raise ValueError("metrics are served over TCP only: write HOST:PORT")
-        return value
-
-    @field_validator("auth_mode")
-    @classmethod
-    def _said_beyond_loopback(cls, value: str | None, info: ValidationInfo) -> str | None:
-        listen: tuple[Address, ...] = info.data.get("listen", ())
-        beyond = [str(address) for address in listen if not address.loopback]
-        if value is None and beyond:
-            raise ValueError(
-                f"it must be said, because {beyond[0]} can be reached from other machines:"
-                " tokens, or none to serve everybody"
-            )
-        return value or "none"
-
-    @field_validator("auth_tokens_file")
-    @classmethod
-    def _tokens(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if "auth_mode" not in info.data:  # it was wrong itself
-            return value
-        mode = info.data["auth_mode"]
-        if mode == "tokens" and value is None:
-            raise ValueError("APP_AUTH_MODE=tokens needs it: a file with one name:token a line")
-        if mode != "tokens" and value is not None:
-            raise ValueError("it counts only with APP_AUTH_MODE=tokens; say that, or leave the file out")
-        if value is not None:
-            check_content(value, parse_tokens)
         return value
 
     @field_validator("reflection")

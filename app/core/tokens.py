@@ -1,21 +1,50 @@
 """Files of static tokens: one `name:token` a line."""
 
+from collections.abc import Callable, Mapping
 from hashlib import sha256
+from hmac import compare_digest
+from typing import NamedTuple
+
+from app.core.caller import Caller, Verify
+from app.core.errors import Unauthenticated
 
 # Shorter ones can be guessed over the network; this is 96 bits in base64, 64 in hex.
 _LEAST = 16
 # Short enough to hash for anyone who asks; metadata of 8 KiB is all that gRPC takes.
-LONGEST = 4096
+LONGEST = 8192
 
 
-def parse_tokens(content: bytes) -> dict[bytes, str]:
-    """Returns each token's SHA-256 digest with the name of its owner.
+class Token(NamedTuple):
+    """A token by its SHA-256 digest, so that none is kept in memory, and whose it is."""
+
+    digest: bytes
+    caller: Caller
+
+
+def verify_with(tokens: Callable[[], Mapping[bytes, Token]]) -> Verify:
+    """Looks tokens up by digest, and compares the digests in constant time.
+
+    `tokens` is asked at each call, so that a changed file counts from the next call on.
+    """
+
+    def verify(token: bytes) -> Caller:
+        digest = sha256(token).digest()
+        found = tokens().get(digest)
+        if found is None or not compare_digest(found.digest, digest):
+            raise Unauthenticated("the token is not valid here")
+        return found.caller
+
+    return verify
+
+
+def parse_tokens(content: bytes) -> dict[bytes, Token]:
+    """Returns the tokens by their digests.
 
     A name may have several tokens, so that one can be replaced while the other is still in use. Blank
     lines and lines that begin with `#` are passed over. Raises ValueError with the number of the line and
     what is wrong, and never with the token.
     """
-    owners: dict[bytes, str] = {}
+    tokens: dict[bytes, Token] = {}
     for number, raw in enumerate(content.splitlines(), start=1):
         line = raw.strip()
         if not line or line.startswith(b"#"):
@@ -36,8 +65,8 @@ def parse_tokens(content: bytes) -> dict[bytes, str]:
         if len(token) > LONGEST:
             raise ValueError(f"line {number}: the token of {owner!r} is longer than {LONGEST} characters")
         digest = sha256(token).digest()
-        if owners.setdefault(digest, owner) != owner:
-            raise ValueError(f"line {number}: {owner!r} has the token of {owners[digest]!r}")
-    if not owners:
+        if tokens.setdefault(digest, Token(digest, Caller(owner))).caller.name != owner:
+            raise ValueError(f"line {number}: {owner!r} has the token of {tokens[digest].caller.name!r}")
+    if not tokens:
         raise ValueError("it has no name:token line, so nobody could call")
-    return owners
+    return tokens

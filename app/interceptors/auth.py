@@ -1,49 +1,49 @@
-"""Who calls: a bearer token in the `authorization` metadata (RFC 6750, section 2.1)."""
-
-from collections.abc import Callable
-from hashlib import sha256
+"""Who calls, and whether they may: a bearer token in the `authorization` metadata (RFC 6750, section 2.1)."""
 
 from app.core.call import Call
-from app.core.errors import Unauthenticated
+from app.core.caller import Verify
+from app.core.errors import PermissionDenied, Unauthenticated
 from app.core.method import Method
+from app.core.permissions import Permission, Permissions
 from app.core.tokens import LONGEST
 from app.interceptors.concern import Concern
 
-# Given a token, the name of its owner; None where nobody owns it. Must not block.
-Verify = Callable[[bytes], str | None]
-
 
 class Auth(Concern):
-    """Sets `call.principal`, or refuses with UNAUTHENTICATED.
+    """Sets `call.principal` and `call.scopes`, or refuses.
 
-    The messages say what is wrong and never repeat what was sent.
+    With UNAUTHENTICATED where nobody is known to call, and with PERMISSION_DENIED where the one who does may
+    not call this method. The messages say what is wrong and never repeat what was sent.
     """
 
-    def __init__(self, verify: Verify, exempt: frozenset[str]) -> None:
+    def __init__(self, verify: Verify, exempt: frozenset[str], permissions: Permissions) -> None:
         """`exempt` are full names of services that need no token; exact names, never prefixes."""
         self._verify = verify
         self._exempt = exempt
+        self._permissions = permissions
 
     def for_method(self, method: Method) -> Concern | None:
-        return None if method.service in self._exempt else self
+        if method.service in self._exempt:
+            return None
+        own = self._permissions.get(f"{method.service}/{method.name}")
+        return _MethodAuth(self._verify, own or self._permissions.get(method.service))
+
+
+class _MethodAuth(Concern):
+    def __init__(self, verify: Verify, permission: Permission | None) -> None:
+        self._verify = verify
+        self._permission = permission
 
     def start(self, call: Call) -> None:
-        principal = self._verify(_bearer(call))
-        if principal is None:
-            raise Unauthenticated("the token is not valid here")
-        call.principal = principal
-
-
-def verify_with(owners: Callable[[], dict[bytes, str]]) -> Verify:
-    """Looks a token up by its SHA-256 digest, so that nothing compares the token itself.
-
-    `owners` is asked at each call, so that a changed file counts from the next call on.
-    """
-
-    def verify(token: bytes) -> str | None:
-        return owners().get(sha256(token).digest())
-
-    return verify
+        try:
+            caller = self._verify(_bearer(call))
+        except Unauthenticated:
+            call.refused = "unauthenticated"
+            raise
+        call.principal, call.scopes = caller
+        if self._permission is not None and not self._permission.granted_to(caller):
+            call.refused = "permission_denied"
+            raise PermissionDenied(f"the caller may not call {call.method.path}")
 
 
 def _bearer(call: Call) -> bytes:
@@ -53,9 +53,10 @@ def _bearer(call: Call) -> bytes:
     if len(given) > 1:
         raise Unauthenticated("metadata `authorization` must be sent once")
     value = given[0] if isinstance(given[0], bytes) else given[0].encode()
-    scheme, space, token = value.partition(b" ")
-    if not space or scheme.lower() != b"bearer" or not token.strip():
+    scheme, _, rest = value.partition(b" ")
+    token = rest.lstrip(b" ")
+    if scheme.lower() != b"bearer" or not token:
         raise Unauthenticated("metadata `authorization` must be `Bearer TOKEN`")
     if len(token) > LONGEST:
         raise Unauthenticated("the token is too long")
-    return token.strip()
+    return token

@@ -53,6 +53,7 @@ def logs(level: str, form: str | None, out: TextIO | None = None) -> Iterator["L
     )
     # One line of this logger's for each call with a malformed `tracestate`, which any caller may send.
     logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_repeats_no_metadata)
     least = max(_LEVELS[level.upper()], logging.WARNING)
     logging.basicConfig(handlers=[_FromLibraries()], level=least, force=True)
     with lines:
@@ -150,6 +151,11 @@ class _FromLibraries(logging.Handler):
         structlog.get_logger().log(
             record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info
         )
+
+
+def _repeats_no_metadata(record: logging.LogRecord) -> bool:
+    """Not so what grpc says of metadata that is not UTF-8: it repeats it, and any caller may send a token so."""
+    return not str(record.msg).startswith("Invalid encoding")
 
 
 def _timestamp(_logger: WrappedLogger, _name: str, line: EventDict) -> EventDict:

@@ -5,6 +5,7 @@ import pytest
 from app.core.errors import StartError
 from app.core.settings import load, variable
 from app.settings import Settings
+from tests.issuer import issuers_jwks, jwks, secret_jwk
 
 
 @pytest.fixture
@@ -128,3 +129,140 @@ def test_a_setting_that_this_version_does_not_have_is_never_passed_over(env: pyt
     assert problems(env, APP_TLS_CERT_FILE="/tls/tls.crt")[0].startswith(
         "APP_TLS_CERT_FILE: there is no such"
     )
+
+
+JWT = {"APP_AUTH_MODE": "jwt", "APP_JWT_ISSUER": "https://issuer.test/", "APP_JWT_AUDIENCE": "quoter"}
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> str:
+    file = tmp_path / "keys"
+    file.write_bytes(issuers_jwks())
+    return str(file)
+
+
+def test_jwt_needs_keys_an_issuer_and_an_audience(env: pytest.MonkeyPatch) -> None:
+    assert problems(env, APP_AUTH_MODE="jwt") == [
+        "APP_JWT_JWKS_URL: APP_AUTH_MODE=jwt needs it, or APP_JWT_KEYS_FILE, for the issuer's keys",
+        "APP_JWT_ISSUER: APP_AUTH_MODE=jwt needs it, as the tokens have it",
+        "APP_JWT_AUDIENCE: APP_AUTH_MODE=jwt needs it, as the tokens have it",
+    ]
+
+
+def test_jwt_with_all_that_it_needs(env: pytest.MonkeyPatch, keys: str) -> None:
+    for name, value in (JWT | {"APP_JWT_KEYS_FILE": keys}).items():
+        env.setenv(name, value)
+    settings = load(Settings)
+    assert settings.jwt_algorithms == ("RS256", "ES256", "EdDSA")
+    assert settings.jwt_leeway == 10
+    env.delenv("APP_JWT_KEYS_FILE")
+    env.setenv("APP_JWT_JWKS_URL", "https://issuer.test/jwks")
+    env.setenv("APP_JWT_ALGORITHMS", "ES256, EdDSA")
+    env.setenv("APP_JWT_LEEWAY", "60")
+    settings = load(Settings)
+    assert settings.jwt_algorithms == ("ES256", "EdDSA")
+    assert settings.jwt_jwks_url == "https://issuer.test/jwks"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("APP_JWT_ALGORITHMS", "RS256,none", "'none' is none of RS256, ES256, EdDSA and HS256"),
+        ("APP_JWT_ALGORITHMS", "RS512", "'RS512' is none of"),
+        ("APP_JWT_ALGORITHMS", "RS256,", "'' is none of"),
+        ("APP_JWT_LEEWAY", "61", "'61' does not fit; a number of seconds from 0 to 60 is right"),
+        ("APP_JWT_LEEWAY", "-1", "a number of seconds from 0 to 60 is right"),
+        ("APP_JWT_LEEWAY", "nan", "a number of seconds from 0 to 60 is right"),
+        ("APP_JWT_JWKS_URL", "https://issuer.test/", "leave it or APP_JWT_KEYS_FILE out"),
+        ("APP_JWT_JWKS_URL", "http://issuer.test/", "only https is right, or http to this machine"),
+        ("APP_JWT_KEYS_FILE", "/nowhere", "/nowhere: No such file or directory"),
+        ("APP_JWT_KEYS_FILE", "/etc/hostname", "/etc/hostname: it has neither public keys in PEM nor a JWKS"),
+        ("APP_AUTH_TOKENS_FILE", "/etc/hostname", "it counts only with APP_AUTH_MODE=tokens"),
+    ],
+)
+def test_a_mistake_with_jwt_is_told_in_words(
+    env: pytest.MonkeyPatch, keys: str, name: str, value: str, problem: str
+) -> None:
+    [found] = problems(env, **(JWT | {"APP_JWT_KEYS_FILE": keys} | {name: value}))
+    assert found.startswith(f"{name}: ")
+    assert problem in found
+
+
+def test_keys_that_no_algorithm_is_asked_for_are_a_mistake(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(jwks(secret_jwk()))
+    [found] = problems(env, **JWT, APP_JWT_KEYS_FILE=str(file))
+    assert "key 1: it is for HS256, which APP_JWT_ALGORITHMS does not have" in found
+    env.setenv("APP_JWT_ALGORITHMS", "HS256")
+    load(Settings)
+
+
+def test_a_secret_is_not_fetched_from_a_url(env: pytest.MonkeyPatch) -> None:
+    url = "https://issuer.test/jwks"
+    [found] = problems(env, **JWT, APP_JWT_JWKS_URL=url, APP_JWT_ALGORITHMS="RS256,HS256")
+    assert found.startswith(
+        "APP_JWT_JWKS_URL: HS256 needs a secret, and a secret comes from APP_JWT_KEYS_FILE"
+    )
+
+
+@pytest.mark.parametrize("mode", ["none", "tokens"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APP_JWT_ALGORITHMS", "RS256"),
+        ("APP_JWT_KEYS_FILE", "/etc/hostname"),
+        ("APP_JWT_JWKS_URL", "https://issuer.test/"),
+        ("APP_JWT_ISSUER", "x"),
+        ("APP_JWT_AUDIENCE", "x"),
+        ("APP_JWT_LEEWAY", "5"),
+    ],
+)
+def test_a_setting_of_another_mode_is_not_passed_over(
+    env: pytest.MonkeyPatch, tmp_path: Path, mode: str, name: str, value: str
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("ann:0123456789abcdef\n")
+    if mode == "tokens":
+        env.setenv("APP_AUTH_TOKENS_FILE", str(tokens))
+    found = problems(env, **{"APP_AUTH_MODE": mode, name: value})
+    assert found == [f"{name}: it counts only with APP_AUTH_MODE=jwt; say that, or leave it out"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        (
+            "quotes.Qouter name:ann",
+            "'quotes.Qouter' is not a service of this program; choose of quotes.Quoter,",
+        ),
+        ("quotes.Quoter/GetQuotes name:ann", "quotes.Quoter has no method 'GetQuotes'; choose of GetQuote,"),
+        ("quotes.Quoter/ name:ann", "quotes.Quoter has no method ''; choose of"),
+        ("grpc.health.v1.Health name:ann", "'grpc.health.v1.Health' is not a service of this program"),
+        ("* name:ann", "'*' is not a service"),
+        ("quotes.Quoter", "ends before it says what is required"),
+        (";", "it has no rule"),
+        ("quotes.Quoter scope:x", "scope:x can be met with APP_AUTH_MODE=jwt only; require names"),
+        ("quotes.Quoter name:ann or scope:x", "scope:x can be met with APP_AUTH_MODE=jwt only"),
+    ],
+)
+def test_a_rule_that_could_not_be_kept_stops_the_start(
+    env: pytest.MonkeyPatch, tmp_path: Path, rules: str, problem: str
+) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("ann:0123456789abcdef\n")
+    mode = {"APP_AUTH_MODE": "tokens", "APP_AUTH_TOKENS_FILE": str(tokens)}
+    [found] = problems(env, **mode, APP_AUTH_REQUIRE=rules)
+    assert found.startswith("APP_AUTH_REQUIRE: ")
+    assert problem in found
+
+
+def test_rules_without_anybody_who_could_keep_them_stop_the_start(env: pytest.MonkeyPatch) -> None:
+    [found] = problems(env, APP_AUTH_REQUIRE="quotes.Quoter name:ann")
+    assert found.startswith("APP_AUTH_REQUIRE: it counts only with APP_AUTH_MODE=tokens or jwt")
+
+
+def test_rules_with_scopes_and_names_are_right_with_jwt(env: pytest.MonkeyPatch, keys: str) -> None:
+    rules = "quotes.Quoter/AddQuotes scope:quotes.write or name:ann; calc.Calculator name:bob"
+    for name, value in (JWT | {"APP_JWT_KEYS_FILE": keys, "APP_AUTH_REQUIRE": rules}).items():
+        env.setenv(name, value)
+    assert sorted(load(Settings).auth_require or {}) == ["calc.Calculator", "quotes.Quoter/AddQuotes"]

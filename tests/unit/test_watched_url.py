@@ -1,0 +1,272 @@
+import io
+import json
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from app.core.errors import StartError
+from app.core.watched_url import WatchedUrl, check_url
+from app.runtime.logs import logs
+from tests.support import until
+from tests.web import Web, send, web
+
+
+def number(content: bytes) -> int:
+    return int(content)
+
+
+# The log's lines so far.
+Log = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    out = io.StringIO()
+
+    with logs("info", "json", out) as lines:
+
+        def read() -> list[dict[str, Any]]:
+            lines.flush()
+            return [json.loads(line) for line in out.getvalue().splitlines()]
+
+        yield read
+
+
+@pytest.fixture
+def at() -> Iterator[Web]:
+    with web() as server:
+        server.serve(b"1")
+        yield server
+
+
+def watched(at: Web, **how: float) -> WatchedUrl[int]:
+    """One that fetches at each look."""
+    return WatchedUrl(at.url, number, **({"period": 0, "cooldown": 0, "timeout": 5} | how))
+
+
+def test_a_new_answer_is_taken_and_the_same_answer_is_the_same_value(at: Web, log: Log) -> None:
+    at.serve(b"1000")
+    found = watched(at)
+    first = found.value
+    found.look()
+    assert found.value is first
+    at.serve(b"1001")
+    found.look()
+    assert found.value == 1001
+    assert [line["event"] for line in log()] == ["url_reloaded"]
+
+
+def answered(status: int, body: bytes = b"2", **headers: str) -> Any:
+    return lambda request: send(request, body, status, **headers)
+
+
+def cut(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", "10")
+    request.end_headers()
+    request.wfile.write(b"2")
+    request.close_connection = True
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "an error of the server": (answered(500), "status 500"),
+    "no such page": (answered(404), "status 404"),
+    "no content": (answered(204, b""), "status 204"),
+    "a redirect": (answered(302, Location="http://localhost:1/"), "status 302"),
+    "a redirect to a file": (answered(301, Location="file:///etc/passwd"), "status 301"),
+    "a login page": (answered(200, b"<html>s3cret"), "invalid literal"),
+    "nothing": (answered(200, b""), "invalid literal"),
+    "too much": (answered(200, b"1" * (256 * 1024 + 1)), "larger than 256 KiB"),
+    "no HTTP": (lambda request: request.wfile.write(b"SSH-2.0-OpenSSH\r\n"), "not HTTP"),
+    "a cut answer": (cut, "cut short"),
+    "a line without end": (lambda request: request.wfile.write(b"HTTP/1.1 200 " + b"x" * 70_000), "not HTTP"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_answer_is_told_once_and_the_last_good_value_stays(name: str, at: Web, log: Log) -> None:
+    found = watched(at)
+    at.answer, problem = BAD[name]
+    for _ in range(3):
+        found.look()
+    assert found.value == 1
+    [line] = log()
+    assert (line["event"], line["url"], line["kept"]) == ("url_refused", at.url, "the last good content")
+    assert problem in line["problem"]
+    at.serve(b"2")
+    found.look()
+    assert found.value == 2
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_first_answer_stops_the_start(name: str, at: Web) -> None:
+    at.answer, problem = BAD[name]
+    with pytest.raises(StartError, match=f"{at.url}: .*{problem}"):
+        watched(at)
+
+
+def test_a_server_that_is_not_there_is_told_in_words(log: Log) -> None:
+    with web() as at:
+        at.serve(b"1")
+        found = watched(at)
+    found.look()
+    assert log()[0]["problem"] == "Connection refused"
+    with pytest.raises(StartError, match=r"/jwks: Connection refused"):
+        watched(at)
+
+
+def dripping(at: Web, before: bytes) -> Any:
+    """Sends a byte now and then, which no time limit on a single read ever notices."""
+
+    def drip(request: BaseHTTPRequestHandler) -> None:
+        request.wfile.write(before)
+        while not at.ended.wait(0.02):
+            request.wfile.write(b"1")
+
+    return drip
+
+
+@pytest.mark.parametrize(
+    "before", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", b""]
+)
+def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_asked_once(
+    before: bytes, at: Web, log: Log
+) -> None:
+    found = watched(at, timeout=0.2)
+    at.answer = dripping(at, before)
+    began = time.monotonic()
+    for _ in range(3):
+        found.look()
+    assert time.monotonic() - began < 2
+    assert at.asked == 2
+    assert found.value == 1
+    [line] = log()
+    assert line["problem"] == "no whole answer within 0.2 s"
+    with pytest.raises(StartError, match=r"no whole answer within 0\.2 s"):
+        watched(at, timeout=0.2)
+
+
+def test_it_is_fetched_again_after_its_period(at: Web) -> None:
+    found = watched(at, period=0.05)
+    found.look()
+    assert at.asked == 1
+    at.serve(b"2")
+    with found:
+        until(lambda: found.value == 2)
+
+
+def test_who_asks_is_served_sooner_but_not_more_often_than_the_cooldown(at: Web) -> None:
+    found = watched(at, period=1000, cooldown=0.2)
+    at.serve(b"2")
+    began = time.monotonic()
+    for _ in range(100):
+        found.ask()
+        found.look()
+    assert at.asked == 1 or time.monotonic() - began > 0.2
+    with found:
+        until(lambda: found.value == 2)
+        assert time.monotonic() - began >= 0.2
+        asked = at.asked
+        time.sleep(0.5)  # in which nobody asks
+        assert at.asked == asked
+
+
+def test_a_server_that_failed_is_asked_again_after_the_cooldown_and_not_the_period(at: Web) -> None:
+    found = watched(at, period=1000, cooldown=0.05)
+    at.answer = answered(500)
+    found.ask()
+    time.sleep(0.06)  # the cooldown
+    found.look()
+    at.serve(b"2")
+    with found:
+        until(lambda: found.value == 2)
+
+
+def test_a_proxy_is_not_asked_for_what_is_on_this_machine(at: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert watched(at).value == 1
+
+
+def test_what_stands_behind_the_question_mark_is_sent_and_not_told(at: Web, log: Log) -> None:
+    asked: list[str] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        send(request, b"1" if len(asked) == 1 else b"x")
+
+    at.answer = answer
+    at.url += "?key=s3cret"
+    found = watched(at)
+    found.look()
+    assert asked[0] == "/jwks?key=s3cret"
+    assert log()
+    assert "s3cret" not in str(log())
+    with pytest.raises(StartError) as caught:
+        watched(at)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_https_is_fetched_from_a_server_that_is_certified_and_from_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    with web(context) as at:
+        at.serve(b"1")
+        with pytest.raises(StartError, match="certificate verify failed"):
+            watched(at)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert watched(at).value == 1
+        at.url = at.url.replace("localhost", "127.0.0.1")
+        with pytest.raises(StartError, match="certificate verify failed"):
+            watched(at)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://issuer.test/.well-known/jwks.json",
+        "https://10.0.0.1:8443/keys?p=1",
+        "http://localhost:8080/keys",
+        "http://127.0.0.1/keys",
+        "http://127.1.2.3/keys",
+        "http://[::1]:80/keys",
+    ],
+)
+def test_https_is_right_and_http_to_this_machine(url: str) -> None:
+    assert check_url(url) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://issuer.test/jwks", "only https is right"),
+        ("http://10.0.0.1/jwks", "only https is right"),
+        ("http://localhost.attacker.test/", "only https is right"),
+        ("http://127.0.0.1.attacker.test/", "only https is right"),
+        ("file:///etc/keys", "write https://HOST/PATH"),
+        ("ftp://issuer.test/jwks", "only https is right"),
+        ("issuer.test/jwks", "write https://HOST/PATH"),
+        ("https://", "write https://HOST/PATH"),
+        ("https://[::1/jwks", "write https://HOST/PATH"),
+        ("https://issuer.test:99999/jwks", "write https://HOST/PATH"),
+        ("https://issuer.test/a b", "write https://HOST/PATH"),
+        ("https://issuer.test/\n", "write https://HOST/PATH"),
+        ("https://issuer.test/#keys", "write https://HOST/PATH"),
+        ("https://issuer.tést/", "write https://HOST/PATH"),
+        ("https://ann:s3cret@issuer.test/", "would end up in logs"),
+        ("http://127.0.0.1@attacker.test/", "would end up in logs"),
+    ],
+)
+def test_another_url_is_refused_in_words(url: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as caught:
+        check_url(url)
+    assert "s3cret" not in str(caught.value)
