@@ -3,13 +3,13 @@
 import random
 import statistics
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from tests.bench.cores import LOAD_CORE
 from tests.bench.load import load
-from tests.bench.process import TOKEN, server
+from tests.bench.process import TOKEN, Server, server
 from tests.bench.scenarios import UNARY, Scenario, Subject
 
 
@@ -38,27 +38,33 @@ def ratios(costs: Costs, label: str, base: str) -> Spread:
     return Spread.of([one / other for one, other in zip(costs[label], costs[base], strict=True)])
 
 
+@contextmanager
+def running(subjects: Sequence[Subject], sampled: str = UNARY.sampled) -> Iterator[Mapping[str, Server]]:
+    """The subjects' servers by their labels, and a collector for their spans."""
+    with ExitStack() as parts:
+        collector = parts.enter_context(server("collector", core=LOAD_CORE)).target
+        variables = {
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": sampled,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector}",
+        }
+        yield {
+            each.label: parts.enter_context(server(each.name, each.checkout, {**variables, **each.variables}))
+            for each in subjects
+        }
+
+
 def cpu(scenario: Scenario, subjects: Sequence[Subject], rounds: int, seconds: float) -> Costs:
     """Measures each subject once a round, for so many seconds, in an order that chance decides."""
     found: dict[str, list[float]] = {subject.label: [] for subject in subjects}
-    with ExitStack() as parts:
-        collector = parts.enter_context(server("collector", core=LOAD_CORE)).target
-        running = {}
-        for subject in subjects:
-            variables = {
-                "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-                "OTEL_TRACES_SAMPLER_ARG": scenario.sampled,
-                "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector}",
-                **subject.variables,
-            }
-            at = parts.enter_context(server(subject.name, subject.checkout, variables))
-            flags = {"token": TOKEN, "duration": f"{seconds}s", **scenario.flags}
-            running[subject.label] = at, parts.enter_context(load(at.target, **flags))
+    with running(subjects, scenario.sampled) as servers, ExitStack() as loads:
+        flags = {"token": TOKEN, "duration": f"{seconds}s", **scenario.flags}
+        calling = {label: loads.enter_context(load(at.target, **flags)) for label, at in servers.items()}
         for _ in range(rounds):
-            for label in random.sample(list(running), len(running)):
-                at, calling = running[label]
+            for label in random.sample(list(servers), len(servers)):
+                at = servers[label]
                 before = at.cpu()
-                result = calling.run()
+                result = calling[label].run()
                 used = at.cpu() - before
                 assert set(result.codes) == {"OK"}, f"{label}: {result.codes}"
                 found[label].append(used / result.messages * 1e6)
@@ -66,23 +72,25 @@ def cpu(scenario: Scenario, subjects: Sequence[Subject], rounds: int, seconds: f
     return found
 
 
-def starts(subjects: Sequence[Subject], rounds: int) -> Mapping[str, Spread]:
-    """Seconds from the start of the process until it serves."""
-    found: dict[str, list[float]] = {subject.label: [] for subject in subjects}
+def starts(subjects: Sequence[Subject], rounds: int) -> Mapping[str, tuple[Spread, Spread]]:
+    """Seconds until the server serves: from the start of its process, and from its settings."""
+    found: dict[str, list[Server]] = {subject.label: [] for subject in subjects}
     for _ in range(rounds):
         for subject in random.sample(subjects, len(subjects)):
-            with server(subject.name, subject.checkout) as at:
-                found[subject.label].append(at.started_in)
-    return {label: Spread.of(values) for label, values in found.items()}
+            with running([subject]) as servers:
+                found[subject.label].append(servers[subject.label])
+    return {
+        label: (Spread.of([at.started_in for at in servers]), Spread.of([at.settled_in for at in servers]))
+        for label, servers in found.items()
+    }
 
 
 def memory(subjects: Sequence[Subject], calls: int, seconds: float) -> Mapping[str, float]:
     """Resident MiB of each subject after so many calls, and so many seconds without any."""
-    with ExitStack() as parts:
-        running = {}
-        for subject in subjects:
-            at = running[subject.label] = parts.enter_context(server(subject.name, subject.checkout))
-            with load(at.target, **{"token": TOKEN, **UNARY.flags, "warm": 0, "calls": calls}) as calling:
+    with running(subjects) as servers:
+        for at in servers.values():
+            flags = {**UNARY.flags, "token": TOKEN, "warm": 0, "calls": calls}
+            with load(at.target, **flags) as calling:
                 assert calling.run().codes == {"OK": calls}
         time.sleep(seconds)
-        return {label: at.memory() for label, at in running.items()}
+        return {label: at.memory() for label, at in servers.items()}

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.bench.cores import SERVER_CORE, on_core
 from tests.integration.process import ROOT, environment
@@ -32,15 +33,18 @@ class Server:
         self._log = log
         self.pid = process.pid
         began = time.monotonic()
-        self.target = self._target()
+        serving = self._serving()
         self.started_in = time.monotonic() - began
+        self.target = str(serving["addresses"][0])
+        # From settings to SERVING, as ours says it.
+        self.settled_in = float(serving.get("started_in_seconds", "nan"))
 
-    def _target(self) -> str:
-        """The address in the log line that says that the server serves."""
+    def _serving(self) -> Mapping[str, Any]:
+        """The log line that says that the server serves."""
         while True:
             for line in self._log.read_text().splitlines():
                 if line.startswith("{") and (read := json.loads(line)).get("event") == "serving":
-                    return str(read["addresses"][0])
+                    return dict(read)
             assert self._process.poll() is None, f"the server has ended: {self._log.read_text()}"
             time.sleep(0.002)
 

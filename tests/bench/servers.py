@@ -21,10 +21,16 @@ from app.services.quoter.settings import QuoterSettings
 ANY_PORT = "127.0.0.1:0"
 
 
-def serve(executor: ThreadPoolExecutor, interceptors: Sequence[grpc.ServerInterceptor] = ()) -> None:
+def serve(
+    executor: ThreadPoolExecutor,
+    interceptors: Sequence[grpc.ServerInterceptor] = (),
+    add: Callable[[grpc.Server], None] = lambda _server: None,
+) -> None:
+    """`add` adds further services."""
     with open_quoter(QuoterSettings()) as quoter:
         server = grpc.server(executor, interceptors=list(interceptors))
         quote_service_pb2_grpc.add_QuoterServicer_to_server(quoter, server)
+        add(server)
         port = server.add_insecure_port(ANY_PORT)
         server.start()
         say_where(port)
@@ -46,6 +52,25 @@ def bare_on_our_executor() -> None:
     from app.runtime.pools import open_pools  # noqa: PLC0415 - no part of the other servers' start
 
     serve(open_pools(10, 100, 100).workers)
+
+
+def bare_with_health() -> None:
+    """Watches block a thread of a pool: those that do not, which are the default, deadlock the server."""
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # noqa: PLC0415 - as above
+
+    watches = ThreadPoolExecutor(max_workers=100)
+    servicer = health.HealthServicer(experimental_non_blocking=False, experimental_thread_pool=watches)
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    serve(
+        ThreadPoolExecutor(max_workers=10),
+        add=lambda server: health_pb2_grpc.add_HealthServicer_to_server(servicer, server),
+    )
+
+
+def slow() -> None:
+    from tests.bench.slow import slow  # noqa: PLC0415 - as above
+
+    slow()
 
 
 def stock() -> None:
@@ -125,6 +150,8 @@ def collector() -> None:
 SERVERS: dict[str, Callable[[], None]] = {
     "bare": bare,
     "bare-on-our-executor": bare_on_our_executor,
+    "bare-with-health": bare_with_health,
+    "slow": slow,
     "stock": stock,
     "aio": aio,
     "aio-uvloop": aio_uvloop,
