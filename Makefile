@@ -2,6 +2,7 @@
 PYTHON ?= python3
 IMAGE ?= localhost/quoter:dev
 PYTEST ?=
+BENCH ?=
 
 UV_VERSION := 0.13.8
 UV := .uv/bin/uv
@@ -10,7 +11,11 @@ export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help setup run test interop lint gen image e2e clean
+=======
+.PHONY: help setup run test lint gen image e2e bench soak clean
+>>>>>>> bench
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,11 +50,21 @@ image: ## build the container image, with podman or docker: make image IMAGE=…
 e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster beside this checkout) and use it
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
 
+bench: .venv/.bench ## print what a call costs the server, beside what it costs others; seven minutes on a quiet machine
+	.venv/bin/python -m tests.bench $(BENCH)
+
+soak: .venv/.bench ## make two million calls and more, and look whether the server grows; twenty minutes
+	.venv/bin/python -m tests.bench.soak $(BENCH)
+
 clean: ## remove what make installed here
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist node_modules
 
 .venv/.locked: pyproject.toml uv.lock $(UV)
 	$(UV) sync --locked --quiet
+	@touch $@
+
+.venv/.bench: .venv/.locked
+	$(UV) sync --locked --quiet --group bench
 	@touch $@
 
 $(UV): Makefile

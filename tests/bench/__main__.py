@@ -1,78 +1,116 @@
-"""`python -m tests.bench`: server CPU a call, of this program and of what it is compared with."""
+"""`make bench`: what a call costs the server, beside what it costs others. Prints tables in markdown.
+
+Fails where this program is dearer than it may be. Nothing else should run on the machine.
+"""
 
 import argparse
-import random
-import statistics
-from contextlib import ExitStack
+import platform
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
-from app.gen import quote_service_pb2 as pb
-from tests.bench.cores import LOAD_CORE
-from tests.bench.load import Load, load
-from tests.bench.process import TOKEN, Server, server
-from tests.integration.process import ROOT
+from tests.bench.measure import Costs, cpu, memory, ratios, starts
+from tests.bench.scenarios import BARE, DEAD, OURS, SCENARIOS, SUBJECTS, UNARY, Scenario, Subject
+
+# The most that a call may cost: to the quickstart's server, and without a collector to with one.
+MOST, MOST_DEAD = 1.10, 1.02
 
 
-def measure(at: Server, calling: Load, calls: int) -> float:
-    """Microseconds of server CPU a call."""
-    before = at.cpu()
-    result = calling.run()
-    used = at.cpu() - before
-    assert result.codes == {"OK": calls}, result.codes
-    at.forget()
-    return used / result.messages * 1e6
+def costs_table(costs: dict[str, Costs]) -> list[str]:
+    """A row a server, a column a scenario."""
+    rows = ["| | " + " | ".join(costs) + " |", "|---" * (len(costs) + 1) + "|"]
+    labels = {label: None for each in costs.values() for label in each}
+    for label in labels:
+        cells = []
+        for each in costs.values():
+            if label not in each:
+                cells.append("")
+            elif label == BARE.label:
+                cells.append(f"1 = {sorted(each[label])[len(each[label]) // 2]:.0f} µs")
+            else:
+                cells.append(str(ratios(each, label, BARE.label)))
+        rows.append(f"| {label} | " + " | ".join(cells) + " |")
+    return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser()
+def machine() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    model = next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "")
+    parts = " ".join(f"{name} {version(name)}" for name in ("grpcio", "opentelemetry-sdk", "uvloop"))
+    return f"{model or platform.machine()}, Python {platform.python_version()}, {parts}"
+
+
+def step(text: str) -> None:
+    print(f"… {text}", file=sys.stderr, flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "--only", default="ours,bare,bare-on-our-executor", help="NAME or NAME@CHECKOUT, by commas"
+        "--only",
+        help=f"servers, by commas, each NAME or NAME@CHECKOUT: {', '.join(each.name for each in SUBJECTS)}",
     )
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--calls", type=int, default=5000)
-    parser.add_argument("--in-flight", type=int, default=32)
-    parser.add_argument("--sampled", default="0.01")
-    given = parser.parse_args()
-    names = given.only.split(",")
-    found: dict[str, list[float]] = {name: [] for name in names}
-    with ExitStack() as parts:
-        collector = parts.enter_context(server("collector", core=LOAD_CORE))
-        servers = {}
-        for name in names:
-            kind, _, checkout = name.partition("@")
-            at = parts.enter_context(
-                server(
-                    kind,
-                    Path(checkout) if checkout else ROOT,
-                    OTEL_TRACES_SAMPLER="parentbased_traceidratio",
-                    OTEL_TRACES_SAMPLER_ARG=given.sampled,
-                    OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{collector.target}",
-                )
-            )
-            calling = parts.enter_context(
-                load(
-                    at.target,
-                    token=TOKEN,
-                    request=pb.QuoteRequest(author="Mark Twain").SerializeToString(),
-                    in_flight=given.in_flight,
-                    calls=given.calls,
-                    warm=3000,
-                )
-            )
-            servers[name] = at, calling
-        for _ in range(given.rounds):
-            order = random.sample(names, len(names))
-            for name in order:
-                found[name].append(measure(*servers[name], given.calls))
-    print("| server | µs a call | ratio to bare, median (min to max) |")
-    print("|---|---|---|")
+    parser.add_argument(
+        "--scenarios", help=f"by commas: {', '.join(SCENARIOS)}; with --only, the first alone"
+    )
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--seconds", type=float, default=0.6, help="of each measurement")
+    return parser.parse_args()
+
+
+def main() -> int:
+    given = arguments()
+    subjects = [Subject.of(label) for label in given.only.split(",")] if given.only else SUBJECTS
+    if BARE.label not in [subject.label for subject in subjects]:
+        subjects = [*subjects, BARE]
+    names = given.scenarios.split(",") if given.scenarios else ["unary"] if given.only else list(SCENARIOS)
+    print(machine(), end="\n\n")
+    costs: dict[str, Costs] = {}
     for name in names:
-        ratios = [one / bare for one, bare in zip(found[name], found["bare"], strict=True)]
-        print(
-            f"| {name} | {statistics.median(found[name]):.1f}"
-            f" | {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}) |"
-        )
+        scenario = SCENARIOS[name]
+        step(scenario.title)
+        costs[scenario.title] = cpu(scenario, subjects, given.rounds, given.seconds)
+    print(*costs_table(costs), "", sep="\n")
+    failures = []
+    if UNARY.title in costs and OURS.label in costs[UNARY.title]:
+        failures += judged(costs[UNARY.title], OURS.label, BARE.label, MOST)
+    if not given.only and not given.scenarios:
+        failures += collectors(given.rounds, given.seconds)
+        lifetimes(subjects)
+    print(*failures, sep="\n", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def judged(costs: Costs, label: str, base: str, most: float) -> list[str]:
+    spread = ratios(costs, label, base)
+    if spread.median <= most:
+        return []
+    return [f"a call on {label} costs {spread} of one on {base}, and may cost {most:.2f}"]
+
+
+def collectors(rounds: int, seconds: float) -> list[str]:
+    """What a collector that is not there costs."""
+    failures = []
+    print("| a dead collector, to one that is there | |\n|---|---|")
+    for name in ("unary", "sampled"):
+        scenario: Scenario = SCENARIOS[name]
+        step(f"{scenario.title}, a dead collector")
+        costs = cpu(scenario, [OURS, DEAD], rounds * 2, seconds)
+        print(f"| {scenario.title} | {ratios(costs, DEAD.label, OURS.label)} |")
+        failures += judged(costs, DEAD.label, OURS.label, MOST_DEAD)
+    print()
+    return failures
+
+
+def lifetimes(subjects: Sequence[Subject]) -> None:
+    step("start and memory")
+    started, resident = starts(subjects, 5), memory(subjects, calls=1000, seconds=30)
+    print("| | start to serving, s | memory after 1,000 calls and 30 s, MiB |\n|---|---|---|")
+    for subject in subjects:
+        print(f"| {subject.label} | {started[subject.label][0]} | {resident[subject.label]:.0f} |")
+    print(f"\nOf ours, from settings to SERVING: {started[OURS.label][1]} s.")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -6,18 +6,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.bench.cores import SERVER_CORE, on_core
 from tests.integration.process import ROOT, environment
 
+NONE: Mapping[str, str] = {}
 SERVERS = Path(__file__).with_name("servers.py")
 
-# A JSON Web Token, because the usual stack reads one. HS256, signed with the key in servers.py.
+# A JSON Web Token, because the usual stack reads one. HS256, signed with the key in stock.py.
 TOKEN = (
-    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."  # noqa: S105 - it guards nothing
     "eyJzdWIiOiJiZW5jaCIsImlzcyI6Imh0dHBzOi8vaXNzdWVyLmV4YW1wbGUiLCJhdWQiOiJxdW90ZXMiLCJleHAiOjQxMDI0NDQ4MDB9."
     "i4t3RU_RFlmPNbXJC3Eb6oVgPkULFUdnaLVOXorQn00"
 )
@@ -31,15 +33,18 @@ class Server:
         self._log = log
         self.pid = process.pid
         began = time.monotonic()
-        self.target = self._target()
+        serving = self._serving()
         self.started_in = time.monotonic() - began
+        self.target = str(serving["addresses"][0])
+        # From settings to SERVING, as ours says it.
+        self.settled_in = float(serving.get("started_in_seconds", "nan"))
 
-    def _target(self) -> str:
-        """The address in the log line that says that the server serves."""
+    def _serving(self) -> Mapping[str, Any]:
+        """The log line that says that the server serves."""
         while True:
             for line in self._log.read_text().splitlines():
                 if line.startswith("{") and (read := json.loads(line)).get("event") == "serving":
-                    return str(read["addresses"][0])
+                    return dict(read)
             assert self._process.poll() is None, f"the server has ended: {self._log.read_text()}"
             time.sleep(0.002)
 
@@ -47,32 +52,47 @@ class Server:
         """Seconds of CPU that all threads of the process have used, to the nanosecond."""
         return time.clock_gettime((~self.pid << 3) | 2)  # the process's clock, as clock_getcpuclockid has it
 
+    def memory(self) -> float:
+        """Resident memory in MiB."""
+        return self._status("VmRSS") / 1024
+
+    def threads(self) -> int:
+        return self._status("Threads")
+
+    def descriptors(self) -> int:
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def _status(self, name: str) -> int:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
+
     def forget(self) -> None:
         """Empties the log, which is opened to append."""
         os.truncate(self._log, 0)
 
 
 @contextmanager
-def server(name: str, checkout: Path = ROOT, core: int = SERVER_CORE, **variables: str) -> Iterator[Server]:
-    """Starts the server of that name (servers.py; `ours` is this program), and stops it with the context."""
+def server(
+    name: str, checkout: Path = ROOT, variables: Mapping[str, str] = NONE, core: int = SERVER_CORE
+) -> Iterator[Server]:
+    """Starts the server of that name (servers.py; `ours` is this program), and kills it with the context."""
     with tempfile.TemporaryDirectory() as folder:
         log, tokens = Path(folder, "log"), Path(folder, "tokens")
         tokens.write_text(f"bench:{TOKEN}\n")
         given = {
-            "PYTHONPATH": str(checkout),
+            "PYTHONPATH": f"{checkout}:{ROOT}",
             "APP_LISTEN": "127.0.0.1:0",
             "APP_METRICS_LISTEN": "127.0.0.1:0",
             "APP_AUTH_MODE": "tokens",
             "APP_AUTH_TOKENS_FILE": str(tokens),
-            "APP_DRAIN_DELAY": "0",
-            "APP_DRAIN_GRACE": "1",
+            "APP_MAX_CALLS": "1000",
         }
         command = ["-m", "app", "serve"] if name == "ours" else [str(SERVERS), name]
         with log.open("a") as out, on_core(core):
             process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=checkout,
-                env=environment(**(given | variables)),
+                env=environment(**{**given, **variables}),
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -80,5 +100,5 @@ def server(name: str, checkout: Path = ROOT, core: int = SERVER_CORE, **variable
         try:
             yield Server(process, log)
         finally:
-            process.terminate()
-            process.wait(20)
+            process.kill()
+            process.wait()

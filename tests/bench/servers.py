@@ -1,38 +1,133 @@
-"""What this program's server is measured against: `python servers.py NAME` serves until SIGTERM.
+"""What this program is measured against: `python servers.py NAME` serves until it is killed.
 
-All of them serve the Quoter's own servicer. It imports `app` from the checkout under measure.
+All serve the Quoter's own servicer, of the `app` that is on the path.
 """
 
+import asyncio
 import json
-import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 
+from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.services.quoter import open_quoter
+from app.services.quoter.servicer import Quoter
 from app.services.quoter.settings import QuoterSettings
 
-JWT_KEY = "the key of the benchmark, 32 bytes"
+ANY_PORT = "127.0.0.1:0"
 
 
-def bare(executor: ThreadPoolExecutor | None = None, *interceptors: grpc.ServerInterceptor) -> None:
-    """The quickstart's server, and nothing else."""
+def serve(
+    executor: ThreadPoolExecutor,
+    interceptors: Sequence[grpc.ServerInterceptor] = (),
+    add: Callable[[grpc.Server], None] = lambda _server: None,
+) -> None:
+    """`add` adds further services."""
     with open_quoter(QuoterSettings()) as quoter:
-        server = grpc.server(executor or ThreadPoolExecutor(max_workers=10), interceptors=list(interceptors))
+        server = grpc.server(executor, interceptors=list(interceptors))
         quote_service_pb2_grpc.add_QuoterServicer_to_server(quoter, server)
-        say_where(server.add_insecure_port("127.0.0.1:0"))
+        add(server)
+        port = server.add_insecure_port(ANY_PORT)
         server.start()
-        signal.sigwait({signal.SIGTERM})
-        server.stop(1).wait()
+        say_where(port)
+        server.wait_for_termination()
+
+
+def say_where(port: int) -> None:
+    """As `app serve` says it."""
+    sys.stdout.write(json.dumps({"event": "serving", "addresses": [f"127.0.0.1:{port}"]}) + "\n")
+    sys.stdout.flush()
+
+
+def bare() -> None:
+    """The quickstart's server, and nothing else."""
+    serve(ThreadPoolExecutor(max_workers=10))
 
 
 def bare_on_our_executor() -> None:
-    from app.runtime.pools import open_pools  # noqa: PLC0415 - the other servers have no part in it
+    from app.runtime.pools import open_pools  # noqa: PLC0415 - no part of the other servers' start
 
-    bare(open_pools(10, 100, 100).workers)
+    serve(open_pools(10, 100, 100).workers)
+
+
+def bare_with_health() -> None:
+    """Watches block a thread of a pool: those that do not, which are the default, deadlock the server."""
+    from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # noqa: PLC0415 - as above
+
+    watches = ThreadPoolExecutor(max_workers=100)
+    servicer = health.HealthServicer(experimental_non_blocking=False, experimental_thread_pool=watches)
+    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    serve(
+        ThreadPoolExecutor(max_workers=10),
+        add=lambda server: health_pb2_grpc.add_HealthServicer_to_server(servicer, server),
+    )
+
+
+def slow() -> None:
+    from tests.bench.slow import slow  # noqa: PLC0415 - as above
+
+    slow()
+
+
+def stock() -> None:
+    from tests.bench.stock import interceptors  # noqa: PLC0415 - as above
+
+    serve(ThreadPoolExecutor(max_workers=10), interceptors())
+
+
+class AsyncQuoter(quote_service_pb2_grpc.QuoterServicer):
+    """The servicer, called on the event loop: none of its methods waits for anything."""
+
+    def __init__(self, quoter: Quoter) -> None:
+        self._quoter = quoter
+
+    async def GetQuote(  # type: ignore[override] # noqa: N802 - the proto's
+        self, request: pb.QuoteRequest, context: Any
+    ) -> pb.QuoteReply:
+        return self._quoter.GetQuote(request, context)
+
+    async def ListQuotes(  # type: ignore[override] # noqa: N802 - the proto's
+        self, request: pb.ListQuotesRequest, context: Any
+    ) -> AsyncIterator[pb.ListQuotesResponse]:
+        for reply in self._quoter.ListQuotes(request, context):
+            yield reply
+
+    async def Converse(  # type: ignore[override] # noqa: N802 - the proto's
+        self, request_iterator: AsyncIterator[pb.ConverseRequest], context: Any
+    ) -> AsyncIterator[pb.ConverseResponse]:
+        async for request in request_iterator:
+            for reply in self._quoter.Converse(iter([request]), context):
+                yield reply
+
+    async def AddQuotes(  # type: ignore[override] # noqa: N802 - the proto's
+        self, request_iterator: AsyncIterator[pb.AddQuotesRequest], context: Any
+    ) -> pb.AddQuotesResponse:
+        return self._quoter.AddQuotes(iter([request async for request in request_iterator]), context)
+
+
+async def serve_async() -> None:
+    with open_quoter(QuoterSettings()) as quoter:
+        server = grpc.aio.server()
+        add: Any = quote_service_pb2_grpc.add_QuoterServicer_to_server  # typed for the threaded server
+        add(AsyncQuoter(quoter), server)
+        port = server.add_insecure_port(ANY_PORT)
+        await server.start()
+        say_where(port)
+        await server.wait_for_termination()
+
+
+def aio() -> None:
+    asyncio.run(serve_async())
+
+
+def aio_uvloop() -> None:
+    import uvloop  # noqa: PLC0415 - as above
+
+    uvloop.run(serve_async())
 
 
 def collector() -> None:
@@ -42,28 +137,26 @@ def collector() -> None:
         return b""
 
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
-    path = "opentelemetry.proto.collector.trace.v1.TraceService"
     handler = grpc.method_handlers_generic_handler(
-        path, {"Export": grpc.unary_unary_rpc_method_handler(export)}
+        "opentelemetry.proto.collector.trace.v1.TraceService",
+        {"Export": grpc.unary_unary_rpc_method_handler(export)},
     )
     server.add_generic_rpc_handlers((handler,))
-    say_where(server.add_insecure_port("127.0.0.1:0"))
+    say_where(server.add_insecure_port(ANY_PORT))
     server.start()
-    signal.sigwait({signal.SIGTERM})
-
-
-def say_where(port: int) -> None:
-    """As `app serve` says it."""
-    sys.stdout.write(json.dumps({"event": "serving", "addresses": [f"127.0.0.1:{port}"]}) + "\n")
-    sys.stdout.flush()
+    server.wait_for_termination()
 
 
 SERVERS: dict[str, Callable[[], None]] = {
     "bare": bare,
     "bare-on-our-executor": bare_on_our_executor,
+    "bare-with-health": bare_with_health,
+    "slow": slow,
+    "stock": stock,
+    "aio": aio,
+    "aio-uvloop": aio_uvloop,
     "collector": collector,
 }
 
 if __name__ == "__main__":
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     SERVERS[sys.argv[1]]()

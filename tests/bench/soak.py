@@ -1,0 +1,212 @@
+"""`make soak`: what the server holds after very many calls, beside the quickstart's server in the same run.
+
+Fails where memory, threads or descriptors grow, or where more calls than the bound are let in.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2
+
+from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
+from tests.bench.cores import LOAD_CORE
+from tests.bench.load import load
+from tests.bench.process import TOKEN, Server, server
+from tests.bench.slow import COUNTS, TAKES
+
+# Samples of each phase. Those of the first quarter may still grow: pools fill, caches warm.
+SLICES = 20
+
+# How much more than the quickstart's server ours may grow from the second quarter of a phase to the last.
+MORE_MIB, MORE_THREADS, MORE_DESCRIPTORS = 2.0, 2, 2
+
+# What the server that refuses half takes at once.
+BOUND = 16
+REFUSED = "ResourceExhausted"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """So many calls of a kind; `ends` are the codes that they may end with."""
+
+    title: str
+    calls: int
+    flags: Mapping[str, Any]
+    ends: frozenset[str]
+
+
+PHASES = [
+    Phase(
+        "unary calls",
+        1_000_000,
+        {"request": pb.QuoteRequest(author="Mark Twain").SerializeToString(), "in_flight": 32},
+        frozenset({"OK"}),
+    ),
+    Phase(
+        "streams cancelled while the server reads",
+        50_000,
+        {
+            "method": "/quotes.Quoter/Converse",
+            "arity": "bidi",
+            "request": pb.ConverseRequest(author="Mark Twain").SerializeToString(),
+            "messages": 2,
+            "cancel_after": 1,
+            "in_flight": 16,
+        },
+        frozenset({"Canceled"}),
+    ),
+    Phase(
+        "streams cancelled while the server writes",
+        50_000,
+        {
+            "method": "/quotes.Quoter/ListQuotes",
+            "arity": "server",
+            "request": pb.ListQuotesRequest().SerializeToString(),
+            "cancel_after": 1,
+            "in_flight": 16,
+        },
+        # Some have all that the server had to say before the cancel.
+        frozenset({"Canceled", "OK"}),
+    ),
+    Phase(
+        "health Watches that come and go",
+        20_000,
+        {
+            "method": "/grpc.health.v1.Health/Watch",
+            "arity": "server",
+            "request": health_pb2.HealthCheckRequest().SerializeToString(),
+            "cancel_after": 1,
+            "in_flight": 16,
+        },
+        frozenset({"Canceled"}),
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What a process holds."""
+
+    memory: float  # MiB
+    threads: float
+    descriptors: float
+
+    @classmethod
+    def of(cls, at: Server) -> "Sample":
+        return cls(at.memory(), at.threads(), at.descriptors())
+
+
+def quarter(samples: Sequence[Sample], number: int) -> Sample:
+    """The median of a quarter of the samples, counted from 0."""
+    size = len(samples) // 4
+    part = samples[number * size : (number + 1) * size]
+    return Sample(*(statistics.median(getattr(one, name) for one in part) for name in vars(part[0])))
+
+
+def soak(phase: Phase, servers: Mapping[str, Server], share: float) -> Mapping[str, Sequence[Sample]]:
+    """Samples of each server, taken while nothing is in flight; both are under load at the same time."""
+    calls = round(phase.calls * share / SLICES)
+    samples: dict[str, list[Sample]] = {name: [] for name in servers}
+    codes: dict[str, Counter[str]] = {name: Counter() for name in servers}
+    with ExitStack() as loads:
+        flags = {"token": TOKEN, "calls": calls, **phase.flags}
+        calling = {name: loads.enter_context(load(at.target, **flags)) for name, at in servers.items()}
+        for _ in range(SLICES):
+            for each in calling.values():
+                each.begin()
+            for name, at in servers.items():
+                codes[name].update(calling[name].result().codes)
+                samples[name].append(Sample.of(at))
+                at.forget()
+    for name, seen in codes.items():
+        assert set(seen) <= phase.ends, f"{phase.title}, {name}: {seen}"
+    return samples
+
+
+def row(title: str, name: str, samples: Sequence[Sample]) -> str:
+    first, last = quarter(samples, 1), quarter(samples, 3)
+    return (
+        f"| {title} | {name} | {first.memory:.1f} → {last.memory:.1f}"
+        f" | {first.threads:.0f} → {last.threads:.0f} | {first.descriptors:.0f} → {last.descriptors:.0f} |"
+    )
+
+
+def grown(samples: Sequence[Sample]) -> Sample:
+    first, last = quarter(samples, 1), quarter(samples, 3)
+    return Sample(*(getattr(last, name) - getattr(first, name) for name in vars(first)))
+
+
+def judged(title: str, ours: Sequence[Sample], bare: Sequence[Sample]) -> list[str]:
+    mine, other = grown(ours), grown(bare)
+    return [
+        f"{title}: {name} grew by {getattr(mine, name):.1f}, the quickstart's by {getattr(other, name):.1f}"
+        for name, more in (
+            ("memory", MORE_MIB),
+            ("threads", MORE_THREADS),
+            ("descriptors", MORE_DESCRIPTORS),
+        )
+        if getattr(mine, name) > max(0, getattr(other, name)) + more
+    ]
+
+
+def bounded(calls: int) -> list[str]:
+    """Calls at a server that refuses about half: no more than the bound are ever in it."""
+    flags = {"token": TOKEN, "request": pb.QuoteRequest(author="Mark Twain").SerializeToString()}
+    seen: Counter[str] = Counter()
+    with server("slow", variables={TAKES: "0.004", "APP_MAX_CALLS": str(BOUND)}) as at:
+        with load(at.target, in_flight=BOUND + 8, calls=calls // SLICES, **flags) as calling:
+            for _ in range(SLICES):
+                seen.update(calling.run().codes)
+                at.forget()
+        counts = counted(at)
+    made, share = seen.total(), seen[REFUSED] / seen.total()
+    most = {name: each["most"] for name, each in counts.items()}
+    print(f"\nOf {made:,} calls {share:.0%} were refused; at most {most} at once, where {BOUND} may be.")
+    failures = []
+    if set(seen) - {"OK", REFUSED} or not 0.3 < share < 0.7:
+        failures.append(f"half of the calls were to be refused, and the rest answered: {dict(seen)}")
+    if most["admitted"] != BOUND or most["running"] > BOUND:
+        failures.append(f"{BOUND} calls may be in the server at once, and were not: {most}")
+    if counts["admitted"]["total"] != seen["OK"] + 1:
+        failures.append(f"{counts['admitted']['total']} were admitted, and {seen['OK']} answered")
+    return failures
+
+
+def counted(at: Server) -> Mapping[str, Mapping[str, int]]:
+    """What the server has counted, with the call that asks for it."""
+    with grpc.insecure_channel(at.target) as channel:
+        stub = quote_service_pb2_grpc.QuoterStub(channel)
+        asked = pb.QuoteRequest(author=COUNTS)
+        reply = stub.GetQuote(asked, metadata=(("authorization", f"Bearer {TOKEN}"),))
+    return dict(json.loads(reply.quote))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__)
+    parser.add_argument("--share", type=float, default=1.0, help="of the calls to make")
+    given = parser.parse_args()
+    failures: list[str] = []
+    print("| | | memory, MiB | threads | descriptors |\n|---|---|---|---|---|", flush=True)
+    with server("ours") as ours, server("bare-with-health", core=LOAD_CORE) as bare:
+        for phase in PHASES:
+            samples = soak(phase, {"ours": ours, "bare": bare}, given.share)
+            title = f"{round(phase.calls * given.share):,} {phase.title}"
+            for name, taken in samples.items():
+                print(row(title, name, taken), flush=True)
+            failures += judged(title, samples["ours"], samples["bare"])
+    failures += bounded(round(1_000_000 * given.share))
+    print(*failures, sep="\n", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
