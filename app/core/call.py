@@ -50,7 +50,7 @@ class Call(grpc.ServicerContext):
     request_id = ""
     trace = 0  # the trace's id as a number, or 0
     sampled = False  # whether the call's span is recorded
-    refused = ""  # why a gate did not let the call through to its handler, in a word
+    refused = ""  # why a gate did not let the call through to its handler: a Refusal, or a word of the kind
     span: "Span | None" = None
     principal = ""
     scopes: frozenset[str] = frozenset()

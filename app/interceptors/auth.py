@@ -5,6 +5,7 @@ from app.core.caller import Verify
 from app.core.errors import PermissionDenied, Unauthenticated
 from app.core.method import Method
 from app.core.permissions import Permission, Permissions
+from app.core.refusal import Refusal
 from app.core.tokens import LONGEST
 from app.interceptors.concern import Concern
 
@@ -38,21 +39,24 @@ class _MethodAuth(Concern):
         try:
             caller = self._verify(_bearer(call))
         except Unauthenticated:
-            call.refused = "unauthenticated"
+            call.refused = Refusal.UNAUTHENTICATED
             raise
         call.principal, call.scopes = caller
         if self._permission is not None and not self._permission.granted_to(caller):
-            call.refused = "permission_denied"
+            call.refused = Refusal.PERMISSION_DENIED
             raise PermissionDenied(f"the caller may not call {call.method.path}")
 
 
 def _bearer(call: Call) -> bytes:
-    given = [value for key, value in call.metadata if key == "authorization"]
-    if not given:
+    given = call.headers.get("authorization")
+    if given is None:
         raise Unauthenticated("a token is needed: send metadata `authorization: Bearer TOKEN`")
-    if len(given) > 1:
+    if (
+        len(call.headers) < len(call.metadata)
+        and [key for key, _ in call.metadata].count("authorization") > 1
+    ):
         raise Unauthenticated("metadata `authorization` must be sent once")
-    value = given[0] if isinstance(given[0], bytes) else given[0].encode()
+    value = given if isinstance(given, bytes) else given.encode()
     scheme, _, rest = value.partition(b" ")
     token = rest.lstrip(b" ")
     if scheme.lower() != b"bearer" or not token:

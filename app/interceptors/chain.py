@@ -10,6 +10,7 @@ import grpc
 from app.core.call import CURRENT_CALL, Call
 from app.core.errors import Unimplemented
 from app.core.method import UNKNOWN, Arity, Method
+from app.core.refusal import Refusal
 from app.interceptors.arities import Handler, refusal, wrap
 from app.interceptors.concern import Concern
 from app.interceptors.hooks import Hooks
@@ -91,6 +92,7 @@ class Chain(grpc.ServerInterceptor):
                 call.failure = error
                 return refused
         if failure is None and entry is self._unknown:
+            call.refused = Refusal.UNKNOWN_METHOD
             failure = Unimplemented("there is no such method here")
         call.failure = failure
         return entry.wrapper if failure is None else entry.refuse

@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from app.core.call import Call
 from app.core.errors import DeadlineExceeded
 from app.core.method import Method
+from app.core.refusal import Refusal
 from app.core.ticker import Ticker
 from app.interceptors.concern import Concern
 
@@ -35,6 +36,7 @@ class Deadline(Concern, Ticker):
     def start(self, call: Call) -> None:
         remaining = call.client_time_remaining()
         if remaining is not None and remaining <= 0:
+            call.refused = Refusal.DEADLINE
             raise DeadlineExceeded("the deadline passed before the call could be served")
         if remaining is None or remaining > self._most:
             call.expires_at = call.accepted_at + self._most

@@ -6,6 +6,7 @@ from threading import Lock
 from app.core.call import Call
 from app.core.errors import ResourceExhausted
 from app.core.method import Method
+from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
 
 # How long a client's retry policy is asked to wait, in milliseconds (gRPC proposal A6).
@@ -25,11 +26,11 @@ class Bound(Concern):
         self._admitted = 0
 
     def accept(self, call: Call) -> None:
-        del call
         with self._lock:
             if self._admitted < self._most:
                 self._admitted += 1
                 return
+        call.refused = Refusal.LIMIT
         raise ResourceExhausted(
             f"the server has as many {self._what} as it takes ({self._most}); try again later",
             metadata=(("grpc-retry-pushback-ms", _PUSHBACK),),

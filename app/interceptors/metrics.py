@@ -23,6 +23,7 @@ from app.core.code import CODE_LABELS
 from app.core.go_prometheus import BUCKETS
 from app.core.go_prometheus import LABELS as _LABELS
 from app.core.method import Method
+from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
 
 
@@ -106,7 +107,7 @@ class _MethodMetrics(Concern):
         self._lock = Lock()
         self._started = self._received = self._sent = 0
         self._handled = dict.fromkeys(CODE_LABELS.values(), 0)
-        self._refused: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter({reason.value: 0 for reason in Refusal})
         self._seconds = 0.0
         self._in_bucket = [0] * (len(BUCKETS) + 1)
         self._exemplars: list[Exemplar | None] = [None] * (len(BUCKETS) + 1)

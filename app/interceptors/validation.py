@@ -6,6 +6,7 @@ from google.protobuf.message import Message
 
 from app.core.call import Call
 from app.core.errors import InvalidArgument
+from app.core.refusal import Refusal
 from app.core.service import Rule
 from app.interceptors.concern import Concern
 
@@ -17,7 +18,7 @@ class Validation(Concern):
         self._rules = dict(rules)
 
     def receive(self, call: Call, message: Message) -> None:
-        del call
         rule = self._rules.get(type(message))
         if rule is not None and (violations := list(rule(message))):
+            call.refused = Refusal.VALIDATION
             raise InvalidArgument.fields(violations)

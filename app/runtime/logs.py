@@ -154,7 +154,7 @@ class _FromLibraries(logging.Handler):
 
 
 def _repeats_no_metadata(record: logging.LogRecord) -> bool:
-    """Not so what grpc says of metadata that is not UTF-8: it repeats it, and any caller may send a token so."""
+    """Not so what grpc says of metadata that is not UTF-8: it repeats it, and that may be a token."""
     return not str(record.msg).startswith("Invalid encoding")
 
 

@@ -1,0 +1,14 @@
+"""Why a call did not reach its handler."""
+
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """The gates' reasons, as the `reason` label has them. A gate sets `call.refused` before it raises."""
+
+    LIMIT = "limit"
+    UNAUTHENTICATED = "unauthenticated"
+    PERMISSION_DENIED = "permission_denied"
+    DEADLINE = "deadline"
+    VALIDATION = "validation"
+    UNKNOWN_METHOD = "unknown_method"
