@@ -60,6 +60,7 @@ class Call(grpc.ServicerContext):
     failure: BaseException | None = None  # what a read of the requests raised, even if swallowed
     _over: Event | None = None
     _trailers: Metadata = ()
+    _added: Metadata = ()
     code_label = ""  # the same in the spelling of CODE_LABELS, once the call is over
     duration = 0.0  # seconds from acceptance to the end, once the call is over
     bound: grpc.ServicerContext = _UNBOUND  # grpc's own context
@@ -153,11 +154,12 @@ class Call(grpc.ServicerContext):
         self._trailers = checked(trailing_metadata)
 
     def trailing_metadata(self) -> Metadata:
-        return self._trailers
+        """What the handler has set, and what concerns have added."""
+        return self._trailers + self._added
 
     def add_trailing_metadata(self, metadata: Metadata) -> None:
-        """Adds what is known to be fit: `checked`, or made of nothing that a caller sent."""
-        self._trailers += metadata
+        """Adds what a handler cannot take away. It must be known to be fit, such as by `checked`."""
+        self._added += metadata
 
     # What grpc could not send is refused here, where it is still an ordinary bug of the handler.
 

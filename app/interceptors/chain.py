@@ -80,7 +80,9 @@ class Chain(grpc.ServerInterceptor):
         entry = self._entries.get(handler_call_details.method, self._unknown)
         failure: Exception | None = None
         try:
-            entry = self._as_wrapped(entry, continuation(handler_call_details))
+            handler = continuation(handler_call_details)
+            if handler is not entry.handler:
+                entry = self._as_wrapped(entry, handler)
         except Exception as error:  # noqa: BLE001 - an interceptor inside this one; the refusal tells the client
             failure = error
         call = Call(entry.method, handler_call_details.invocation_metadata)
@@ -101,7 +103,7 @@ class Chain(grpc.ServerInterceptor):
         """The entry with the handler that the interceptors inside this one have made of it, for this call."""
         if handler is None:
             return self._unknown
-        if entry is self._unknown or handler is entry.handler:
+        if entry is self._unknown:
             return entry
         wrapper = wrap(handler, entry.hooks, self._pool_of(entry.method))
         return replace(entry, handler=handler, wrapper=wrapper)

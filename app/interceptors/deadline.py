@@ -44,11 +44,13 @@ class Deadline(Concern, Ticker):
 
     def receive(self, call: Call, message: Message) -> None:
         del message
-        call.check_deadline()
+        if call.expires_at is not None:
+            call.check_deadline()
 
     def send(self, call: Call, message: Message) -> None:
         del message
-        call.check_deadline()
+        if call.expires_at is not None:
+            call.check_deadline()
 
     def end(self, call: Call) -> None:
         self._bounded.discard(call)

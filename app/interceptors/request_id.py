@@ -21,6 +21,4 @@ class RequestId(Concern):
             call.request_id = given
         else:
             call.request_id = f"{getrandbits(128):032x}"
-
-    def end(self, call: Call) -> None:
         call.add_trailing_metadata(((KEY, call.request_id),))

@@ -15,6 +15,7 @@ from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, TraceFlags, T
 from app.core.call import Call
 from app.core.method import Method
 from app.core.propagation import ROOT, Extract, trace_context
+from app.core.sampling import ID_MASK, root_bound
 from app.core.semconv import SERVER_ERRORS, Conventions
 from app.interceptors.concern import Concern
 
@@ -74,35 +75,47 @@ class _MethodTracing(Concern):
         self._extract = tracing.extract
         self._tracer = tracing.tracer
         self._sampler = tracing.sampler
+        self._root_bound = root_bound(tracing.sampler)
         self._ids = tracing.ids
         self._random = TraceFlags.RANDOM_TRACE_ID if tracing.ids.is_trace_id_random() else TraceFlags.DEFAULT
 
     def accept(self, call: Call) -> None:
-        """Asks the sampler before the SDK does: a span that nobody will see costs a tenth of the SDK's."""
         context = self._extract(call.metadata)
-        trace_id, flags = 0, self._random
-        if context is not ROOT:
-            parent = trace.get_current_span(context).get_span_context()
-            if parent.is_valid:
-                trace_id, flags = parent.trace_id, parent.trace_flags & TraceFlags.RANDOM_TRACE_ID
-        call.trace = trace_id = trace_id or self._ids.new_trace_id()
-        asked = self._sampler.should_sample(context, trace_id, self._name, SpanKind.SERVER, self._attributes)
-        span: trace.Span
-        if asked.decision is Decision.DROP:
-            span = _Unsampled(trace_id, flags, self._ids, asked.trace_state)
+        if context is ROOT and self._root_bound is not None:
+            call.trace = self._ids.new_trace_id()
+            if call.trace & ID_MASK < self._root_bound:
+                call.sampled = True
+                call.span = self._recorded(call.trace, context)
+            else:
+                call.span = _Unsampled(call.trace, self._random, self._ids, None)
         else:
-            call.sampled = asked.decision is Decision.RECORD_AND_SAMPLE
-            with self._ids.giving(trace_id):
-                span = self._tracer.start_span(
-                    self._name, context, SpanKind.SERVER, self._attributes, start_time=time.time_ns()
-                )
-        call.span = span
+            self._ask(call, context)
         # Never detached: the call has a contextvars context of its own, which ends with it.
-        otel_context.attach(trace.set_span_in_context(span, context))
+        otel_context.attach(trace.set_span_in_context(call.span, context))
+
+    def _ask(self, call: Call, context: otel_context.Context) -> None:
+        """Asks the sampler before the SDK does: a span that nobody will see costs a tenth of the SDK's."""
+        parent = trace.get_current_span(context).get_span_context()
+        flags = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID if parent.is_valid else self._random
+        call.trace = parent.trace_id or self._ids.new_trace_id()
+        asked = self._sampler.should_sample(
+            context, call.trace, self._name, SpanKind.SERVER, self._attributes
+        )
+        call.sampled = asked.decision is Decision.RECORD_AND_SAMPLE
+        if asked.decision is Decision.DROP:
+            call.span = _Unsampled(call.trace, flags, self._ids, asked.trace_state)
+        else:
+            call.span = self._recorded(call.trace, context)
+
+    def _recorded(self, trace_id: int, context: otel_context.Context) -> trace.Span:
+        with self._ids.giving(trace_id):
+            return self._tracer.start_span(
+                self._name, context, SpanKind.SERVER, self._attributes, start_time=time.time_ns()
+            )
 
     def end(self, call: Call) -> None:
         span, status = call.span, call.status
-        if span is None or status is None or not span.is_recording():
+        if type(span) is _Unsampled or span is None or status is None or not span.is_recording():
             return
         agent = call.headers.get("user-agent")
         caller = self._of_client(call.peer(), agent if isinstance(agent, str) else None)
