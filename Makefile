@@ -11,11 +11,7 @@ export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help setup run test interop lint gen image e2e clean
-=======
-.PHONY: help setup run test lint gen image e2e bench soak clean
->>>>>>> bench
+.PHONY: help setup run test interop lint gen image e2e bench soak overload clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
