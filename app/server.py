@@ -46,6 +46,7 @@ from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.ports import bind
 from app.runtime.signals import Signals
 from app.runtime.telemetry import tracer_provider
+from app.runtime.transport import options
 from app.services import SERVICES
 from app.settings import Settings
 
@@ -152,7 +153,13 @@ def serving(
         for concern in chained:
             if isinstance(concern, AbstractContextManager):
                 parts.enter_context(concern)
-        chain = Chain(chained, refusals=pools.refusals, pool_of=pool_of(pools))
+        chain = Chain(
+            chained,
+            refusals=pools.refusals,
+            pool_of=pool_of(pools),
+            max_message_bytes=settings.max_message_bytes,
+            max_metadata_bytes=settings.max_metadata_bytes,
+        )
         server = grpc.server(pools.workers, interceptors=[chain, *interceptors], options=options(settings))
         registering = chain.registering(server)
 
@@ -227,14 +234,6 @@ def process_registry() -> CollectorRegistry:
     prometheus_client.GCCollector(registry=registry)
     build_info(NAME, registry)
     return registry
-
-
-def options(settings: Settings) -> list[tuple[str, int]]:
-    found = [("grpc.so_reuseport", 0)]  # a taken port is an error, not a second server on it
-    if settings.max_connection_age is not None:
-        # No bound on the age's grace: a finite one cuts healthy streams. Deadlines bound streams.
-        found.append(("grpc.max_connection_age_ms", round(settings.max_connection_age * 1000)))
-    return found
 
 
 def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERVICES) -> None:
