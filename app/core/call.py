@@ -138,6 +138,17 @@ class Call(grpc.ServicerContext):
     def peer_identity_key(self) -> str | None:
         return self.bound.peer_identity_key()
 
+    @property
+    def peer_identity(self) -> str:
+        """The name in the client's verified certificate; "" without mutual TLS.
+
+        That is its first URI, such as a SPIFFE id, or else its first other subject alternative name, or
+        else its common name.
+        """
+        names: Any = self.auth_context().get("peer_uri") or self.peer_identities() or (b"",)
+        name: bytes = names[0]
+        return name.decode("utf-8", "backslashreplace")
+
     def auth_context(self) -> "Mapping[str, bytes]":
         return self.bound.auth_context()
 
