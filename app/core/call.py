@@ -38,8 +38,9 @@ class Call(grpc.ServicerContext):
 
     Everything of `grpc.ServicerContext` works as documented there. What comes on top, for handlers:
     `request_id`, `principal` (the authenticated caller's name, or ""), `scopes` (what its token says that it
-    may do), `trace_id` (32 hex digits, or ""), `wait`, and a `time_remaining` that knows the server's own
-    bound too. In code that is not handed the context, `current_call()` is the call being served.
+    may do), `peer_identity` (the name in its certificate, or ""), `trace_id` (32 hex digits, or ""), `wait`,
+    and a `time_remaining` that knows the server's own bound too. In code that is not handed the context,
+    `current_call()` is the call being served.
 
     Lifetime: made on grpc's polling thread when the call is accepted; `bind` gives it grpc's context when
     its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
