@@ -34,6 +34,7 @@ from app.interceptors.deadline import Deadline
 from app.interceptors.errors import Errors
 from app.interceptors.limit import Bound, Limit
 from app.interceptors.metrics import Metrics
+from app.interceptors.peer_identity import PeerIdentity
 from app.interceptors.request_id import RequestId
 from app.interceptors.tracing import Tracing
 from app.interceptors.validation import Validation
@@ -46,6 +47,8 @@ from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.ports import bind
 from app.runtime.signals import Signals
 from app.runtime.telemetry import tracer_provider
+from app.runtime.tls import Tls
+from app.runtime.transport import options
 from app.services import SERVICES
 from app.settings import Settings
 
@@ -69,16 +72,17 @@ def concerns(
     What observes stands outside what refuses, so that a refused call is traced, counted and logged with the
     code that its client saw.
     """
+    mutual_tls = settings.tls == "mutual"
     return [
         RequestId(),  # first: everything after it may name the call
         Tracing(  # the log line has its trace id
             spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
         ),
         Metrics(registry),
-        AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES),
+        AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, what is raised becomes a code that the three above see
         Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
-        *([Auth(verify, EXEMPT, settings.auth_require or {})] if verify is not None else []),
+        *([Auth(verify, EXEMPT, settings.auth_require or {})] if verify else [PeerIdentity()] * mutual_tls),
         Deadline(settings.max_deadline, exempt=PROBES),  # after what waits or costs: is there time left?
         Validation({message: rule for service in services for message, rule in service.rules.items()}),
     ]
@@ -146,13 +150,23 @@ def serving(
         metrics = parts.enter_context(metrics_port(settings.metrics_listen, registry, ready=ready.is_set))
         spans = spans or parts.enter_context(tracer_provider(NAME))
         verify = verifier(settings, parts)
+        tls = None
+        if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+            files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+            tls = parts.enter_context(Tls(*files, registry))
 
         pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
         chained = concerns(settings, services, registry, spans, verify)
         for concern in chained:
             if isinstance(concern, AbstractContextManager):
                 parts.enter_context(concern)
-        chain = Chain(chained, refusals=pools.refusals, pool_of=pool_of(pools))
+        chain = Chain(
+            chained,
+            refusals=pools.refusals,
+            pool_of=pool_of(pools),
+            max_message_bytes=settings.max_message_bytes,
+            max_metadata_bytes=settings.max_metadata_bytes,
+        )
         server = grpc.server(pools.workers, interceptors=[chain, *interceptors], options=options(settings))
         registering = chain.registering(server)
 
@@ -168,7 +182,8 @@ def serving(
             status.set_ready(ready=is_ready)
             (ready.set if is_ready else ready.clear)()
 
-        handle = Serving(bind(server, settings.listen), metrics, settings.drain_delay)
+        addresses = bind(server, settings.listen, tls.credentials if tls is not None else None)
+        handle = Serving(addresses, metrics, settings.drain_delay)
         server.start()
         set_ready(True)
         try:
@@ -229,14 +244,6 @@ def process_registry() -> CollectorRegistry:
     return registry
 
 
-def options(settings: Settings) -> list[tuple[str, int]]:
-    found = [("grpc.so_reuseport", 0)]  # a taken port is an error, not a second server on it
-    if settings.max_connection_age is not None:
-        # No bound on the age's grace: a finite one cuts healthy streams. Deadlines bound streams.
-        found.append(("grpc.max_connection_age_ms", round(settings.max_connection_age * 1000)))
-    return found
-
-
 def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERVICES) -> None:
     """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
     began = time.perf_counter()
@@ -249,6 +256,7 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERV
                 metrics=[f"http://{address}/metrics" for address in server.metrics],
                 services=list(settings.services),
                 auth=settings.auth_mode,
+                tls=settings.tls,
                 started_in_seconds=round(time.perf_counter() - began, 3),
             )
             received = signals.wait()

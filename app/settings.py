@@ -5,11 +5,12 @@ from pydantic import field_validator
 from app.core.auth_settings import AuthSettings
 from app.core.permissions import Permissions
 from app.core.settings import ServerSettings
+from app.core.tls_settings import TlsSettings
 from app.services import SERVICES
 from app.services.quoter.settings import QuoterSettings
 
 
-class Settings(QuoterSettings, AuthSettings, ServerSettings):
+class Settings(QuoterSettings, AuthSettings, TlsSettings, ServerSettings):
     """A service that has settings of its own adds its class to the bases."""
 
     @field_validator("services")

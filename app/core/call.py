@@ -38,8 +38,9 @@ class Call(grpc.ServicerContext):
 
     Everything of `grpc.ServicerContext` works as documented there. What comes on top, for handlers:
     `request_id`, `principal` (the authenticated caller's name, or ""), `scopes` (what its token says that it
-    may do), `trace_id` (32 hex digits, or ""), `wait`, and a `time_remaining` that knows the server's own
-    bound too. In code that is not handed the context, `current_call()` is the call being served.
+    may do), `peer_identity` (the name in its certificate, or ""), `trace_id` (32 hex digits, or ""), `wait`,
+    and a `time_remaining` that knows the server's own bound too. In code that is not handed the context,
+    `current_call()` is the call being served.
 
     Lifetime: made on grpc's polling thread when the call is accepted; `bind` gives it grpc's context when
     its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
@@ -137,6 +138,17 @@ class Call(grpc.ServicerContext):
 
     def peer_identity_key(self) -> str | None:
         return self.bound.peer_identity_key()
+
+    @property
+    def peer_identity(self) -> str:
+        """The name in the client's verified certificate; "" without mutual TLS.
+
+        That is its first URI, such as a SPIFFE id, or else its first other subject alternative name, or
+        else its common name.
+        """
+        names: Any = self.auth_context().get("peer_uri") or self.peer_identities() or (b"",)
+        name: bytes = names[0]
+        return name.decode("utf-8", "backslashreplace")
 
     def auth_context(self) -> "Mapping[str, bytes]":
         return self.bound.auth_context()

@@ -26,3 +26,11 @@ def checked(metadata: Iterable[tuple[Any, Any]]) -> Metadata:
         if key.endswith("-bin") and not isinstance(value, bytes):
             raise TypeError(f"metadata {key!r}: the value of a key that ends in -bin is bytes")
     return found
+
+
+def size_of(metadata: Metadata) -> int:
+    """Bytes as HTTP/2 counts them: keys, values, and 32 for each (RFC 9113, section 6.5.2)."""
+    size = 32 * len(metadata)
+    for key, value in metadata:
+        size += len(key) + len(value)
+    return size

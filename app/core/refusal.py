@@ -12,3 +12,5 @@ class Refusal(StrEnum):
     DEADLINE = "deadline"
     VALIDATION = "validation"
     UNKNOWN_METHOD = "unknown_method"
+    METADATA_SIZE = "metadata_size"
+    MESSAGE_SIZE = "message_size"

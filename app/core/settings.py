@@ -38,6 +38,10 @@ def _file(path: Path) -> Path:
 File = Annotated[Path, AfterValidator(_file)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SECONDS = "a number of seconds from 0 to 86400, such as 1.5"
+PositiveSeconds = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
+POSITIVE_SECONDS = "a number of seconds from 0.1 to 86400, such as 1.5"
+
+Content = TypeVar("Content")
 
 
 def setting(default: Any, description: str, *, right: str) -> Any:
@@ -94,6 +98,35 @@ class ServerSettings(Section):
         "how long a connection is used before clients are asked to open another; off when unset",
         right=SECONDS,
     )
+    max_connection_calls: Annotated[int, Field(ge=1, le=100_000)] = setting(
+        1000,
+        "calls open at once on one connection; past it clients wait, or open another connection",
+        right="a whole number from 1 to 100000",
+    )
+    max_message_bytes: Annotated[int, Field(ge=1024, le=1_000_000_000)] = setting(
+        4 * 1024 * 1024,
+        "the longest message, either way, uncompressed; past it the answer is RESOURCE_EXHAUSTED",
+        right="a whole number of bytes from 1024 to 1000000000",
+    )
+    max_metadata_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = setting(
+        16 * 1024,
+        "the longest metadata of a request, counting 32 bytes more for each key; past it the answer is"
+        " RESOURCE_EXHAUSTED",
+        right="a whole number of bytes from 1024 to 1048576",
+    )
+    keepalive_time: PositiveSeconds = setting(
+        30, "how long a connection may be silent before the server pings the client", right=POSITIVE_SECONDS
+    )
+    keepalive_timeout: PositiveSeconds = setting(
+        20,
+        "how long that ping may go unanswered, or a handshake take, before the connection is closed",
+        right=POSITIVE_SECONDS,
+    )
+    permit_keepalive_time: PositiveSeconds = setting(
+        5,
+        "how often a client may ping, with a call or without; one that does so more often is cut off",
+        right=POSITIVE_SECONDS,
+    )
 
     reflection: bool | None = setting(
         None, "server reflection; on only where every address is loopback", right="true or false"
@@ -124,10 +157,13 @@ class ServerSettings(Section):
         return all(address.loopback for address in info.data.get("listen", ())) if value is None else value
 
 
-def check_content(path: Path, parse: Callable[[bytes], object]) -> None:
-    """Raises ValueError with the file and what is wrong in it, so that all mistakes show at once."""
+def check_content(path: Path, parse: Callable[[bytes], Content]) -> Content:
+    """What `parse` makes of the file.
+
+    Raises ValueError with the file and what is wrong in it, so that all mistakes show at once.
+    """
     try:
-        parse(read_file(path))
+        return parse(read_file(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {in_words(error)}") from None
 

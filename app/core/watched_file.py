@@ -1,7 +1,7 @@
-"""A file whose parsed content is kept up to date while it is in use."""
+"""Files whose parsed content is kept up to date while it is in use."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -14,62 +14,82 @@ from app.core.ticker import Ticker
 Value = TypeVar("Value")
 
 
-class WatchedFile(Ticker, Generic[Value]):
-    """`value` is what `parse` made of the file's content, of its last good one.
+class WatchedFiles(Ticker, Generic[Value]):
+    """`value` is what `parse` made of the files' contents, of their last good ones, taken together.
 
-    Within `with`, a thread looks at the content (not at times or inodes, for Kubernetes swaps symlinks)
+    Within `with`, a thread looks at the contents (not at times or inodes, for Kubernetes swaps symlinks)
     every `interval` seconds. New content is taken once two looks in a row found the same, so that a file
     that is being written is not read half. What `parse` refuses, by ValueError, or what cannot be read, is
     logged once and the last good value stays. Reading `value` is safe from any thread.
 
-    Raises StartError, which names the file, where its first content is not good.
+    Raises StartError, which names the files, where their first content is not good.
     """
 
-    def __init__(self, path: Path, parse: Callable[[bytes], Value], *, interval: float = 0.5) -> None:
-        super().__init__(f"watch {path}", interval, self.look)
-        self._path = path
+    def __init__(self, paths: Sequence[Path], parse: Callable[..., Value], *, interval: float = 0.5) -> None:
+        """`parse` is given each file's content, in the order of `paths`."""
+        names = ", ".join(str(path) for path in paths)
+        super().__init__(f"watch {names}", interval, self.look)
+        self._paths = paths
         self._parse = parse
-        self._log = structlog.get_logger(file=str(path))
+        self._log = structlog.get_logger(file=names)
         try:
-            content = read_file(path)
-            self.value = parse(content)
+            contents = self._read()
+            self.value = parse(*contents)
         except (OSError, ValueError) as error:
-            raise StartError(f"{path}: {in_words(error)}") from error
-        self._settled = self._last_seen = sha256(content).digest()
+            raise StartError(f"{names}: {self._in_words(error)}") from error
+        self._settled = self._last_seen = _digests(contents)
         self._last_problem = ""
 
     def look(self) -> None:
-        """Reads the file once; takes new content if the look before this one found the same."""
+        """Reads the files once; takes new content if the look before this one found the same."""
         try:
-            content = read_file(self._path)
+            contents = self._read()
         except OSError as error:
             self._refuse(error)
             return
-        digest = sha256(content).digest()
-        seen, self._last_seen = self._last_seen, digest
-        if digest == self._settled:
+        digests = _digests(contents)
+        seen, self._last_seen = self._last_seen, digests
+        if digests == self._settled:
             self._last_problem = ""
-        elif digest == seen:
+        elif digests == seen:
             try:
-                self.value = self._parse(content)
+                self.value = self._parse(*contents)
             except ValueError as error:
                 self._refuse(error)
             else:
-                self._settled = digest
+                self._settled = digests
                 self._last_problem = ""
                 self._log.info("file_reloaded")
 
+    def _read(self) -> list[bytes]:
+        return [read_file(path) for path in self._paths]
+
+    def _in_words(self, error: Exception) -> str:
+        which = f"{error.filename}: " if isinstance(error, OSError) and len(self._paths) > 1 else ""
+        return which + in_words(error)
+
     def _refuse(self, error: Exception) -> None:
-        problem = in_words(error)
+        problem = self._in_words(error)
         if problem != self._last_problem:
             self._last_problem = problem
             self._log.error("file_refused", problem=problem, kept="the last good content")
 
 
+class WatchedFile(WatchedFiles[Value]):
+    """One such file."""
+
+    def __init__(self, path: Path, parse: Callable[[bytes], Value], *, interval: float = 0.5) -> None:
+        super().__init__((path,), parse, interval=interval)
+
+
+def _digests(contents: Sequence[bytes]) -> list[bytes]:
+    return [sha256(content).digest() for content in contents]
+
+
 def read_file(path: Path) -> bytes:
     """The content of a regular file; to read another, such as a pipe, could take for ever. Raises OSError."""
     if path.exists() and not path.is_file():
-        raise OSError(errno.EINVAL, "not a regular file")
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     return path.read_bytes()
 
 

@@ -15,35 +15,48 @@ Write = Callable[[dict[str, Any]], None]
 class AccessLog(Concern):
     """Logs service, method, code, duration in milliseconds, peer, principal, request id and trace id.
 
+    With mutual TLS it logs `peer_identity`, too: the name in the client's certificate.
+
     Names and codes are spelled as in the metrics, so that lines and series can be matched.
     """
 
-    def __init__(self, write: Write, write_quietly: Write, quiet: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        write: Write,
+        write_quietly: Write,
+        quiet: frozenset[str] = frozenset(),
+        *,
+        mutual_tls: bool = False,
+    ) -> None:
         """`quiet` are full names of services whose calls are of less interest, such as health checks."""
         self._write = write
         self._write_quietly = write_quietly
         self._quiet = quiet
+        self._mutual_tls = mutual_tls
 
     def for_method(self, method: Method) -> Concern:
-        return _MethodLog(method, self._write_quietly if method.service in self._quiet else self._write)
+        write = self._write_quietly if method.service in self._quiet else self._write
+        return _MethodLog(method, write, self._mutual_tls)
 
 
 class _MethodLog(Concern):
-    def __init__(self, method: Method, write: Write) -> None:
+    def __init__(self, method: Method, write: Write, mutual_tls: bool) -> None:
         self._service = method.service
         self._method = method.name
         self._write = write
+        self._mutual_tls = mutual_tls
 
     def end(self, call: Call) -> None:
-        self._write(
-            {
-                "service": self._service,
-                "method": self._method,
-                "code": call.code_label,
-                "duration_ms": round(call.duration * 1000, 3),
-                "peer": unquote(call.bound.peer()),
-                "principal": call.principal,
-                "request_id": call.request_id,
-                "trace_id": call.trace_id,
-            }
-        )
+        values = {
+            "service": self._service,
+            "method": self._method,
+            "code": call.code_label,
+            "duration_ms": round(call.duration * 1000, 3),
+            "peer": unquote(call.bound.peer()),
+            "principal": call.principal,
+            "request_id": call.request_id,
+            "trace_id": call.trace_id,
+        }
+        if self._mutual_tls:
+            values["peer_identity"] = call.peer_identity
+        self._write(values)

@@ -16,19 +16,21 @@ import structlog
 from google.protobuf.message import Message
 
 from app.core.call import CURRENT_CALL, Call
+from app.core.errors import ResourceExhausted
 from app.interceptors.hooks import Hook, Hooks
 from app.interceptors.requests import Requests, only_request
 
 Handler = Any  # grpc.RpcMethodHandler, whose attributes grpc does not type
 
 
-def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor | None) -> Handler:
+def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor | None, max_bytes: int) -> Handler:
     """Returns a grpc handler that runs the given one within the hooks.
 
+    A message of more than `max_bytes`, either way, ends its call with RESOURCE_EXHAUSTED.
     Keeps what grpc hangs on a handler's function: `experimental_thread_pool`, which `pool` stands in for
     where there is none, and `experimental_non_blocking`.
     """
-    handled = _Handled(handler, hooks)
+    handled = _Handled(handler, hooks, max_bytes)
     if not handler.response_streaming:
         wrapper: Any = _unary_reply(handled)
     elif getattr(handled.function, "experimental_non_blocking", False):
@@ -62,8 +64,9 @@ def refusal(hooks: Hooks, end: Sequence[Hook], pool: ThreadPoolExecutor) -> Hand
 class _Handled:
     """A handler with its codecs, and the hooks on the way in and out of it."""
 
-    def __init__(self, handler: Handler, hooks: Hooks) -> None:
+    def __init__(self, handler: Handler, hooks: Hooks, max_bytes: int) -> None:
         self.hooks = hooks
+        self._max_bytes = max_bytes
         self.function = (
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         )
@@ -76,12 +79,16 @@ class _Handled:
         for start in self.hooks.start:
             start(call)
         if self._request_streaming:
-            return Requests(raw, call, self._decode, self.hooks.receive)
-        return only_request(raw, call, self._decode, self.hooks.receive)
+            return Requests(raw, call, self._decode, self.hooks.receive, self._max_bytes)
+        return only_request(raw, call, self._decode, self.hooks.receive, self._max_bytes)
 
     def encoded(self, reply: Message, call: Call) -> bytes:
         data: bytes = self._encode(reply)
         if call.status is None or call.status is grpc.StatusCode.OK:
+            if len(data) > self._max_bytes:
+                raise ResourceExhausted(
+                    f"the reply has {len(data)} bytes; the server sends at most {self._max_bytes}"
+                )
             for send in self.hooks.send:
                 send(call, reply)
         return data

@@ -8,7 +8,8 @@ from typing import Any
 import grpc
 
 from app.core.call import CURRENT_CALL, Call
-from app.core.errors import Unimplemented
+from app.core.errors import ResourceExhausted, Unimplemented
+from app.core.metadata import size_of
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.refusal import Refusal
 from app.interceptors.arities import Handler, refusal, wrap
@@ -45,11 +46,18 @@ class Chain(grpc.ServerInterceptor):
         *,
         refusals: ThreadPoolExecutor,
         pool_of: Callable[[Method], ThreadPoolExecutor | None],
+        max_message_bytes: int,
+        max_metadata_bytes: int,
     ) -> None:
-        """`refusals` answers what acceptance refuses; `pool_of` names a method's own pool, if it has one."""
+        """`refusals` answers what acceptance refuses; `pool_of` names a method's own pool, if it has one.
+
+        What is over the two sizes ends its call with RESOURCE_EXHAUSTED, if grpc's own bounds let it in.
+        """
         self._concerns = concerns
         self._refusals = refusals
         self._pool_of = pool_of
+        self._max_message_bytes = max_message_bytes
+        self._max_metadata_bytes = max_metadata_bytes
         self._entries: dict[str, _Entry] = {}
         self._unknown = self._entry(UNKNOWN, None)
 
@@ -68,9 +76,12 @@ class Chain(grpc.ServerInterceptor):
     def _entry(self, method: Method, handler: Handler | None) -> _Entry:
         hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
         refuse = refusal(hooks, hooks.end, self._refusals)
-        wrapper = None if handler is None else wrap(handler, hooks, self._pool_of(method))
+        wrapper = None if handler is None else self._wrap(handler, hooks, method)
         accept = [(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept]
         return _Entry(method, hooks, handler, wrapper, refuse, accept)
+
+    def _wrap(self, handler: Handler, hooks: Hooks, method: Method) -> Handler:
+        return wrap(handler, hooks, self._pool_of(method), self._max_message_bytes)
 
     def intercept_service(
         self,
@@ -96,6 +107,11 @@ class Chain(grpc.ServerInterceptor):
         if failure is None and entry is self._unknown:
             call.refused = Refusal.UNKNOWN_METHOD
             failure = Unimplemented("there is no such method here")
+        if failure is None and (size := size_of(call.metadata)) > self._max_metadata_bytes:
+            call.refused = Refusal.METADATA_SIZE
+            failure = ResourceExhausted(
+                f"the metadata has {size} bytes; the server takes at most {self._max_metadata_bytes}"
+            )
         call.failure = failure
         return entry.wrapper if failure is None else entry.refuse
 
@@ -105,7 +121,7 @@ class Chain(grpc.ServerInterceptor):
             return self._unknown
         if entry is self._unknown:
             return entry
-        wrapper = wrap(handler, entry.hooks, self._pool_of(entry.method))
+        wrapper = self._wrap(handler, entry.hooks, entry.method)
         return replace(entry, handler=handler, wrapper=wrapper)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from google.protobuf.message import DecodeError, Message
 
 from app.core.call import Call
-from app.core.errors import MalformedMessage, Unimplemented
+from app.core.errors import MalformedMessage, ResourceExhausted, Unimplemented
+from app.core.refusal import Refusal
 from app.interceptors.hooks import MessageHook
 
 
@@ -24,11 +25,13 @@ class Requests:
         call: Call,
         decode: Callable[[bytes], Message],
         receive: Sequence[MessageHook],
+        max_bytes: int,
     ) -> None:
         self._raw = raw
         self._call = call
         self._decode = decode
         self._receive = receive
+        self._max_bytes = max_bytes
 
     def __iter__(self) -> Iterator[Message]:
         return self
@@ -43,7 +46,7 @@ class Requests:
             except StopIteration:
                 next(self._raw)  # raises RpcError where the stream was cut
                 raise
-            message = decoded(data, self._decode)
+            message = decoded(data, call, self._decode, self._max_bytes)
             for receive in self._receive:
                 receive(call, message)
         except StopIteration:
@@ -55,18 +58,28 @@ class Requests:
 
 
 def only_request(
-    raw: Iterator[bytes], call: Call, decode: Callable[[bytes], Message], receive: Sequence[MessageHook]
+    raw: Iterator[bytes],
+    call: Call,
+    decode: Callable[[bytes], Message],
+    receive: Sequence[MessageHook],
+    max_bytes: int,
 ) -> Message:
     """The one message of a method that takes one. Raises Unimplemented, as grpc does, where there is none."""
     for data in raw:
-        message = decoded(data, decode)
+        message = decoded(data, call, decode, max_bytes)
         for hook in receive:
             hook(call, message)
         return message
+    next(raw, None)  # raises RpcError where the stream was cut
     raise Unimplemented(f"{call.method.path} takes exactly one request message, and there was none")
 
 
-def decoded(data: bytes, decode: Callable[[bytes], Message]) -> Message:
+def decoded(data: bytes, call: Call, decode: Callable[[bytes], Message], max_bytes: int) -> Message:
+    if len(data) > max_bytes:
+        call.refused = Refusal.MESSAGE_SIZE
+        raise ResourceExhausted(
+            f"the request message has {len(data)} bytes; the server takes at most {max_bytes}"
+        )
     try:
         return decode(data)
     except DecodeError:

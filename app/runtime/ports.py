@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import grpc
@@ -12,8 +12,15 @@ from app.core.errors import StartError
 from app.core.watched_file import in_words
 
 
-def bind(server: grpc.Server, addresses: Sequence[Address]) -> tuple[Address, ...]:
+def bind(
+    server: grpc.Server,
+    addresses: Sequence[Address],
+    credentials: Callable[[], grpc.ServerCredentials] | None = None,
+) -> tuple[Address, ...]:
     """Binds every address, and returns them with their real ports.
+
+    `credentials` makes those of one address, for grpc refuses a second address with the same ones where
+    they are dynamic; without it, addresses are plaintext.
 
     The server must have been made with `grpc.so_reuseport` 0, or a taken port would be shared in silence.
     Raises StartError with every address that could not be bound.
@@ -25,7 +32,10 @@ def bind(server: grpc.Server, addresses: Sequence[Address]) -> tuple[Address, ..
         try:
             if wanted.port is None:
                 _check_socket(wanted.host)
-            port = server.add_insecure_port(str(wanted))
+            if credentials is None:
+                port = server.add_insecure_port(str(wanted))
+            else:
+                port = server.add_secure_port(str(wanted), credentials())
         except OSError as error:
             problems.append(f"APP_LISTEN: {wanted} cannot be bound: {in_words(error)}")
         except RuntimeError:

@@ -120,12 +120,18 @@ class Probed:
 
 
 @contextmanager
-def probed(probe: Probe | None = None, **how: Any) -> Iterator[Probed]:
+def probed(
+    probe: Probe | None = None,
+    *,
+    open_channel: Callable[[str], grpc.Channel] = grpc.insecure_channel,
+    **how: Any,
+) -> Iterator[Probed]:
+    """`open_channel` is given the server's target."""
     probe = probe or Probe()
     channels: list[grpc.Channel] = []
     try:
         with running([probe_service(probe)], **how) as server:
-            channels.append(grpc.insecure_channel(server.target))
+            channels.append(open_channel(server.target))
             yield Probed(server, probe, channels[0])
     finally:
         # After the server: closing a channel cancels its calls, and the drain is to see them.

@@ -9,7 +9,10 @@ from functools import partial
 from typing import Any
 
 import grpc
+import pytest
+import trustme
 
+from tests.integration.certificates import NAMES, issued, trusting
 from tests.support import code, outcome, until
 
 WHO: ContextVar[str] = ContextVar("who")
@@ -189,3 +192,25 @@ def test_a_call_that_finds_its_pool_closed_breaks_the_server() -> None:
         until(call.done)
         assert refused
         assert call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+def test_dynamic_credentials_serve_one_address_and_are_asked_for_news_by_each_connection() -> None:
+    """Why each address has credentials of its own: they ask for news on behalf of that address."""
+    ca, asked = trustme.CA(), []
+    pair = issued(ca, *NAMES)
+    configuration = grpc.ssl_server_certificate_configuration([(pair.key, pair.certificate)])
+    fetch: Any = lambda: asked.append(True)  # noqa: E731 - None, to say that there is nothing new
+    credentials = grpc.dynamic_ssl_server_credentials(configuration, fetch)
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_secure_port("127.0.0.1:0", credentials)
+    with pytest.raises(RuntimeError):
+        server.add_secure_port("127.0.0.1:0", credentials)
+    server.start()
+    before = len(asked)
+    for number in range(1, 4):
+        with grpc.secure_channel(
+            f"127.0.0.1:{port}", trusting(ca), options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            grpc.channel_ready_future(channel).result(timeout=5)
+        assert len(asked) == before + number
+    server.stop(0).wait()

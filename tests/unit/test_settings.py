@@ -1,10 +1,13 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trustme
 
 from app.core.errors import StartError
 from app.core.settings import load, variable
 from app.settings import Settings
+from tests.integration.certificates import issued
 from tests.issuer import issuers_jwks, jwks, secret_jwk
 
 
@@ -126,9 +129,7 @@ def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pyt
 
 
 def test_a_setting_that_this_version_does_not_have_is_never_passed_over(env: pytest.MonkeyPatch) -> None:
-    assert problems(env, APP_TLS_CERT_FILE="/tls/tls.crt")[0].startswith(
-        "APP_TLS_CERT_FILE: there is no such"
-    )
+    assert problems(env, APP_TLS_CIPHERS="all")[0].startswith("APP_TLS_CIPHERS: there is no such setting")
 
 
 JWT = {"APP_AUTH_MODE": "jwt", "APP_JWT_ISSUER": "https://issuer.test/", "APP_JWT_AUDIENCE": "quoter"}
@@ -266,3 +267,73 @@ def test_rules_with_scopes_and_names_are_right_with_jwt(env: pytest.MonkeyPatch,
     for name, value in (JWT | {"APP_JWT_KEYS_FILE": keys, "APP_AUTH_REQUIRE": rules}).items():
         env.setenv(name, value)
     assert sorted(load(Settings).auth_require or {}) == ["calc.Calculator", "quotes.Quoter/AddQuotes"]
+
+
+CA = trustme.CA()
+PAIR = issued(CA, "localhost")
+
+
+@pytest.fixture
+def tls(env: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+    """Problems with files of that content: `cert`, `key` and `ca`, each as good as it can be unless given."""
+
+    def with_files(*variables: str, **contents: bytes) -> list[str]:
+        good = {"cert": PAIR.certificate, "key": PAIR.key, "ca": CA.cert_pem.bytes()}
+        for name, content in (good | contents).items():
+            (tmp_path / name).write_bytes(content)
+        names = {
+            "APP_TLS_CERT_FILE": "cert",
+            "APP_TLS_KEY_FILE": "key",
+            "APP_TLS_CLIENT_CA_FILE": "ca",
+        }
+        for variable_name, name in names.items():
+            if variable_name in (variables or names):
+                env.setenv(variable_name, str(tmp_path / name))
+            else:
+                env.delenv(variable_name, raising=False)
+        try:
+            load(Settings)
+        except StartError as error:
+            return str(error).replace(f"{tmp_path}/", "").splitlines()
+        return []
+
+    return with_files
+
+
+def test_tls_needs_a_certificate_and_its_key(tls: Callable[..., list[str]]) -> None:
+    assert tls() == []
+    assert tls("APP_TLS_CERT_FILE", "APP_TLS_KEY_FILE") == []
+    assert tls("APP_TLS_CERT_FILE") == [
+        "APP_TLS_KEY_FILE: APP_TLS_CERT_FILE needs it: the private key of its first certificate"
+    ]
+    assert tls("APP_TLS_KEY_FILE") == [
+        "APP_TLS_KEY_FILE: it counts only with APP_TLS_CERT_FILE, the certificate that it belongs to"
+    ]
+    assert tls("APP_TLS_CLIENT_CA_FILE") == [
+        "APP_TLS_CLIENT_CA_FILE: it counts only with APP_TLS_CERT_FILE, the server's own certificate"
+    ]
+
+
+def test_each_tls_file_that_does_not_fit_is_named(tls: Callable[..., list[str]]) -> None:
+    no_certificate = "it has no certificate in PEM form, which begins with -----BEGIN CERTIFICATE-----"
+    no_key = "it has no private key in PEM form, which begins with -----BEGIN PRIVATE KEY-----"
+    assert tls(cert=PAIR.key, ca=b"") == [
+        f"APP_TLS_CERT_FILE: cert: {no_certificate}",
+        f"APP_TLS_CLIENT_CA_FILE: ca: {no_certificate}",
+    ]
+    assert tls(key=PAIR.certificate) == [f"APP_TLS_KEY_FILE: key: {no_key}"]
+    assert tls(key=issued(CA, "localhost").key) == [
+        "APP_TLS_KEY_FILE: key: the private key is not that of the certificate; the two must be made together"
+    ]
+    [problem] = tls(cert=CA.cert_pem.bytes() + PAIR.certificate)
+    assert problem.startswith("APP_TLS_KEY_FILE: key: the private key is not that of the first certificate")
+
+
+def test_tls_does_not_stand_in_for_the_auth_mode(
+    env: pytest.MonkeyPatch, tls: Callable[..., list[str]]
+) -> None:
+    env.setenv("APP_LISTEN", "0.0.0.0:50051")
+    [problem] = tls()
+    assert problem.startswith("APP_AUTH_MODE: it must be said")
+    env.setenv("APP_AUTH_MODE", "none")
+    assert tls() == []

@@ -1,0 +1,306 @@
+"""What the transport bounds: sizes, calls of a connection, pings; and what a client sees past each bound."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from app.gen import quote_service_pb2 as pb
+from app.settings import Settings
+from tests.integration import http2
+from tests.integration.probe import CALLS, Probe, Probed, probed
+from tests.support import code, outcome, until
+
+Status = grpc.StatusCode
+each_method = pytest.mark.parametrize("method", CALLS)
+
+KIB = 1024
+LIMIT = 64 * KIB
+# A field of so many bytes makes a message of so many more: its tag, and its length in three.
+FRAME = 4
+
+
+def sent(stub: Any, method: str, size: int, **how: Any) -> Any:
+    """Calls the method with a request message of so many bytes."""
+    author = "a" * (size - FRAME)
+    call: dict[str, Callable[[], Any]] = {
+        "GetQuote": lambda: stub.GetQuote(pb.QuoteRequest(author=author), **how),
+        "ListQuotes": lambda: list(stub.ListQuotes(pb.ListQuotesRequest(author=author), **how)),
+        "AddQuotes": lambda: stub.AddQuotes(iter([pb.AddQuotesRequest(author=author)]), **how),
+        "Converse": lambda: list(stub.Converse(iter([pb.ConverseRequest(author=author)]), **how)),
+    }
+    return call[method]()
+
+
+class Long(Probe):
+    """Every reply has so many bytes; the first one of a stream is short."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self._quote = "q" * (size - FRAME)
+
+    def GetQuote(self, request: Any, context: Any) -> pb.QuoteReply:  # noqa: ARG002, N802
+        return pb.QuoteReply(quote=self._quote)
+
+    def AddQuotes(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802
+        self.on_call(request_iterator, context)
+        return pb.QuoteReply(quote=self._quote)  # the method's own reply has no text
+
+    def ListQuotes(self, request: Any, context: Any) -> Iterator[pb.ListQuotesResponse]:  # noqa: ARG002, N802
+        yield pb.ListQuotesResponse(quote="q")
+        yield pb.ListQuotesResponse(quote=self._quote)
+
+    def Converse(self, request_iterator: Any, context: Any) -> Iterator[pb.ConverseResponse]:  # noqa: N802
+        self.on_call(request_iterator, context)
+        yield pb.ConverseResponse(quote="q")
+        yield pb.ConverseResponse(quote=self._quote)
+
+
+@each_method
+def test_a_request_over_the_bound_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
+    with probed(max_message_bytes=LIMIT) as at:
+        assert outcome(lambda: sent(at.stub, method, LIMIT)) is Status.OK
+        with pytest.raises(grpc.RpcError) as caught:
+            sent(at.stub, method, LIMIT + 1)
+        assert code(caught.value) is Status.RESOURCE_EXHAUSTED
+        assert caught.value.details() == (
+            f"the request message has {LIMIT + 1} bytes; the server takes at most {LIMIT}"
+        )
+        assert at.seen() == [(method, "OK"), (method, "ResourceExhausted")]
+        assert at.server.total("grpc_server_msg_received_total", grpc_method=method) == 1
+        assert at.server.total("grpc_server_refused_total", grpc_method=method, reason="message_size") == 1
+
+
+@each_method
+def test_a_reply_over_the_bound_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
+    with probed(Long(LIMIT), max_message_bytes=LIMIT) as at:
+        assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
+    with probed(Long(LIMIT + 1), max_message_bytes=LIMIT) as at:
+        with pytest.raises(grpc.RpcError) as caught:
+            CALLS[method](at.stub)
+        assert code(caught.value) is Status.RESOURCE_EXHAUSTED
+        assert caught.value.details() == (
+            f"the reply has {LIMIT + 1} bytes; the server sends at most {LIMIT}"
+        )
+        assert at.seen() == [(method, "ResourceExhausted")]
+        streamed = method in {"ListQuotes", "Converse"}
+        assert at.server.total("grpc_server_msg_sent_total", grpc_method=method) == (1 if streamed else 0)
+
+
+def test_a_message_over_the_bound_ends_a_stream_that_had_good_ones_before() -> None:
+    with probed(max_message_bytes=LIMIT) as at:
+        requests = [pb.AddQuotesRequest(author="a"), pb.AddQuotesRequest(author="a" * LIMIT)]
+        assert outcome(lambda: at.stub.AddQuotes(iter(requests))) is Status.RESOURCE_EXHAUSTED
+        assert at.seen() == [("AddQuotes", "ResourceExhausted")]
+        assert at.server.total("grpc_server_msg_received_total", grpc_method="AddQuotes") == 1
+
+
+@each_method
+def test_grpc_itself_refuses_what_is_over_twice_the_bound_and_the_server_sees_a_cancel(method: str) -> None:
+    with probed(max_message_bytes=LIMIT) as at:
+        assert outcome(lambda: sent(at.stub, method, 2 * LIMIT + 1)) is Status.RESOURCE_EXHAUSTED
+        until(at.server.calls)
+        assert at.seen() == [(method, "Canceled")]
+        assert at.server.total("grpc_server_msg_received_total", grpc_method=method) == 0
+
+
+@pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
+@each_method
+def test_what_is_small_only_while_it_is_compressed_is_refused(
+    method: str, compression: grpc.Compression
+) -> None:
+    with probed(max_message_bytes=LIMIT) as at:
+        assert outcome(lambda: sent(at.stub, method, LIMIT, compression=compression)) is Status.OK
+        for size in (LIMIT + 1, 2 * LIMIT + 1, 500 * LIMIT):  # 32 MiB are 32 KiB on the wire
+            refused = outcome(lambda: sent(at.stub, method, size, compression=compression))  # noqa: B023
+            assert refused is Status.RESOURCE_EXHAUSTED
+        until(lambda: len(at.server.calls()) == 4)
+        assert at.seen() == [
+            *[(method, "Canceled")] * 2,
+            (method, "OK"),
+            (method, "ResourceExhausted"),
+        ]
+
+
+def with_metadata(at: Probed, method: str, size: int) -> list[Status]:
+    """What ten clients at a time see of calls with a value of so many bytes in their metadata."""
+    call = partial(CALLS[method], at.stub, metadata=[("x-long", "v" * size)])
+    with ThreadPoolExecutor(10) as clients:
+        return [one.result() for one in [clients.submit(outcome, call) for _ in range(10)]]
+
+
+@each_method
+def test_metadata_over_the_bound_is_refused_before_a_handler_runs(method: str) -> None:
+    ran: list[Any] = []
+    with probed(max_metadata_bytes=12 * KIB) as at:
+        at.probe.on_call = lambda _request, _context: ran.append(True)
+        assert with_metadata(at, method, 11 * KIB) == [Status.OK] * 10
+        assert len(ran) == 10
+        for size in (12 * KIB, 40 * KIB):
+            assert with_metadata(at, method, size) == [Status.RESOURCE_EXHAUSTED] * 10
+        assert len(ran) == 10
+        assert at.seen() == [(method, "OK")] * 10 + [(method, "ResourceExhausted")] * 20
+        assert at.server.total("grpc_server_refused_total", grpc_method=method, reason="metadata_size") == 20
+
+
+@each_method
+def test_grpc_itself_refuses_metadata_over_four_times_the_bound_and_the_server_sees_a_cancel(
+    method: str,
+) -> None:
+    """The handler of a client's stream does run, until it reads: grpc cancels such a call a moment later."""
+    with probed(max_metadata_bytes=12 * KIB) as at:
+        for size in (48 * KIB, 400 * KIB):  # the second one alone is over it without the keys
+            assert with_metadata(at, method, size) == [Status.RESOURCE_EXHAUSTED] * 10
+        until(lambda: len(at.server.calls()) == 20)
+        assert at.seen() == [(method, "Canceled")] * 20
+
+
+def test_clients_are_told_the_bounds_of_a_connection() -> None:
+    with (
+        probed(max_connection_calls=7, max_metadata_bytes=12 * KIB) as at,
+        http2.connected(at.server.target) as connection,
+    ):
+        told = settings_of(connection)
+        assert told[http2.MAX_CONCURRENT_STREAMS] == 7
+        assert told[http2.MAX_HEADER_LIST_SIZE] == 4 * 12 * KIB
+
+
+def settings_of(connection: http2.Connection) -> dict[int, int]:
+    payload = connection.wait_for(http2.SETTINGS).payload
+    return {
+        int.from_bytes(payload[at : at + 2]): int.from_bytes(payload[at + 2 : at + 6])
+        for at in range(0, len(payload), 6)
+    }
+
+
+@pytest.fixture
+def held() -> Iterator[tuple[Probed, threading.Event]]:
+    """A server that takes two calls on a connection, and whose handlers wait for the event."""
+    with probed(max_connection_calls=2) as at:
+        release = threading.Event()
+        at.probe.on_call = lambda _request, _context: release.wait(20)
+        yield at, release
+        release.set()
+
+
+def started(at: Probed) -> float:
+    return at.server.total("grpc_server_started_total", grpc_service="quotes.Quoter")
+
+
+def test_calls_over_the_bound_of_a_connection_wait_at_their_client_and_do_not_fail(
+    held: tuple[Probed, threading.Event],
+) -> None:
+    at, release = held
+    calls = [at.stub.GetQuote.future(pb.QuoteRequest(), timeout=20) for _ in range(100)]
+    until(lambda: started(at) == 2)
+    elsewhere = grpc.insecure_channel(at.server.target, options=[("grpc.use_local_subchannel_pool", 1)])
+    with elsewhere:
+        health: Any = elsewhere.unary_unary("/grpc.health.v1.Health/Check")
+        health(b"", timeout=5)  # another connection is not held back
+    assert started(at) == 2
+    release.set()
+    assert [call.result(timeout=5).quote for call in calls] == ["q"] * 100
+
+
+def test_a_client_that_does_not_wait_has_its_stream_refused_before_any_of_it_is_run(
+    held: tuple[Probed, threading.Event],
+) -> None:
+    at, _ = held
+    with http2.connected(at.server.target) as connection:
+        settings_of(connection)
+        connection.send(http2.SETTINGS, flags=http2.ACK)
+        for stream in (1, 3, 5):
+            connection.open_stream(stream, "/quotes.Quoter/Converse")
+        refused = connection.wait_for(http2.RST_STREAM)
+        assert (refused.stream, int.from_bytes(refused.payload)) == (5, http2.REFUSED_STREAM)
+        until(lambda: started(at) == 2)
+
+
+def test_a_silent_connection_is_pinged_and_kept_while_its_client_answers() -> None:
+    with (
+        probed(keepalive_time=0.2, keepalive_timeout=0.4) as at,
+        http2.connected(at.server.target) as connection,
+    ):
+        for _ in range(5):
+            ping = connection.wait_for(http2.PING)
+            assert not ping.flags & http2.ACK
+            connection.send(http2.PING, ping.payload, http2.ACK)
+
+
+def test_a_client_that_does_not_answer_a_ping_loses_its_connection_and_frees_its_threads() -> None:
+    with (
+        probed(keepalive_time=0.2, keepalive_timeout=0.3) as at,
+        http2.connected(at.server.target) as connection,
+    ):
+        connection.open_stream(1, "/quotes.Quoter/Converse")
+        began = time.monotonic()
+        connection.wait_for(http2.PING)
+        with pytest.raises(EOFError):
+            connection.wait_for(-1)
+        assert 0.4 < time.monotonic() - began < 3
+        until(at.server.calls)
+        assert at.seen() == [("Converse", "Canceled")]
+
+
+def test_a_client_that_connects_and_is_silent_does_not_keep_its_place() -> None:
+    with probed(keepalive_timeout=0.3) as at:
+        host, _, port = at.server.target.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=5) as silent:
+            until(lambda: silent.recv(100) == b"")
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_the_kernel_gives_a_host_that_is_gone_as_long_as_a_ping() -> None:
+    with probed(keepalive_timeout=4.321) as at, http2.connected(at.server.target) as connection:
+        settings_of(connection)
+        port = int(at.server.target.rpartition(":")[2])
+        assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in accepted(port)] == [
+            4321
+        ]
+
+
+def accepted(port: int) -> Iterator[socket.socket]:
+    """This process's own ends of the connections that it has accepted at the port."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as one:
+            if one.family != socket.AF_UNIX and one.getsockname()[1] == port and one.getpeername():
+                yield one
+
+
+@pytest.mark.parametrize("call", ["with a call", "without"])
+def test_a_client_that_pings_too_often_is_told_and_cut_off_and_one_within_the_bound_is_not(call: str) -> None:
+    with probed(permit_keepalive_time=0.1) as at:
+        for interval, cut_off in ((0.01, True), (0.2, False)):
+            with http2.connected(at.server.target) as connection:
+                settings_of(connection)
+                if call == "with a call":
+                    connection.open_stream(1, "/quotes.Quoter/Converse")
+                goodbyes: list[http2.Frame] = []
+                for _ in range(30 if cut_off else 6):
+                    connection.ping()
+                    goodbyes += connection.frames(http2.GOAWAY, interval)
+                    if goodbyes:
+                        break
+                assert [frame.payload[8:] for frame in goodbyes] == [b"too_many_pings"] * cut_off
+
+
+def test_common_clients_keepalives_are_permitted_by_default() -> None:
+    """10 s is the least that Go's and Java's clients can be set to; 5 s leave room for a late ping."""
+    assert Settings().permit_keepalive_time <= 5
+
+
+def test_a_connection_of_its_age_is_told_to_go_and_its_call_finishes() -> None:
+    with probed(max_connection_age=0.3) as at:
+        at.probe.on_call = lambda _request, _context: time.sleep(1)
+        with http2.connected(at.server.target) as connection:
+            assert connection.wait_for(http2.GOAWAY).payload[8:] == b"max_age"
+        assert outcome(lambda: CALLS["Converse"](at.stub)) is Status.OK

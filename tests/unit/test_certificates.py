@@ -1,0 +1,95 @@
+import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from app.core.certificates import check_pair, parse_certificates, parse_private_key, untimely
+from tests.integration.certificates import in_days, issued
+
+CA = trustme.CA()
+
+
+def pem(
+    key: PrivateKeyTypes,
+    form: PrivateFormat = PrivateFormat.PKCS8,
+    encryption: KeySerializationEncryption | None = None,
+) -> bytes:
+    return key.private_bytes(Encoding.PEM, form, encryption or NoEncryption())
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+KINDS: dict[str, PrivateKeyTypes] = {
+    "RSA": RSA,
+    "P-256": ec.generate_private_key(ec.SECP256R1()),
+    "P-384": ec.generate_private_key(ec.SECP384R1()),
+}
+OTHER_KINDS: dict[str, PrivateKeyTypes] = {
+    "P-521": ec.generate_private_key(ec.SECP521R1()),
+    "P-224": ec.generate_private_key(ec.SECP224R1()),
+    "secp256k1": ec.generate_private_key(ec.SECP256K1()),
+    "Ed25519": ed25519.Ed25519PrivateKey.generate(),
+    "Ed448": ed448.Ed448PrivateKey.generate(),
+    "DSA": dsa.generate_private_key(2048),
+}
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_key_of_a_usual_kind_and_form_is_read(kind: str, form: PrivateFormat) -> None:
+    parse_private_key(b"a comment\n" + pem(KINDS[kind], form))
+
+
+@pytest.mark.parametrize("kind", OTHER_KINDS)
+def test_a_key_that_grpc_or_its_clients_cannot_use_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="RSA, or ECDSA on P-256 or P-384, is right"):
+        parse_private_key(pem(OTHER_KINDS[kind]))
+
+
+@pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
+def test_an_encrypted_key_is_refused_with_what_to_do(form: PrivateFormat) -> None:
+    with pytest.raises(ValueError, match="encrypted, and the server has no passphrase"):
+        parse_private_key(pem(RSA, form, BestAvailableEncryption(b"secret")))
+
+
+def test_a_public_key_or_a_der_file_is_told_from_a_private_key() -> None:
+    public = RSA.public_key()
+    der = RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    for content in (str(public).encode(), der, b""):
+        with pytest.raises(ValueError, match="no private key in PEM form"):
+            parse_private_key(content)
+
+
+def test_every_certificate_of_a_file_is_read_and_a_broken_one_is_none() -> None:
+    chain = issued(CA, "a.example").certificate + CA.cert_pem.bytes()
+    assert len(parse_certificates(b"a comment\n" + chain)) == 2
+    with pytest.raises(ValueError, match="a certificate in it is broken"):
+        parse_certificates(chain.replace(b"MII", b"MIJ"))
+    with pytest.raises(ValueError, match="a certificate in it is broken"):
+        parse_certificates(chain[:-80])
+
+
+def test_the_key_must_be_that_of_the_first_certificate() -> None:
+    pair = issued(CA, "a.example")
+    ca = CA.cert_pem.bytes()
+    key = parse_private_key(pair.key)
+    check_pair(parse_certificates(pair.certificate + ca), key)
+    with pytest.raises(ValueError, match="of a later one; the server's own certificate comes first"):
+        check_pair(parse_certificates(ca + pair.certificate), key)
+    with pytest.raises(ValueError, match="not that of the certificate"):
+        check_pair(parse_certificates(ca), key)
+
+
+def test_a_chain_is_untimely_where_one_of_it_is_not_valid_now() -> None:
+    good = issued(CA, "a.example").certificate
+    expired = issued(CA, "a.example", valid_from=in_days(-2), until=in_days(-1)).certificate
+    early = issued(CA, "a.example", valid_from=in_days(1), until=in_days(2)).certificate
+    assert untimely(parse_certificates(good)) == ""
+    assert "expired at" in untimely(parse_certificates(good + expired))
+    assert "not valid before" in untimely(parse_certificates(good + early))
