@@ -152,10 +152,15 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_asked_once(
         watched(at, timeout=0.2)
 
 
-def test_it_is_fetched_again_after_its_period(at: Web) -> None:
-    found = watched(at, period=0.05, cooldown=0.05)
+def test_it_is_fetched_again_once_a_period(at: Web) -> None:
+    found = watched(at, period=0.2, cooldown=0.05)
     found.look()
     assert at.asked == 1
+    time.sleep(0.21)  # the period
+    found.look()
+    assert at.asked == 2
+    found.look()
+    assert at.asked == 2
     at.serve(b"2")
     with found:
         until(lambda: found.value == 2)
@@ -176,6 +181,9 @@ def test_who_asks_is_served_at_once_and_then_not_more_often_than_the_cooldown(at
         found.look()
         assert time.monotonic() - began < 5
     assert time.monotonic() - began > 0.25
+    assert at.asked == 3
+    time.sleep(0.31)  # the cooldown, in which nobody asks
+    found.look()
     assert at.asked == 3
 
 
