@@ -187,7 +187,7 @@ def test_a_key_that_the_server_does_not_know_is_fetched_ahead_of_time(issuer: We
 def test_a_server_does_not_start_without_its_issuers_keys(issuer: Web) -> None:
     issuer.answer = lambda request: send(request, b"", 503)
     with (
-        pytest.raises(StartError, match=f"{issuer.url}: the answer has status 503"),
+        pytest.raises(StartError, match=f"^APP_JWT_JWKS_URL: {issuer.url}: the answer has status 503"),
         probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE),
     ):
         pass
