@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 
 from app.core.address import Address
 from app.core.caller import Verify
+from app.core.errors import StartError
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.propagation import extractor
 from app.core.semconv import Conventions
@@ -228,7 +229,10 @@ def verifier(settings: Settings, parts: ExitStack) -> Verify | None:
     if settings.jwt_keys_file is not None:
         file = parts.enter_context(WatchedFile(settings.jwt_keys_file, read(parse_keys)))
         return Jwt(lambda: file.value, expected)
-    url = parts.enter_context(WatchedUrl(settings.jwt_jwks_url, read(parse_jwks)))
+    try:
+        url = parts.enter_context(WatchedUrl(settings.jwt_jwks_url, read(parse_jwks)))
+    except StartError as error:
+        raise StartError(f"APP_JWT_JWKS_URL: {error}") from error
     return Jwt(lambda: url.value, expected, missing=url.ask)
 
 

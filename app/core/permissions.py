@@ -15,29 +15,32 @@ _RIGHT = (
 )
 
 
-class Need(NamedTuple):
-    """One thing that a caller must have. `kind` is scope or name."""
+class Needs(NamedTuple):
+    """What a caller must have, all of it."""
 
-    kind: str
-    value: str
+    scopes: frozenset[str]
+    names: frozenset[str]
 
     def met_by(self, caller: Caller) -> bool:
-        return self.value == caller.name if self.kind == "name" else self.value in caller.scopes
+        return self.scopes <= caller.scopes and self.names <= {caller.name}
 
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Alternatives, of which one must be met in all its needs: `a and b or c`, as everywhere."""
+    """Alternatives, of which one must be met: `a and b or c`, as everywhere."""
 
-    alternatives: tuple[tuple[Need, ...], ...]
+    alternatives: tuple[Needs, ...]
 
     def granted_to(self, caller: Caller) -> bool:
-        return any(all(need.met_by(caller) for need in needs) for needs in self.alternatives)
+        for needs in self.alternatives:  # noqa: SIM110 - for each call, and any() takes thrice as long
+            if needs.met_by(caller):
+                return True
+        return False
 
     @property
     def scopes(self) -> list[str]:
         """Every scope that it names."""
-        return [need.value for needs in self.alternatives for need in needs if need.kind == "scope"]
+        return [scope for needs in self.alternatives for scope in sorted(needs.scopes)]
 
 
 # By `SERVICE` or `SERVICE/METHOD`. A method's permission stands instead of its service's.
@@ -64,18 +67,22 @@ def parse_permissions(text: str) -> Permissions:
     return found
 
 
-def _alternatives(rule: str, words: list[str]) -> tuple[tuple[Need, ...], ...]:
-    alternatives: list[tuple[Need, ...]] = [()]
+def _alternatives(rule: str, words: list[str]) -> tuple[Needs, ...]:
+    found: list[Needs] = []
+    joined = "or"
     for position, word in enumerate(words):
         kind, _, value = word.partition(":")
-        if position % 2 == 0:
-            if kind not in {"scope", "name"} or not value:
-                raise ValueError(f"{rule!r}: {word!r} requires nothing: {_RIGHT}")
-            alternatives[-1] += (Need(kind, value),)
-        elif word == "or":
-            alternatives.append(())
-        elif word != "and":
-            raise ValueError(f"{rule!r}: `and` or `or` is missing before {word!r}: {_RIGHT}")
+        if position % 2 == 1:
+            if word not in {"and", "or"}:
+                raise ValueError(f"{rule!r}: `and` or `or` is missing before {word!r}: {_RIGHT}")
+            joined = word
+        elif kind not in {"scope", "name"} or not value:
+            raise ValueError(f"{rule!r}: {word!r} requires nothing: {_RIGHT}")
+        else:
+            scopes, names = found.pop() if joined == "and" else (frozenset(), frozenset())
+            found.append(
+                Needs(scopes | {value}, names) if kind == "scope" else Needs(scopes, names | {value})
+            )
     if len(words) % 2 == 0:
         raise ValueError(f"{rule!r} ends before it says what is required: {_RIGHT}")
-    return tuple(alternatives)
+    return tuple(found)

@@ -20,8 +20,8 @@ from app.core.watched_file import in_words
 
 Value = TypeVar("Value")
 
-# All in seconds. What changes at its own time is seen within _PERIOD; what somebody misses, within
-# _COOLDOWN, however many ask for it; and a server that failed is left alone as long.
+# All in seconds. What changes is seen within _PERIOD, and about as soon as somebody misses it; however many
+# do, and however often a fetch fails, the server is asked no more often than _COOLDOWN for that.
 _PERIOD = 300.0
 _COOLDOWN = 15.0
 # For a whole answer, from the name's resolution to the last byte.
@@ -32,11 +32,11 @@ _LARGEST = 256 * 1024
 class WatchedUrl(Ticker, Generic[Value]):
     """`value` is what `parse` made of the last good answer.
 
-    Within `with`, a thread fetches it again every `period` seconds, and sooner after `ask`. An answer is good
-    if it is a 200 of at most 256 KiB, whole within `timeout` seconds, that `parse` takes; what is not is
-    logged once and the last good value stays. The value is the same object until the content changes.
-    Redirects are not followed, and `https_proxy` is. Reading `value`, and `ask`, are safe from any thread
-    and never wait.
+    Within `with`, a thread fetches it again every `period` seconds; and ahead of that after `ask` or a
+    failure, once in `cooldown` seconds. An answer is good if it is a 200 of at most 256 KiB, whole within
+    `timeout` seconds, that `parse` takes; what is not is logged once and the last good value stays. The value
+    is the same object until the content changes. Redirects are not followed, and `https_proxy` is. Reading
+    `value`, and `ask`, are safe from any thread and never wait.
 
     Raises StartError, which names the URL, where the first answer is not good.
     """
@@ -67,7 +67,8 @@ class WatchedUrl(Ticker, Generic[Value]):
         except (OSError, ValueError) as error:
             raise StartError(f"{self._shown}: {in_words(error)}") from error
         self._settled = sha256(content).digest()
-        self._fetched_at = time.monotonic()
+        self._next = time.monotonic() + period
+        self._not_ahead_before = 0.0
 
     def ask(self) -> None:
         """Somebody misses something in the value: fetches it again soon, but not more often than it may."""
@@ -75,8 +76,9 @@ class WatchedUrl(Ticker, Generic[Value]):
 
     def look(self) -> None:
         """Fetches once if it is time to."""
-        due = self._cooldown if self._asked.is_set() or self._last_problem else self._period
-        if time.monotonic() - self._fetched_at < due:
+        now = time.monotonic()
+        ahead = now < self._next
+        if ahead and (now < self._not_ahead_before or not (self._asked.is_set() or self._last_problem)):
             return
         self._asked.clear()
         try:
@@ -90,7 +92,9 @@ class WatchedUrl(Ticker, Generic[Value]):
         except (OSError, ValueError) as error:
             self._refuse(in_words(error))
         finally:
-            self._fetched_at = time.monotonic()
+            self._next = time.monotonic() + self._period
+            if ahead:
+                self._not_ahead_before = time.monotonic() + self._cooldown
 
     def _refuse(self, problem: str) -> None:
         if problem != self._last_problem:

@@ -171,10 +171,23 @@ def test_keys_are_fetched_from_the_issuer(issuer: Web) -> None:
         assert issuer.asked == 1
 
 
+def test_a_key_that_the_server_does_not_know_is_fetched_ahead_of_time(issuer: Web) -> None:
+    new = signed({"alg": "ES256", "kid": "new"}, good_claims(), private("ES256", "new"), "ES256")
+    with probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE) as at:
+        issuer.serve(issuers_jwks(jwk(private("ES256", "new"), kid="new")))
+
+        def quote() -> grpc.StatusCode:
+            return outcome(lambda: at.stub.GetQuote(pb.QuoteRequest(), **sends(new)))
+
+        assert quote() is Status.UNAUTHENTICATED
+        until(lambda: quote() is Status.OK)
+        assert issuer.asked == 2
+
+
 def test_a_server_does_not_start_without_its_issuers_keys(issuer: Web) -> None:
     issuer.answer = lambda request: send(request, b"", 503)
     with (
-        pytest.raises(StartError, match=f"{issuer.url}: the answer has status 503"),
+        pytest.raises(StartError, match=f"^APP_JWT_JWKS_URL: {issuer.url}: the answer has status 503"),
         probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE),
     ):
         pass

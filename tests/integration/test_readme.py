@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.permissions import parse_permissions
 from app.core.settings import variable
 from app.server import EXEMPT
 from app.services import SERVICES
@@ -28,6 +29,17 @@ def settings_table() -> str:
 
 def test_the_settings_are_all_in_the_table_with_their_defaults() -> None:
     assert settings_table() in README, f"the table of settings should be:\n{settings_table()}"
+
+
+def test_every_variable_that_is_named_is_a_setting() -> None:
+    assert set(re.findall(r"\bAPP_[A-Z_]+\b", README)) <= {variable(name) for name in Settings.model_fields}
+
+
+def test_the_rules_that_are_shown_are_rules() -> None:
+    shown = re.findall(r"APP_AUTH_REQUIRE='(.*?)'", README)
+    assert shown
+    for rules in shown:
+        assert parse_permissions(rules)
 
 
 @pytest.fixture(scope="module")

@@ -139,15 +139,16 @@ def test_whatever_form_the_keys_have_no_attack_gets_through(form: str) -> None:
     assert taken <= (wrong_kid_alone if form in {"PEM", "JWKS without kids"} else set())
 
 
-def test_a_hundred_thousand_mutated_tokens_let_nobody_in() -> None:
+@pytest.mark.parametrize("seed", range(10))
+def test_a_hundred_thousand_mutated_tokens_let_nobody_in(seed: int) -> None:
     keys = public_keys()
     verifier = Jwt(lambda: keys, Expected(ISSUER, AUDIENCE, 10))
     good = [token(algorithm) for algorithm in ("RS256", "RS256", "RS256", "ES256", "EdDSA")]
     for one in good:
         verifier(one)  # so that what is remembered is tried too
-    stream = mutated(good, random.Random(1))  # noqa: S311 - no secret
+    stream = mutated(good, random.Random(seed))  # noqa: S311 - no secret
     taken = []
-    for _ in range(100_000):
+    for _ in range(10_000):
         made = next(stream)
         try:
             taken.append((made, verifier(made)))

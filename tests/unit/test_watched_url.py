@@ -152,38 +152,49 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_asked_once(
         watched(at, timeout=0.2)
 
 
-def test_it_is_fetched_again_after_its_period(at: Web) -> None:
-    found = watched(at, period=0.05)
+def test_it_is_fetched_again_once_a_period(at: Web) -> None:
+    found = watched(at, period=0.2, cooldown=0.05)
     found.look()
     assert at.asked == 1
+    time.sleep(0.21)  # the period
+    found.look()
+    assert at.asked == 2
+    found.look()
+    assert at.asked == 2
     at.serve(b"2")
     with found:
         until(lambda: found.value == 2)
 
 
-def test_who_asks_is_served_sooner_but_not_more_often_than_the_cooldown(at: Web) -> None:
-    found = watched(at, period=1000, cooldown=0.2)
+def test_who_asks_is_served_at_once_and_then_not_more_often_than_the_cooldown(at: Web) -> None:
+    found = watched(at, period=1000, cooldown=0.3)
     at.serve(b"2")
+    found.look()
+    assert at.asked == 1  # nobody asks
+    found.ask()
+    found.look()
+    assert (at.asked, found.value) == (2, 2)
+    at.serve(b"3")
     began = time.monotonic()
-    for _ in range(100):
+    while found.value == 2:
         found.ask()
         found.look()
-    assert at.asked == 1 or time.monotonic() - began > 0.2
-    with found:
-        until(lambda: found.value == 2)
-        assert time.monotonic() - began >= 0.2
-        asked = at.asked
-        time.sleep(0.5)  # in which nobody asks
-        assert at.asked == asked
+        assert time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.25
+    assert at.asked == 3
+    time.sleep(0.31)  # the cooldown, in which nobody asks
+    found.look()
+    assert at.asked == 3
 
 
 def test_a_server_that_failed_is_asked_again_after_the_cooldown_and_not_the_period(at: Web) -> None:
-    found = watched(at, period=1000, cooldown=0.05)
+    found = watched(at, period=1000, cooldown=0.2)
     at.answer = answered(500)
     found.ask()
-    time.sleep(0.06)  # the cooldown
     found.look()
     at.serve(b"2")
+    found.look()
+    assert found.value == 1
     with found:
         until(lambda: found.value == 2)
 
