@@ -24,8 +24,7 @@ run: setup ## serve the quotes on localhost:50051, with metrics on localhost:946
 test: setup ## run everything that can be tested on this machine without a cluster
 	.venv/bin/python -m pytest $(PYTEST)
 
-interop: setup ## run gRPC's interop cases with grpc-go's client, through the whole chain
-	$(UV) sync --locked --quiet --group bench
+interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through the whole chain
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
 
 lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
