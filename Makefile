@@ -11,7 +11,7 @@ export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop lint gen image e2e bench soak overload clean
+.PHONY: help setup run test interop lint gen image e2e bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,8 +24,7 @@ run: setup ## serve the quotes on localhost:50051, with metrics on localhost:946
 test: setup ## run everything that can be tested on this machine without a cluster
 	.venv/bin/python -m pytest $(PYTEST)
 
-interop: setup ## run gRPC's interop cases with grpc-go's client, through the whole chain
-	$(UV) sync --locked --quiet --group bench
+interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through the whole chain
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
 
 lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
@@ -48,6 +47,9 @@ e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster 
 
 bench: .venv/.bench ## print what a call costs the server, beside what it costs others; seven minutes on a quiet machine
 	.venv/bin/python -m tests.bench $(BENCH)
+
+overload: .venv/.bench ## ask a server for five times what it can carry, and look what its callers see; a minute
+	.venv/bin/python -m tests.bench.overload $(BENCH)
 
 soak: .venv/.bench ## make two million calls and more, and look whether the server grows; twenty minutes
 	.venv/bin/python -m tests.bench.soak $(BENCH)

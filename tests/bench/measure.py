@@ -44,7 +44,6 @@ def running(subjects: Sequence[Subject], sampled: str = UNARY.sampled) -> Iterat
     with ExitStack() as parts:
         collector = parts.enter_context(server("collector", core=LOAD_CORE)).target
         variables = {
-            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
             "OTEL_TRACES_SAMPLER_ARG": sampled,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector}",
         }

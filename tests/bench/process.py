@@ -86,6 +86,8 @@ def server(
             "APP_AUTH_MODE": "tokens",
             "APP_AUTH_TOKENS_FILE": str(tokens),
             "APP_MAX_CALLS": "1000",
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": "0.01",
         }
         command = ["-m", "app", "serve"] if name == "ours" else [str(SERVERS), name]
         with log.open("a") as out, on_core(core):

@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
@@ -230,20 +231,21 @@ func inTurn(open []*caller, many int, count int64, until time.Time) *tally {
 	return sum(callers)
 }
 
-// atRate begins calls at their times, whether the ones before are answered or not.
-// A call's latency counts from when it was due, so that a late start is not hidden.
+// atRate begins calls at times that chance decides (a Poisson process), whether those before are answered
+// or not, as callers do who know nothing of each other. A call's latency counts from when it was due, so that a late start is not hidden.
 func atRate(open []*caller, perSecond float64, count int64) *tally {
 	var group sync.WaitGroup
 	callers := make([]*caller, count)
-	start := time.Now()
+	due := time.Now()
 	for index := range callers {
-		due := start.Add(time.Duration(float64(index) / perSecond * float64(time.Second)))
+		due = due.Add(time.Duration(rand.ExpFloat64() / perSecond * float64(time.Second)))
 		if wait := time.Until(due); wait > 0 {
 			time.Sleep(wait)
 		}
 		one := open[index%len(open)].another()
 		callers[index] = one
-		group.Go(func() { one.call(due) })
+		began := due
+		group.Go(func() { one.call(began) })
 	}
 	group.Wait()
 	return sum(callers)

@@ -1,0 +1,161 @@
+"""`make overload`: what callers see of a server that is asked for five times what it can carry.
+
+Fails where refusals or health checks are slow, or where refusing costs those who are let in.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grpc_health.v1 import health_pb2
+
+from app.gen import quote_service_pb2 as pb
+from tests.bench.load import Result, load
+from tests.bench.process import TOKEN, Server, server
+from tests.bench.slow import TAKES
+
+# Seconds that a call takes.
+CALL = 0.02
+
+# A refusal or a health check may take that long, in milliseconds, 99 times of 100.
+PROMPT = 50
+# Shares of its peak that the goodput keeps, and of its value at 80 % load that the latency may have.
+GOODPUT, LATENCY = 0.9, 2.0
+
+REFUSED = "ResourceExhausted"
+_QUOTE = {"token": TOKEN, "request": pb.QuoteRequest(author="Mark Twain").SerializeToString()}
+_CHECK = {
+    "method": "/grpc.health.v1.Health/Check",
+    "request": health_pb2.HealthCheckRequest().SerializeToString(),
+    "rate": 50,
+}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of the server."""
+
+    workers: int
+    max_calls: int
+
+    @property
+    def capacity(self) -> float:
+        """Calls a second that keep every worker busy."""
+        return self.workers / CALL
+
+    def variables(self, takes: float) -> Mapping[str, str]:
+        return {TAKES: str(takes), "APP_WORKERS": str(self.workers), "APP_MAX_CALLS": str(self.max_calls)}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What became of the calls and of the health checks, and how much of a core the server used."""
+
+    calls: Result
+    checks: Result
+    cpu: float
+
+
+def row(title: str, seen: Seen) -> str:
+    def per_second(code: str) -> str:
+        return f"{seen.calls.codes.get(code, 0) / seen.calls.seconds:.0f}"
+
+    def taken(of: Result, kind: str) -> str:
+        found = of.latency_ms.get(kind)
+        return f"{found['p50']:.1f} / {found['p99']:.1f}" if found else ""
+
+    cells = [
+        title,
+        *(per_second("OK"), taken(seen.calls, "ok")),
+        *(per_second(REFUSED), taken(seen.calls, "refused")),
+        taken(seen.checks, "ok"),
+        f"{seen.cpu:.0%}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+HEAD = """\
+| offered a second | answered | in, ms | refused | in, ms | health check, ms | CPU |
+|---|---|---|---|---|---|---|"""
+
+
+def offer(at: Server, rate: float, seconds: float, **more: Any) -> Seen:
+    """Calls at that rate, and health checks at the same time."""
+    how = {"duration": f"{seconds}s", **more}
+    with load(at.target, **_QUOTE, rate=rate, **how) as calls, load(at.target, **_CHECK, **how) as checks:
+        before = at.cpu()
+        calls.begin()
+        checks.begin()
+        called, checked = calls.result(), checks.result()
+    return Seen(called, checked, (at.cpu() - before) / called.seconds)
+
+
+def prompt(seen: Seen) -> list[str]:
+    """What is wrong with the refusals and with the health checks."""
+    failures = []
+    if seen.calls.pushback != seen.calls.codes.get(REFUSED, 0):
+        failures.append(f"{seen.calls.pushback} refusals say when to come again: {seen.calls.codes}")
+    if set(seen.checks.codes) != {"OK"}:
+        failures.append(f"health checks were answered with {seen.checks.codes}")
+    for name, kind, of in (("refusals", "refused", seen.calls), ("health checks", "ok", seen.checks)):
+        if kind in of.latency_ms and of.latency_ms[kind]["p99"] > PROMPT:
+            failures.append(f"{name} take {of.latency_ms[kind]['p99']:.1f} ms (p99), and may take {PROMPT}")
+    return failures
+
+
+def blocked(sizes: Sizes, seconds: float) -> list[str]:
+    """Every worker is in a call that does not come back."""
+    with server("slow", variables=sizes.variables(3600)) as at:
+        seen = offer(at, 5 * sizes.capacity, seconds, timeout=f"{seconds}s")
+    print(row(f"{5 * sizes.capacity:.0f}, every worker blocked", seen), flush=True)
+    failures = prompt(seen)
+    held = sizes.max_calls
+    if seen.calls.codes != {REFUSED: seen.calls.calls - held, "DeadlineExceeded": held}:
+        failures.append(f"all but {held} calls were to be refused: {seen.calls.codes}")
+    return failures
+
+
+def overloaded(sizes: Sizes, seconds: float) -> list[str]:
+    """Every call takes its time, and more and more of them come."""
+    found: dict[float, Result] = {}
+    failures = []
+    with server("slow", variables=sizes.variables(CALL)) as at:
+        for share in (0.8, 1, 1.5, 5):
+            seen = offer(at, share * sizes.capacity, seconds)
+            print(row(f"{share * sizes.capacity:.0f}, {share:.0%} of capacity", seen), flush=True)
+            failures += prompt(seen)
+            found[share] = seen.calls
+    goodput = {share: each.codes["OK"] / each.seconds for share, each in found.items()}
+    if goodput[5] < GOODPUT * max(goodput.values()):
+        failures.append(f"goodput falls from {max(goodput.values()):.0f} to {goodput[5]:.0f} a second")
+    for part in ("p50", "p99"):
+        before, after = (found[share].latency_ms["ok"][part] for share in (0.8, 5))
+        if after > LATENCY * before:
+            failures.append(
+                f"the latency ({part}) of what is let in rises from {before:.1f} to {after:.1f} ms"
+            )
+    return failures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.overload", description=__doc__)
+    parser.add_argument("--workers", type=int, default=10, help="APP_WORKERS of the server")
+    parser.add_argument(
+        "--max-calls", type=int, help="its APP_MAX_CALLS; three for every two workers when left out"
+    )
+    parser.add_argument("--seconds", type=float, default=5, help="of each load")
+    given = parser.parse_args()
+    sizes = Sizes(given.workers, given.max_calls or given.workers * 3 // 2)
+    print(
+        f"{sizes.workers} workers, {CALL * 1000:.0f} ms a call, APP_MAX_CALLS={sizes.max_calls}; p50 / p99\n"
+    )
+    print(HEAD, flush=True)
+    failures = blocked(sizes, given.seconds) + overloaded(sizes, given.seconds)
+    print(*failures, sep="\n", file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
