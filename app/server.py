@@ -1,5 +1,6 @@
 """The composition root: settings → parts → chain → services → run."""
 
+import gc
 import os
 import signal
 import time
@@ -187,6 +188,9 @@ def serving(
         handle = Serving(addresses, metrics, settings.drain_delay)
         server.start()
         set_ready(True)
+        # What has been made so far lives as long as the process: the garbage collector need not look at it.
+        gc.collect()
+        gc.freeze()
         try:
             yield handle
         finally:

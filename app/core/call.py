@@ -42,8 +42,8 @@ class Call(grpc.ServicerContext):
     and a `time_remaining` that knows the server's own bound too. In code that is not handed the context,
     `current_call()` is the call being served.
 
-    Lifetime: made on grpc's polling thread when the call is accepted; `bind` gives it grpc's context when
-    its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
+    Lifetime: made on grpc's polling thread when the call is accepted; `bound`, grpc's own context, is set
+    when its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
     `wait`, `is_active`, `time_remaining`, `cancel` and `add_callback` may be called from several threads.
     """
 
@@ -71,9 +71,6 @@ class Call(grpc.ServicerContext):
         self.metadata = metadata
         self.headers = dict(metadata)  # by name; of a name that was sent several times, the last
         self.accepted_at = time.monotonic()  # seconds
-
-    def bind(self, context: grpc.ServicerContext) -> None:
-        self.bound = context
 
     @property
     def trace_id(self) -> str:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 Metadata = tuple[tuple[str, str | bytes], ...]
@@ -30,7 +31,4 @@ def checked(metadata: Iterable[tuple[Any, Any]]) -> Metadata:
 
 def size_of(metadata: Metadata) -> int:
     """Bytes as HTTP/2 counts them: keys, values, and 32 for each (RFC 9113, section 6.5.2)."""
-    size = 32 * len(metadata)
-    for key, value in metadata:
-        size += len(key) + len(value)
-    return size
+    return 32 * len(metadata) + sum(map(len, chain.from_iterable(metadata)))

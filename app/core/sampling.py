@@ -4,7 +4,7 @@ import re
 
 from opentelemetry.sdk.trace.sampling import Sampler, TraceIdRatioBased
 
-# A sampler's description is its public name: of a ratio, and of that behind a decision for those with a parent.
+# A sampler's description is its public name; ParentBased asks another where a trace begins here.
 _RATIO = re.compile(r"(?:ParentBased\{root:)?TraceIdRatioBased\{([^{}]+)\}.*")
 _ALWAYS = re.compile(r"(?:ParentBased\{root:)?Always(On|Off)Sampler\b.*")
 

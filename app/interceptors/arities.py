@@ -98,14 +98,21 @@ class _Handled:
 
 
 def _unary_reply(handled: _Handled) -> Callable[..., bytes]:
+    function, argument, encoded, conclude = (
+        handled.function,
+        handled.argument,
+        handled.encoded,
+        handled.hooks.conclude,
+    )
+
     def unary_reply(raw: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = _taken_up(context)
         data, error = b"", None
         try:
-            data = handled.encoded(handled.function(handled.argument(raw, call), call), call)
+            data = encoded(function(argument(raw, call), call), call)
         except BaseException as raised:  # noqa: BLE001
             error = raised
-        if handled.hooks.conclude(call, error):
+        if conclude(call, error):
             _answer(call, context)
         return data
 
@@ -192,7 +199,7 @@ class _Replies:
 def _taken_up(context: grpc.ServicerContext) -> Call:
     """The call that this worker has begun to serve; acceptance has left it in the contextvars of the call."""
     call = CURRENT_CALL.get()
-    call.bind(context)
+    call.bound = context
     return call
 
 

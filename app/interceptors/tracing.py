@@ -89,11 +89,11 @@ class _MethodTracing(Concern):
             else:
                 call.span = _Unsampled(call.trace, self._random, self._ids, None)
         else:
-            self._ask(call, context)
+            call.span = self._asked(call, context)
         # Never detached: the call has a contextvars context of its own, which ends with it.
         otel_context.attach(trace.set_span_in_context(call.span, context))
 
-    def _ask(self, call: Call, context: otel_context.Context) -> None:
+    def _asked(self, call: Call, context: otel_context.Context) -> trace.Span:
         """Asks the sampler before the SDK does: a span that nobody will see costs a tenth of the SDK's."""
         parent = trace.get_current_span(context).get_span_context()
         flags = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID if parent.is_valid else self._random
@@ -103,9 +103,8 @@ class _MethodTracing(Concern):
         )
         call.sampled = asked.decision is Decision.RECORD_AND_SAMPLE
         if asked.decision is Decision.DROP:
-            call.span = _Unsampled(call.trace, flags, self._ids, asked.trace_state)
-        else:
-            call.span = self._recorded(call.trace, context)
+            return _Unsampled(call.trace, flags, self._ids, asked.trace_state)
+        return self._recorded(call.trace, context)
 
     def _recorded(self, trace_id: int, context: otel_context.Context) -> trace.Span:
         with self._ids.giving(trace_id):

@@ -73,10 +73,12 @@ def writer(level: str, event: str) -> Callable[[Line], None]:
         return lambda _values: None
     if not isinstance(lines, Lines):  # whoever runs the server has set structlog up in another way
         return lambda values: log.log(number, event, **values)
-    put, render = lines.info, lines.render
-    return lambda values: put(
-        render({"timestamp": datetime.now(UTC), "level": level, "event": event, **values})
-    )
+    put, render, now = lines.info, lines.render, datetime.now
+
+    def write(values: Line) -> None:
+        put(render({"timestamp": now(UTC), "level": level, "event": event, **values}))
+
+    return write
 
 
 class Lines:
