@@ -47,6 +47,7 @@ from app.runtime.logs import logs, writer
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.ports import bind
+from app.runtime.scheduling import run_in_batches
 from app.runtime.signals import Signals
 from app.runtime.telemetry import tracer_provider
 from app.runtime.tls import Tls
@@ -255,6 +256,7 @@ def process_registry() -> CollectorRegistry:
 def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERVICES) -> None:
     """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
     began = time.perf_counter()
+    run_in_batches()
     with logs(settings.log_level, settings.log_format):
         log = structlog.get_logger()
         with serving(settings, services) as server:

@@ -15,7 +15,7 @@ def call(remaining: float) -> Call:
     """A call whose client leaves it so many seconds."""
     made = Call(Method("a.B", "C", Arity.UNARY), ())
     context: Any = SimpleNamespace(time_remaining=lambda: remaining, is_active=lambda: True)
-    made.bind(context)
+    made.bound = context
     return made
 
 
