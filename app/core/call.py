@@ -197,9 +197,12 @@ class Call(grpc.ServicerContext):
         self.abort(status.code, status.details)
 
 
-CURRENT_CALL: ContextVar[Call] = ContextVar("current_call")
+CURRENT_CALL: ContextVar[Call | None] = ContextVar("current_call", default=None)
 
 
 def current_call() -> Call:
     """The call being served. Raises LookupError outside of one."""
-    return CURRENT_CALL.get()
+    call = CURRENT_CALL.get()
+    if call is None:
+        raise LookupError("there is no call being served here")
+    return call

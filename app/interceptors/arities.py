@@ -15,7 +15,7 @@ import grpc
 import structlog
 from google.protobuf.message import Message
 
-from app.core.call import CURRENT_CALL, Call
+from app.core.call import CURRENT_CALL, Call, current_call
 from app.core.errors import ResourceExhausted
 from app.interceptors.hooks import Hook, Hooks
 from app.interceptors.requests import Requests, only_request
@@ -52,8 +52,7 @@ def refusal(hooks: Hooks, end: Sequence[Hook], pool: ThreadPoolExecutor) -> Hand
 
     def refuse(_raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         call = _taken_up(context)
-        if hooks.conclude(call, call.failure, end):
-            _answer(call, context)
+        _end(hooks, call, context, call.failure, end)
         return iter(())
 
     wrapper: Any = refuse
@@ -98,22 +97,17 @@ class _Handled:
 
 
 def _unary_reply(handled: _Handled) -> Callable[..., bytes]:
-    function, argument, encoded, conclude = (
-        handled.function,
-        handled.argument,
-        handled.encoded,
-        handled.hooks.conclude,
-    )
+    hooks, function, argument, encoded = handled.hooks, handled.function, handled.argument, handled.encoded
 
     def unary_reply(raw: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         call = _taken_up(context)
-        data, error = b"", None
+        data = b""
         try:
             data = encoded(function(argument(raw, call), call), call)
-        except BaseException as raised:  # noqa: BLE001
-            error = raised
-        if conclude(call, error):
-            _answer(call, context)
+        except BaseException as error:  # noqa: BLE001
+            _end(hooks, call, context, error)
+        else:
+            _end(hooks, call, context)
         return data
 
     return unary_reply
@@ -122,19 +116,17 @@ def _unary_reply(handled: _Handled) -> Callable[..., bytes]:
 def _stream_reply(handled: _Handled) -> Callable[..., Iterator[bytes]]:
     def stream_reply(raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         call = _taken_up(context)
-        replies, error = None, None
+        replies = None
         try:
             replies = handled.function(handled.argument(raw, call), call)
             for reply in replies:
                 yield handled.encoded(reply, call)
-        except BaseException as raised:  # noqa: BLE001 - GeneratorExit is a client that left
-            error = raised
-        unclean = _closed(replies)
-        if error is not None and unclean is not None:
-            structlog.get_logger().error("clean_up_failed", request_id=call.request_id, exc_info=unclean)
-        error = error or unclean
-        if handled.hooks.conclude(call, error):
-            _answer(call, context)
+        except BaseException as error:  # noqa: BLE001 - GeneratorExit is a client that left
+            if (unclean := _closed(replies)) is not None:
+                structlog.get_logger().error("clean_up_failed", request_id=call.request_id, exc_info=unclean)
+            _end(handled.hooks, call, context, error)
+        else:
+            _end(handled.hooks, call, context, _closed(replies))
 
     return stream_reply
 
@@ -152,6 +144,8 @@ def _callback_reply(handled: _Handled) -> Callable[..., None]:
         else:
             if not context.add_callback(replies.finish):
                 replies.finish()
+        finally:
+            CURRENT_CALL.set(None)  # as in _end
 
     return callback_reply
 
@@ -198,7 +192,7 @@ class _Replies:
 
 def _taken_up(context: grpc.ServicerContext) -> Call:
     """The call that this worker has begun to serve; acceptance has left it in the contextvars of the call."""
-    call = CURRENT_CALL.get()
+    call = current_call()
     call.bound = context
     return call
 
@@ -219,10 +213,27 @@ def _closed(replies: Any) -> BaseException | None:
     return None
 
 
-def _answer(call: Call, context: grpc.ServicerContext) -> None:
-    """Hands grpc the status; raises, as grpc's own abort does, unless it is OK."""
-    context.set_trailing_metadata(call.trailing_metadata())
-    if call.status is not None and call.status is not grpc.StatusCode.OK:
-        context.abort(call.status, call.message)
-    if call.message:
-        context.set_details(call.message)
+def _end(
+    hooks: Hooks,
+    call: Call,
+    context: grpc.ServicerContext,
+    error: BaseException | None = None,
+    end: Sequence[Hook] | None = None,
+) -> None:
+    """Concludes the call, and hands grpc its status; raises, as grpc's own abort does, unless it is OK.
+
+    Leaves nothing behind that refers to the call and to which the call refers. Only Python's cycle collector
+    would free that, at a twentieth of the cost of a short call, with pauses that hold every call up.
+    """
+    try:
+        if hooks.conclude(call, error, end):
+            context.set_trailing_metadata(call.trailing_metadata())
+            if call.status is not None and call.status is not grpc.StatusCode.OK:
+                context.abort(call.status, call.message)
+            if call.message:
+                context.set_details(call.message)
+    finally:
+        CURRENT_CALL.set(None)
+        call.failure = None
+        if error is not None:
+            error.__traceback__ = None  # its frames may hold the error, as those of grpc's own RpcError do
