@@ -189,9 +189,6 @@ def serving(
         handle = Serving(addresses, metrics, settings.drain_delay)
         server.start()
         set_ready(True)
-        # What has been made so far lives as long as the process: the garbage collector need not look at it.
-        gc.collect()
-        gc.freeze()
         try:
             yield handle
         finally:
@@ -269,6 +266,9 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERV
                 tls=settings.tls,
                 started_in_seconds=round(time.perf_counter() - began, 3),
             )
+            # What has been made so far lives as long as the process: the collector need not look at it.
+            gc.collect()
+            gc.freeze()
             received = signals.wait()
             log.info("signal_received", signal=received.name)
             if received is signal.SIGINT:

@@ -4,6 +4,7 @@ Its pauses stop all threads, for tens of milliseconds under load.
 """
 
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,7 +65,11 @@ def test_a_call_that_the_chain_refuses_is_freed_as_well() -> None:
 
 def test_a_call_whose_client_has_left_is_freed_as_well() -> None:
     with probed() as at:
+        left = threading.Event()
+        at.probe.between = lambda _context: left.wait(5)
         replies = at.stub.Converse(iter([]))
+        next(replies)
         replies.cancel()
+        left.set()
         until(at.server.calls)
         until(no_call_is_left)
