@@ -1,4 +1,4 @@
-"""Every arity and every outcome: what the client sees, and what span, metric and log line agree on."""
+"""What ends a call, and how: beside the table of test_exactness.py, which has every case in every arity."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from app.core.call import current_call
 from app.core.errors import InvalidArgument, ResourceExhausted
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.probe import CALLS, TYPES, Probe, probed
+from tests.integration.probe import CALLS, Probe, probed
 from tests.support import TOKEN, code, outcome, until
 
 Status = grpc.StatusCode
@@ -39,19 +39,6 @@ def set_code(_request: Any, context: Any) -> None:
 
 def raise_coded(_request: Any, _context: Any) -> None:
     raise ResourceExhausted("no such quote", code=Status.NOT_FOUND)
-
-
-@each_method
-def test_answered(method: str) -> None:
-    with probed() as at:
-        CALLS[method](at.stub)
-        assert at.seen() == [(method, "OK")]
-        labels = {"grpc_type": TYPES[method], "grpc_service": "quotes.Quoter", "grpc_method": method}
-        replies = 2 if method in STREAMED else 1
-        assert at.server.total("grpc_server_started_total", **labels) == 1
-        assert at.server.total("grpc_server_msg_received_total", **labels) == 1
-        assert at.server.total("grpc_server_msg_sent_total", **labels) == replies
-        assert at.server.total("grpc_server_handling_seconds_count", **labels) == 1
 
 
 @each_method
@@ -86,22 +73,6 @@ def test_a_bug_is_internal_and_only_the_log_says_more(method: str, bug: BaseExce
         assert "s3cret" not in str(caught.value)
         [span] = at.server.spans
         assert "s3cret" not in str(span.to_json())
-
-
-@pytest.mark.parametrize("method", STREAMED)
-def test_a_bug_in_the_middle_of_a_stream(method: str) -> None:
-    def fail(_context: Any) -> None:
-        raise ValueError("s3cret")
-
-    with probed() as at:
-        at.probe.between = fail
-        replies = {
-            "ListQuotes": lambda: at.stub.ListQuotes(pb.ListQuotesRequest()),
-            "Converse": lambda: at.stub.Converse(iter([pb.ConverseRequest()])),
-        }[method]()
-        assert next(replies).quote == "q"
-        assert outcome(lambda: next(replies)) is Status.INTERNAL
-        assert at.seen() == [(method, "Internal")]
 
 
 @each_method
@@ -154,22 +125,6 @@ def test_refused_by_auth(method: str, tmp_path: Path) -> None:
         assert TOKEN not in at.server.log_text()
 
 
-@each_method
-def test_refused_by_validation(method: str) -> None:
-    wrong: Any = {
-        "GetQuote": lambda stub: stub.GetQuote(pb.QuoteRequest(author="wrong")),
-        "ListQuotes": lambda stub: list(stub.ListQuotes(pb.ListQuotesRequest(author="wrong"))),
-        "AddQuotes": lambda stub: stub.AddQuotes(iter([pb.AddQuotesRequest(author="wrong")])),
-        "Converse": lambda stub: list(stub.Converse(iter([pb.ConverseRequest(author="wrong")]))),
-    }[method]
-    with probed() as at:
-        with pytest.raises(grpc.RpcError) as caught:
-            wrong(at.stub)
-        assert code(caught.value) is Status.INVALID_ARGUMENT
-        assert caught.value.details() == "author: anything but wrong"
-        assert at.seen() == [(method, "InvalidArgument")]
-
-
 def test_a_handler_that_swallows_what_a_read_raised_does_not_turn_it_into_a_success() -> None:
     def swallow(requests: Any, _context: Any) -> None:
         with suppress(Exception):  # what careless code does
@@ -182,19 +137,9 @@ def test_a_handler_that_swallows_what_a_read_raised_does_not_turn_it_into_a_succ
         assert at.seen() == [("AddQuotes", "InvalidArgument")]
 
 
-@each_method
-def test_a_malformed_message_is_internal_and_seen_by_all(method: str) -> None:
+def test_a_malformed_message_is_no_bug() -> None:
     with probed() as at:
-        path = f"/quotes.Quoter/{method}"
-        malformed = b"\xff\xff\xff"
-        call = {
-            "GetQuote": lambda: at.channel.unary_unary(path)(malformed),
-            "ListQuotes": lambda: list(at.channel.unary_stream(path)(malformed)),
-            "AddQuotes": lambda: at.channel.stream_unary(path)(iter([malformed])),
-            "Converse": lambda: list(at.channel.stream_stream(path)(iter([malformed]))),
-        }[method]
-        assert outcome(call) is Status.INTERNAL
-        assert at.seen() == [(method, "Internal")]
+        assert outcome(lambda: at.channel.unary_unary("/quotes.Quoter/GetQuote")(b"\xff")) is Status.INTERNAL
         assert not at.server.lines("bug")
 
 
@@ -209,103 +154,20 @@ def test_a_unary_request_that_is_missing_is_unimplemented(method: str) -> None:
 @pytest.mark.parametrize(
     "path", ["/quotes.Quoter/Nope", "/no.Such/Method", "/GetQuote", "nonsense", "/quotes.Quoter/"]
 )
-@pytest.mark.parametrize("arity", ["unary_unary", "unary_stream", "stream_unary", "stream_stream"])
-def test_an_unknown_method_is_counted_as_unknown_and_refused_before_limit_and_auth(
-    path: str, arity: str, tmp_path: Path
+def test_an_unknown_method_adds_no_series_is_not_named_and_is_refused_before_auth(
+    path: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"ann:{TOKEN}\n")
     with probed(auth_mode="tokens", auth_tokens_file=file) as at:
         before = len(at.server.samples("grpc_server_handled_total"))
-        request = iter([b""]) if arity.startswith("stream") else b""
-
-        def call() -> None:
-            reply: Any = getattr(at.channel, arity)(path)(request)
-            if arity.endswith("stream"):
-                list(reply)
-
-        assert outcome(call) is Status.UNIMPLEMENTED
+        assert outcome(lambda: at.channel.unary_unary(path)(b"")) is Status.UNIMPLEMENTED
         assert at.seen() == [("unknown", "Unimplemented")]
         labels = {"grpc_type": "unary", "grpc_service": "unknown", "grpc_method": "unknown"}
         assert at.server.total("grpc_server_handled_total", **labels) == 1
         assert len(at.server.samples("grpc_server_handled_total")) == before
         assert at.server.calls()[0]["service"] == "unknown"
         assert path.strip("/") not in at.server.log_text() or path == "/quotes.Quoter/"
-
-
-def held(at: Any) -> tuple[threading.Event, threading.Event, threading.Event]:
-    """Makes handlers wait; returns the events that one runs, that it may go on, and that its call is over."""
-    running, release, over = threading.Event(), threading.Event(), threading.Event()
-
-    def hold(_request: Any, context: Any) -> None:
-        context.add_callback(over.set)
-        running.set()
-        release.wait(10)
-
-    at.probe.on_call = hold
-    return running, release, over
-
-
-def started(method: str, stub: Any, **how: Any) -> Any:
-    """Starts a call and returns it, so that it can be cancelled."""
-    call = {
-        "GetQuote": lambda: stub.GetQuote.future(pb.QuoteRequest(), **how),
-        "ListQuotes": lambda: stub.ListQuotes(pb.ListQuotesRequest(), **how),
-        "AddQuotes": lambda: stub.AddQuotes.future(iter([pb.AddQuotesRequest()]), **how),
-        "Converse": lambda: stub.Converse(iter([pb.ConverseRequest()]), **how),
-    }
-    return call[method]()
-
-
-@each_method
-def test_the_client_cancels_while_the_handler_runs(method: str) -> None:
-    with probed() as at:
-        running, release, over = held(at)
-        call = started(method, at.stub)
-        assert running.wait(5)
-        call.cancel()
-        assert over.wait(5)
-        release.set()
-        until(at.server.calls)
-        assert at.seen() == [(method, "Canceled")]
-
-
-@each_method
-def test_the_deadline_passes_while_the_handler_runs(method: str) -> None:
-    with probed() as at:
-        running, release, over = held(at)
-        call = started(method, at.stub, timeout=0.1)
-        assert running.wait(5)
-        assert (
-            outcome(lambda: list(call) if method in STREAMED else call.result()) is Status.DEADLINE_EXCEEDED
-        )
-        assert over.wait(5)
-        release.set()
-        until(at.server.calls)
-        assert at.seen() == [(method, "DeadlineExceeded")]
-
-
-@pytest.mark.parametrize(("ending", "expected"), [("cancel", "Canceled"), ("deadline", "DeadlineExceeded")])
-def test_a_call_that_ends_while_it_waits_for_a_worker_is_counted_and_never_run(
-    ending: str, expected: str
-) -> None:
-    with probed(workers=1) as at:
-        running, release, _ = held(at)
-        busy = started("GetQuote", at.stub)
-        assert running.wait(5)
-        ran: list[Any] = []
-        at.probe.on_call = lambda request, _context: ran.append(request)
-        call = started("GetQuote", at.stub, timeout=0.1 if ending == "deadline" else None)
-        until(lambda: at.server.total("grpc_server_started_total", grpc_method="GetQuote") == 2)
-        if ending == "cancel":
-            call.cancel()
-        until(call.done)
-        time.sleep(0.1)  # for the server to hear of it: no code of ours runs there that could say so
-        release.set()
-        busy.result(timeout=5)
-        until(lambda: len(at.server.calls()) == 2)
-        assert at.seen() == sorted([("GetQuote", "OK"), ("GetQuote", expected)])
-        assert not ran
 
 
 def test_a_client_stream_that_is_cut_is_never_taken_for_complete() -> None:
@@ -398,24 +260,6 @@ def test_flow_control_holds_a_handler_back_whose_client_does_not_read() -> None:
         assert made[0] == held_at < 1000
         call.cancel()
         until(at.server.calls)
-
-
-@pytest.mark.parametrize("way", ["return", "yield", "wait"])
-def test_the_server_bounds_calls_that_set_no_deadline(way: str) -> None:
-    def slow(_request: Any, _context: Any) -> None:
-        current_call().wait(10) if way == "wait" else time.sleep(0.3)
-
-    with probed(max_deadline=0.2) as at:
-        if way == "yield":
-            at.probe.between = lambda _context: time.sleep(0.3)
-        else:
-            at.probe.on_call = slow
-        began = time.monotonic()
-        method = "ListQuotes" if way == "yield" else "GetQuote"
-        assert outcome(lambda: CALLS[method](at.stub)) is Status.DEADLINE_EXCEEDED
-        assert time.monotonic() - began < 2
-        assert at.seen() == [(method, "DeadlineExceeded")]
-        assert at.server.total("grpc_server_msg_sent_total") == (1 if way == "yield" else 0)
 
 
 @pytest.mark.parametrize("idle", ["reads", "does not read"])

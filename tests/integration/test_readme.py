@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from app.core.code import CODE_LABELS
 from app.core.permissions import parse_permissions
 from app.core.settings import variable
 from app.server import EXEMPT
 from app.services import SERVICES
 from app.settings import Settings
 from tests.integration.process import ROOT, ServerProcess, environment, server_process
+from tests.integration.test_exactness import TABLE, arities
 
 README = (ROOT / "README.md").read_text()
 
@@ -40,6 +42,28 @@ def test_the_rules_that_are_shown_are_rules() -> None:
     assert shown
     for rules in shown:
         assert parse_permissions(rules)
+
+
+def outcomes_table() -> str:
+    """The table of outcomes, as the README has it."""
+    rows = ["| what happens | arities | the client sees | span, metric and log line say | by |"]
+    rows.append("|---|---|---|---|---|")
+    for case in TABLE:
+        seen = dict.fromkeys(client for client, _ in case.pairs)
+        said = [
+            " or ".join(
+                CODE_LABELS[code] if code else "nothing" for client, code in case.pairs if client is one
+            )
+            for one in seen
+        ]
+        codes = "<br>".join(client.name for client in seen)
+        cells = (case.what, arities(case.methods), codes, "<br>".join(said), case.by)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def test_every_outcome_of_a_call_is_in_the_table() -> None:
+    assert outcomes_table() in README, f"the table of outcomes should be:\n{outcomes_table()}"
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +136,7 @@ CHAIN = (
 def test_the_chain_is_the_one_that_is_shown() -> None:
     assert CHAIN in README
     source = (ROOT / "app" / "server.py").read_text().partition("def bound_of")[0]
-    listed = re.findall(r"^        ([A-Z]\w+(?=\()|\*\w+(?=,))", source, flags=re.MULTILINE)
-    listed = [name.removeprefix("*") for name in listed]
+    listed = re.findall(r"^        (?:\*\(\[)?([A-Z]\w+)\(", source, flags=re.MULTILINE)
     assert [re.sub(r"(?<=\w)(?=[A-Z])", " ", name).lower() for name in listed] == CHAIN.split(" → ")[:-1]
 
 

@@ -1,0 +1,117 @@
+"""The same table on the usual stack of interceptors: what its spans, metrics and log lines say instead."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+import grpc
+import pytest
+
+from tests.integration.observed import Kept, Said
+from tests.integration.process import ROOT
+from tests.integration.test_exactness import NO_BOUND, READ_MANY, TABLE, Case, arities
+from tests.integration.theirs import Theirs
+
+# Not those that have several outcomes, nor what the stack does not have: a bound on how long calls take, and
+# sizes that the chain refuses before grpc does.
+CASES = [
+    case
+    for case in TABLE
+    if len(case.pairs) == 1 and case.bound == NO_BOUND and "far too long" not in case.what
+]
+
+# Where a stream of requests is cut while its handler is in a read: grpc ends some of them as if complete.
+CUT_IN_A_READ = {
+    "client cancels, handler reads",
+    "connection cut, handler reads",
+    "refused: long message",
+    "refused: long message, later",
+    "refused: long metadata",
+    "replies too long for it",
+}
+
+
+def stock_table() -> str:
+    """The table, as the README has it. Of each signal: that it is right (✓), or what it says instead."""
+    kept = Kept(lambda _bound, grace: Theirs(grace))
+    rows = [measured(case, kept) for case in CASES]
+    kept.close()
+    return "\n".join((HEAD, *rows))
+
+
+HEAD = "| what happens | the client sees | span | metric | log line |\n|---|---|---|---|---|"
+
+
+def measured(case: Case, kept: Kept[Theirs]) -> str:
+    """A row of it."""
+    cells = {method: cell(case, method, kept.server(case.bound, case.grace)) for method in case.methods}
+    columns = (by_arity({method: words[column] for method, words in cells.items()}) for column in range(4))
+    return f"| {case.what} | {' | '.join(columns)} |"
+
+
+def cell(case: Case, method: str, at: Theirs) -> tuple[str, str, str, str]:
+    """What the client sees, and what span, metric and log line say."""
+    before = at.counts()
+    case.play(at, method)
+    at.rest()
+    counted = (at.counts() - before).handled
+    made, company = at.endings(at.made), at.endings(at.company)
+    at.forget()
+    codes = [ending.seen for ending in made if ending.seen]
+    # A code of the stack's own, such as a bug's, is as good as another.
+    right = Counter((method, code) for seen in codes if (code := dict(case.pairs).get(seen, seen)))
+    span = Counter(said for ending in made for said in ending.traced)
+    line = Counter(said for ending in made for said in ending.logged)
+    metric = Counter({said: times for said, times in counted.items() if said[0] == method})
+    metric -= Counter(said for ending in company for said in ending.logged)
+    in_read = case.what in CUT_IN_A_READ
+    return (
+        in_words(codes),
+        in_short(span, right),
+        "varies" if in_read and method == "AddQuotes" else in_short(metric, right),
+        "varies" if in_read and method in READ_MANY else in_short(line, right),
+    )
+
+
+def in_words(codes: Iterable[grpc.StatusCode]) -> str:
+    return " or ".join(sorted({code.name for code in codes})) or "nothing"
+
+
+def in_short(found: Counter[Said], right: Counter[Said]) -> str:
+    return "✓" if found == right else in_words(code for _, code in found)
+
+
+def by_arity(words: Mapping[str, str]) -> str:
+    """The words of each method, those that are the same together."""
+    methods: dict[str, list[str]] = {}
+    for method, word in words.items():
+        methods.setdefault(word, []).append(method)
+    if len(methods) == 1:
+        return next(iter(methods))
+    return "<br>".join(f"{word}: {arities(those)}" for word, those in methods.items())
+
+
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Kept[Theirs]]:
+    logging.getLogger("grpc").setLevel(logging.CRITICAL)  # it logs every exception of a handler
+    stocks = Kept(lambda _bound, grace: Theirs(grace))
+    yield stocks
+    stocks.close()
+    logging.getLogger("grpc").setLevel(logging.NOTSET)
+
+
+SHOWN = (ROOT / "README.md").read_text().splitlines()
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.what) for case in CASES])
+def test_what_the_usual_stack_says_is_what_the_readme_shows(case: Case, kept: Kept[Theirs]) -> None:
+    row = measured(case, kept)
+    if row not in SHOWN:  # a machine that is held up lets a deadline pass before its time
+        row = measured(case, kept)
+    assert row in SHOWN, f"the row should be:\n{row}"
+
+
+def test_the_readme_shows_no_other_cases_of_the_usual_stack() -> None:
+    start = SHOWN.index(HEAD.splitlines()[0])
+    shown = [line.split(" | ")[0].removeprefix("| ") for line in SHOWN[start + 2 : SHOWN.index("", start)]]
+    assert shown == [case.what for case in CASES]
