@@ -27,10 +27,10 @@ from tests.bench.slow import COUNTS, TAKES
 SLICES = 20
 
 # How much more than the quickstart's server ours may grow from the second quarter of a phase to the last.
-MORE_MIB, MORE_THREADS, MORE_DESCRIPTORS = 2.0, 2, 2
+MORE_MIB, MORE_THREADS, MORE_DESCRIPTORS = 2.0, 8, 2
 
-# What the server that refuses half takes at once.
-BOUND = 16
+# Of the server that refuses half: the seconds that a call takes, its workers, and what it takes at once.
+CALL, WORKERS, BOUND = 0.01, 10, 16
 REFUSED = "ResourceExhausted"
 
 
@@ -162,8 +162,9 @@ def bounded(calls: int) -> list[str]:
     """Calls at a server that refuses about half: no more than the bound are ever in it."""
     flags = {"token": TOKEN, "request": pb.QuoteRequest(author="Mark Twain").SerializeToString()}
     seen: Counter[str] = Counter()
-    with server("slow", variables={TAKES: "0.004", "APP_MAX_CALLS": str(BOUND)}) as at:
-        with load(at.target, in_flight=BOUND + 8, calls=calls // SLICES, **flags) as calling:
+    variables = {TAKES: str(CALL), "APP_WORKERS": str(WORKERS), "APP_MAX_CALLS": str(BOUND)}
+    with server("slow", variables=variables) as at:
+        with load(at.target, rate=2 * WORKERS / CALL, calls=calls // SLICES, **flags) as calling:
             for _ in range(SLICES):
                 seen.update(calling.run().codes)
                 at.forget()
