@@ -76,6 +76,11 @@ def concerns(
     code that its client saw.
     """
     mutual_tls = settings.tls == "mutual"
+    auth: list[Concern] = []
+    if verify is not None:
+        auth = [Auth(verify, EXEMPT, settings.auth_require or {})]
+    elif mutual_tls:
+        auth = [PeerIdentity()]
     return [
         RequestId(),  # first: everything after it may name the call
         Tracing(  # the log line has its trace id
@@ -85,7 +90,7 @@ def concerns(
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, what is raised becomes a code that the three above see
         Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
-        *([Auth(verify, EXEMPT, settings.auth_require or {})] if verify else [PeerIdentity()] * mutual_tls),
+        *auth,  # on a worker: it takes time, and who is refused by the limit need not be known
         Deadline(settings.max_deadline, exempt=PROBES),  # after what waits or costs: is there time left?
         Validation({message: rule for service in services for message, rule in service.rules.items()}),
     ]

@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from grpc_health.v1 import health_pb2
 
@@ -50,12 +49,24 @@ class Sizes:
 
 
 @dataclass(frozen=True)
+class Length:
+    """How often each load is offered, and for how long."""
+
+    runs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Seen:
     """What became of the calls and of the health checks, and how much of a core the server used."""
 
     calls: Result
     checks: Result
     cpu: float
+
+    def slowest(self) -> float:
+        latency = self.calls.latency_ms
+        return latency["ok" if "ok" in latency else "refused"]["p99"]
 
 
 def row(title: str, seen: Seen) -> str:
@@ -81,51 +92,58 @@ HEAD = """\
 |---|---|---|---|---|---|---|"""
 
 
-def offer(at: Server, rate: float, seconds: float, **more: Any) -> Seen:
-    """Calls at that rate, and health checks at the same time."""
-    how = {"duration": f"{seconds}s", **more}
+def offer(at: Server, rate: float, given: Length) -> Seen:
+    """Calls at that rate, and health checks at the same time: the middle one of several runs.
+
+    What else runs on a machine stops it for some milliseconds now and then, and one run in three may see it.
+    """
+    how = {"duration": f"{given.seconds}s", "timeout": "5s"}
+    runs = []
     with load(at.target, **_QUOTE, rate=rate, **how) as calls, load(at.target, **_CHECK, **how) as checks:
-        before = at.cpu()
-        calls.begin()
-        checks.begin()
-        called, checked = calls.result(), checks.result()
-    return Seen(called, checked, (at.cpu() - before) / called.seconds)
+        for _ in range(given.runs):
+            before = at.cpu()
+            calls.begin()
+            checks.begin()
+            called, checked = calls.result(), checks.result()
+            runs.append(Seen(called, checked, (at.cpu() - before) / called.seconds))
+    return sorted(runs, key=Seen.slowest)[len(runs) // 2]
 
 
-def prompt(seen: Seen) -> list[str]:
-    """What is wrong with the refusals and with the health checks."""
+def wrong(seen: Seen, *codes: str) -> list[str]:
+    """What is wrong with the refusals and with the health checks, where calls may end with these codes."""
     failures = []
+    if set(seen.calls.codes) - {REFUSED, *codes}:
+        failures.append(f"calls ended with {seen.calls.codes}")
     if seen.calls.pushback != seen.calls.codes.get(REFUSED, 0):
         failures.append(f"{seen.calls.pushback} refusals say when to come again: {seen.calls.codes}")
     if set(seen.checks.codes) != {"OK"}:
-        failures.append(f"health checks were answered with {seen.checks.codes}")
+        failures.append(f"health checks ended with {seen.checks.codes}")
     for name, kind, of in (("refusals", "refused", seen.calls), ("health checks", "ok", seen.checks)):
         if kind in of.latency_ms and of.latency_ms[kind]["p99"] > PROMPT:
             failures.append(f"{name} take {of.latency_ms[kind]['p99']:.1f} ms (p99), and may take {PROMPT}")
     return failures
 
 
-def blocked(sizes: Sizes, seconds: float) -> list[str]:
+def blocked(sizes: Sizes, given: Length) -> list[str]:
     """Every worker is in a call that does not come back."""
+    fill = {"calls": sizes.max_calls, "in_flight": sizes.max_calls, "timeout": "1s"}
     with server("slow", variables=sizes.variables(3600)) as at:
-        seen = offer(at, 5 * sizes.capacity, seconds, timeout=f"{seconds}s")
+        with load(at.target, **_QUOTE, **fill) as calls:
+            assert calls.run().codes == {"DeadlineExceeded": sizes.max_calls}
+        seen = offer(at, 5 * sizes.capacity, given)
     print(row(f"{5 * sizes.capacity:.0f}, every worker blocked", seen), flush=True)
-    failures = prompt(seen)
-    held = sizes.max_calls
-    if seen.calls.codes != {REFUSED: seen.calls.calls - held, "DeadlineExceeded": held}:
-        failures.append(f"all but {held} calls were to be refused: {seen.calls.codes}")
-    return failures
+    return wrong(seen)
 
 
-def overloaded(sizes: Sizes, seconds: float) -> list[str]:
+def overloaded(sizes: Sizes, given: Length) -> list[str]:
     """Every call takes its time, and more and more of them come."""
     found: dict[float, Result] = {}
     failures = []
     with server("slow", variables=sizes.variables(CALL)) as at:
         for share in (0.8, 1, 1.5, 5):
-            seen = offer(at, share * sizes.capacity, seconds)
+            seen = offer(at, share * sizes.capacity, given)
             print(row(f"{share * sizes.capacity:.0f}, {share:.0%} of capacity", seen), flush=True)
-            failures += prompt(seen)
+            failures += wrong(seen, "OK")
             found[share] = seen.calls
     goodput = {share: each.codes["OK"] / each.seconds for share, each in found.items()}
     if goodput[5] < GOODPUT * max(goodput.values()):
@@ -145,14 +163,16 @@ def main() -> int:
     parser.add_argument(
         "--max-calls", type=int, help="its APP_MAX_CALLS; three for every two workers when left out"
     )
-    parser.add_argument("--seconds", type=float, default=5, help="of each load")
+    parser.add_argument("--seconds", type=float, default=2, help="of each run")
+    parser.add_argument("--runs", type=int, default=5, help="of each load")
     given = parser.parse_args()
     sizes = Sizes(given.workers, given.max_calls or given.workers * 3 // 2)
     print(
         f"{sizes.workers} workers, {CALL * 1000:.0f} ms a call, APP_MAX_CALLS={sizes.max_calls}; p50 / p99\n"
     )
     print(HEAD, flush=True)
-    failures = blocked(sizes, given.seconds) + overloaded(sizes, given.seconds)
+    length = Length(given.runs, given.seconds)
+    failures = blocked(sizes, length) + overloaded(sizes, length)
     print(*failures, sep="\n", file=sys.stderr)
     return 1 if failures else 0
 

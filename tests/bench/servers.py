@@ -49,8 +49,11 @@ def bare() -> None:
 
 
 def bare_on_our_executor() -> None:
+    """And with our threads' scheduling: what the server itself gains, with no concern on it."""
     from app.runtime.pools import open_pools  # noqa: PLC0415 - no part of the other servers' start
+    from app.runtime.scheduling import run_in_batches  # noqa: PLC0415 - as above
 
+    run_in_batches()
     serve(open_pools(10, 100, 100).workers)
 
 

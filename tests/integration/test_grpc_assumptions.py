@@ -214,3 +214,35 @@ def test_dynamic_credentials_serve_one_address_and_are_asked_for_news_by_each_co
             grpc.channel_ready_future(channel).result(timeout=5)
         assert len(asked) == before + number
     server.stop(0).wait()
+
+
+def test_of_the_future_that_a_pool_returns_grpc_uses_the_done_callback_alone() -> None:
+    asked: list[str] = []
+
+    class Asked(Future[Any]):
+        def __getattribute__(self, name: str) -> Any:
+            asked.append(name)
+            return super().__getattribute__(name)
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args: Any, **values: Any) -> Future[Any]:
+            super().submit(*args, **values)
+            return Asked()
+
+    with plain(lambda requests, _context: next(requests), pool=Pool(2)) as channel:
+        assert channel.unary_unary("/a/b")(b"1") == b"1"
+        assert channel.unary_unary("/a/b")(b"2") == b"2"
+    assert {name for name in asked if not name.startswith("_")} == {"add_done_callback"}
+
+
+def test_a_call_goes_to_a_pool_with_positional_arguments_alone() -> None:
+    given: list[dict[str, Any]] = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, *args: Any, **values: Any) -> Future[Any]:
+            given.append(values)
+            return super().submit(*args, **values)
+
+    with plain(lambda requests, _context: next(requests), pool=Pool(2)) as channel:
+        assert channel.unary_unary("/a/b")(b"1") == b"1"
+    assert given == [{}]

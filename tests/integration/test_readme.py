@@ -136,7 +136,8 @@ CHAIN = (
 def test_the_chain_is_the_one_that_is_shown() -> None:
     assert CHAIN in README
     source = (ROOT / "app" / "server.py").read_text().partition("def bound_of")[0]
-    listed = re.findall(r"^        (?:\*\(\[)?([A-Z]\w+)\(", source, flags=re.MULTILINE)
+    listed = re.findall(r"^        ([A-Z]\w+(?=\()|\*\w+(?=,))", source, flags=re.MULTILINE)
+    listed = [name.removeprefix("*") for name in listed]
     assert [re.sub(r"(?<=\w)(?=[A-Z])", " ", name).lower() for name in listed] == CHAIN.split(" → ")[:-1]
 
 

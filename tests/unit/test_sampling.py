@@ -1,0 +1,55 @@
+import random
+
+import pytest
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    DEFAULT_OFF,
+    DEFAULT_ON,
+    Decision,
+    ParentBased,
+    ParentBasedTraceIdRatio,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
+
+from app.core.propagation import ROOT
+from app.core.sampling import ID_MASK, root_bound
+
+STANDARD = [
+    ALWAYS_ON,
+    ALWAYS_OFF,
+    DEFAULT_ON,
+    DEFAULT_OFF,
+    *(
+        made(rate)
+        for made in (TraceIdRatioBased, ParentBasedTraceIdRatio)
+        for rate in (0, 1e-9, 0.01, 0.5, 1)
+    ),
+    ParentBased(ALWAYS_ON, remote_parent_sampled=ALWAYS_OFF),
+]
+
+
+@pytest.mark.parametrize("sampler", STANDARD, ids=lambda sampler: sampler.get_description())
+def test_the_bound_decides_as_the_sampler_would(sampler: Sampler) -> None:
+    bound = root_bound(sampler)
+    assert bound is not None
+    random_ids = random.Random(7)  # noqa: S311 - no secret
+    ids = [*(random_ids.getrandbits(128) for _ in range(2000)), 1, bound, bound - 1, ID_MASK, 1 << 127]
+    for trace_id in (one for one in ids if one > 0):
+        asked = sampler.should_sample(ROOT, trace_id, "name")
+        assert (trace_id & ID_MASK < bound) is (asked.decision is Decision.RECORD_AND_SAMPLE)
+
+
+class Own(Sampler):
+    def should_sample(self, *_args: object, **_values: object) -> SamplingResult:
+        return SamplingResult(Decision.DROP)
+
+    def get_description(self) -> str:
+        return "Own{AlwaysOnSampler}"
+
+
+@pytest.mark.parametrize("sampler", [Own(), ParentBased(Own())])
+def test_nothing_is_known_ahead_of_a_sampler_that_is_not_opentelemetrys(sampler: Sampler) -> None:
+    assert root_bound(sampler) is None
