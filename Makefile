@@ -2,6 +2,8 @@
 PYTHON ?= python3
 IMAGE ?= localhost/quoter:dev
 PYTEST ?=
+# Over two processes: most tests wait more than they work.
+SPREAD := -n 2 --dist worksteal
 BENCH ?=
 
 UV_VERSION := 0.13.8
@@ -22,7 +24,7 @@ run: setup ## serve the quotes on localhost:50051, with metrics on localhost:946
 	@.venv/bin/python -m app serve
 
 test: setup ## run everything that can be tested on this machine without a cluster
-	.venv/bin/python -m pytest $(PYTEST)
+	.venv/bin/python -m pytest $(SPREAD) $(PYTEST)
 
 interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through the whole chain
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
