@@ -13,16 +13,14 @@ from typing import Any
 
 from tests.bench.cores import SERVER_CORE, on_core
 from tests.integration.process import ROOT, environment
+from tests.stock import token
 
 NONE: Mapping[str, str] = {}
 SERVERS = Path(__file__).with_name("servers.py")
 
-# A JSON Web Token, because the usual stack reads one. HS256, signed with the key in stock.py.
-TOKEN = (
-    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."  # noqa: S105 - it guards nothing
-    "eyJzdWIiOiJiZW5jaCIsImlzcyI6Imh0dHBzOi8vaXNzdWVyLmV4YW1wbGUiLCJhdWQiOiJxdW90ZXMiLCJleHAiOjQxMDI0NDQ4MDB9."
-    "i4t3RU_RFlmPNbXJC3Eb6oVgPkULFUdnaLVOXorQn00"
-)
+# Who calls, with a JSON Web Token because the usual stack reads one; the others take it as it is.
+CALLER, KEY = "bench", "the key of the benchmark, 32 bytes"
+TOKEN = token(KEY, CALLER)
 
 
 class Server:
@@ -78,7 +76,7 @@ def server(
     """Starts the server of that name (servers.py; `ours` is this program), and kills it with the context."""
     with tempfile.TemporaryDirectory() as folder:
         log, tokens = Path(folder, "log"), Path(folder, "tokens")
-        tokens.write_text(f"bench:{TOKEN}\n")
+        tokens.write_text(f"{CALLER}:{TOKEN}\n")
         given = {
             "PYTHONPATH": f"{checkout}:{ROOT}",
             "APP_LISTEN": "127.0.0.1:0",

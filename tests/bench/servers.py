@@ -77,9 +77,35 @@ def slow() -> None:
 
 
 def stock() -> None:
-    from tests.bench.stock import interceptors  # noqa: PLC0415 - as above
+    """The usual stack, with spans, metrics and log lines where they usually go."""
+    # As above.
+    import prometheus_client  # noqa: PLC0415
+    import structlog  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
-    serve(ThreadPoolExecutor(max_workers=10), interceptors())
+    from tests.bench.process import CALLER, KEY  # noqa: PLC0415
+    from tests.stock import interceptors  # noqa: PLC0415
+
+    spans = TracerProvider()
+    spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    prometheus_client.start_http_server(0)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.JSONRenderer(),
+        ]
+    )
+    stack = interceptors(
+        spans=spans,
+        registry=prometheus_client.REGISTRY,
+        logger=structlog.get_logger(),
+        key=KEY,
+        names={CALLER},
+    )
+    serve(ThreadPoolExecutor(max_workers=10), stack)
 
 
 class AsyncQuoter(quote_service_pb2_grpc.QuoterServicer):
