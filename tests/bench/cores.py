@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SERVER_CORE, LOAD_CORE = 0, 1
+_ALLOWED = os.sched_getaffinity(0)
+SERVER_CORE, LOAD_CORE = min(_ALLOWED), max(_ALLOWED)
 
 
 @contextmanager
