@@ -116,6 +116,18 @@ class Call(grpc.ServicerContext):
         remaining = self.bound.time_remaining()
         return None if remaining > _NEVER else remaining
 
+    def expired(self) -> bool:
+        """Whether it is the client's deadline that has ended the call, which is over.
+
+        On the wire a deadline is what is left, rounded up by as much as a hundredth (gRPC's PROTOCOL-HTTP2.md
+        has eight digits of a unit; grpc's core sends fewer), so the client's own clock ends a call first.
+        """
+        remaining = self.client_time_remaining()
+        if remaining is None:
+            return False
+        granted = time.monotonic() - self.accepted_at + remaining
+        return remaining <= max(0.005, granted / 100)
+
     def cancel(self) -> bool:
         return self.bound.cancel()
 

@@ -121,6 +121,7 @@ def _stream_reply(handled: _Handled) -> Callable[..., Iterator[bytes]]:
             replies = handled.function(handled.argument(raw, call), call)
             for reply in replies:
                 yield handled.encoded(reply, call)
+            call.check_deadline()  # a handler may have worked on past its last reply
         except BaseException as error:  # noqa: BLE001 - GeneratorExit is a client that left
             if (unclean := _closed(replies)) is not None:
                 structlog.get_logger().error("clean_up_failed", request_id=call.request_id, exc_info=unclean)

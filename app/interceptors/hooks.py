@@ -63,8 +63,7 @@ class Hooks:
         if error is not None and (alive or not isinstance(error, _ENDED)):
             self._fail(call, error)
         if not alive:
-            expired = call.client_time_remaining() == 0
-            call.status = grpc.StatusCode.DEADLINE_EXCEEDED if expired else grpc.StatusCode.CANCELLED
+            call.status = grpc.StatusCode.DEADLINE_EXCEEDED if call.expired() else grpc.StatusCode.CANCELLED
         elif call.status is None:
             call.status = grpc.StatusCode.OK
         call.code_label = CODE_LABELS[call.status]
