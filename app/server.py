@@ -262,6 +262,9 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERV
     with logs(settings.log_level, settings.log_format):
         log = structlog.get_logger()
         with serving(settings, services) as server:
+            # What has been made so far lives as long as the process: the collector need not look at it.
+            gc.collect()
+            gc.freeze()
             log.info(
                 "serving",
                 addresses=[str(address) for address in server.addresses],
@@ -271,9 +274,6 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERV
                 tls=settings.tls,
                 started_in_seconds=round(time.perf_counter() - began, 3),
             )
-            # What has been made so far lives as long as the process: the collector need not look at it.
-            gc.collect()
-            gc.freeze()
             received = signals.wait()
             log.info("signal_received", signal=received.name)
             if received is signal.SIGINT:

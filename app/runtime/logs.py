@@ -117,7 +117,8 @@ class Lines:
     def flush(self) -> None:
         """Writes every line that was logged before."""
         with self._writing:
-            self._some.clear()  # first: a line that comes from now on sets it again
+            if not self._closed.is_set():
+                self._some.clear()  # first: a line that comes from now on sets it again
             lines = [self._waiting.popleft() for _ in range(len(self._waiting))]
             if not lines:
                 return
@@ -140,8 +141,9 @@ class Lines:
 
     def __exit__(self, *_error: object) -> None:
         self._most = 0
-        self._closed.set()
-        self._some.set()
+        with self._writing:  # or a flush could take back what wakes the thread for the last time
+            self._closed.set()
+            self._some.set()
         self._thread.join()
         self.flush()
 

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from threading import Event
+from queue import SimpleQueue
 from types import FrameType
 
 
@@ -15,7 +15,8 @@ class Signals:
 
     def __init__(self) -> None:
         self._received: signal.Signals | None = None
-        self._event = Event()
+        # An Event's lock may be held by the thread that a handler interrupts; put() may interrupt anything.
+        self._queue: SimpleQueue[signal.Signals] = SimpleQueue()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._receive)
 
@@ -24,9 +25,8 @@ class Signals:
             os.write(2, b"a second signal: ended at once\n")
             os._exit(128 + number)
         self._received = signal.Signals(number)
-        self._event.set()
+        self._queue.put(self._received)
 
     def wait(self) -> signal.Signals:
         """The first signal, as soon as it has come."""
-        self._event.wait()
-        return self._received or signal.SIGTERM
+        return self._queue.get()
