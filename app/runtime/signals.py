@@ -2,7 +2,6 @@
 
 import os
 import signal
-from queue import SimpleQueue
 from types import FrameType
 
 
@@ -14,19 +13,25 @@ class Signals:
     """
 
     def __init__(self) -> None:
-        self._received: signal.Signals | None = None
-        # An Event's lock may be held by the thread that a handler interrupts; put() may interrupt anything.
-        self._queue: SimpleQueue[signal.Signals] = SimpleQueue()
+        self._received = False
+        # A wait for a lock, such as an Event's, misses a signal that comes just before it sleeps: Python's
+        # handlers run between its own instructions. What the kernel's handler writes to a pipe is not missed.
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._write, False)
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
-        if self._received is not None:
+        if self._received:
             os.write(2, b"a second signal: ended at once\n")
             os._exit(128 + number)
-        self._received = signal.Signals(number)
-        self._queue.put(self._received)
+        self._received = True
 
     def wait(self) -> signal.Signals:
-        """The first signal, as soon as it has come."""
-        return self._queue.get()
+        """The first signal, as soon as it has come. May be asked once."""
+        number = os.read(self._read, 1)[0]
+        signal.set_wakeup_fd(-1)
+        os.close(self._read)
+        os.close(self._write)
+        return signal.Signals(number)

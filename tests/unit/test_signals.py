@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-# A signal comes at any moment of a wait, also when the wait holds the lock of what it waits for.
+# A signal comes at any moment of a wait, also just before it sleeps.
 ANY_MOMENT = """
 import os, random, signal, time
 from app.runtime.signals import Signals
@@ -15,7 +15,7 @@ if os.fork() == 0:
             pass
         os.kill(os.getppid(), signal.SIGTERM)
     os._exit(0)
-for number in range(4000):
+for number in range(10_000):
     signals = Signals()
     os.write(ask, b"1")
     assert signals.wait() is signal.SIGTERM
