@@ -47,7 +47,7 @@ image: ## build the container image, with podman or docker: make image IMAGE=…
 e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster beside this checkout) and use it
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
 
-bench: .venv/.bench ## print what a call costs the server, beside what it costs others; seven minutes on a quiet machine
+bench: .venv/.bench ## print what a call costs the server, beside what it costs others; nine minutes on a quiet machine
 	.venv/bin/python -m tests.bench $(BENCH)
 
 overload: .venv/.bench ## ask a server for five times what it can carry, and look what its callers see; a minute

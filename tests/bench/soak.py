@@ -164,7 +164,7 @@ def bounded(calls: int) -> list[str]:
     seen: Counter[str] = Counter()
     variables = {TAKES: str(CALL), "APP_WORKERS": str(WORKERS), "APP_MAX_CALLS": str(BOUND)}
     with server("slow", variables=variables) as at:
-        with load(at.target, rate=2 * WORKERS / CALL, calls=calls // SLICES, **flags) as calling:
+        with load(at.target, rate=1.8 * WORKERS / CALL, calls=calls // SLICES, **flags) as calling:
             for _ in range(SLICES):
                 seen.update(calling.run().codes)
                 at.forget()
