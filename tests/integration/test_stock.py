@@ -17,7 +17,10 @@ from tests.integration.theirs import Theirs
 CASES = [
     case
     for case in TABLE
-    if len(case.pairs) == 1 and case.bound == NO_BOUND and "far too long" not in case.what
+    if len(case.pairs) == 1
+    and case.bound == NO_BOUND
+    and "far too long" not in case.what
+    and case.what != "deadline above 1 s passes"  # on the usual stack it is now one code and now another
 ]
 
 # Where a stream of requests is cut while its handler is in a read: grpc ends some of them as if complete.
