@@ -20,8 +20,7 @@ from prometheus_client.samples import Exemplar
 
 from app.core.call import Call
 from app.core.code import CODE_LABELS
-from app.core.go_prometheus import BUCKETS
-from app.core.go_prometheus import LABELS as _LABELS
+from app.core.go_prometheus import BUCKETS, LABELS
 from app.core.method import Method
 from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
@@ -67,34 +66,34 @@ class _Families(NamedTuple):
 def _families() -> _Families:
     return _Families(
         CounterMetricFamily(
-            "grpc_server_started", "Total number of RPCs started on the server.", labels=_LABELS
+            "grpc_server_started", "Total number of RPCs started on the server.", labels=LABELS
         ),
         CounterMetricFamily(
             "grpc_server_handled",
             "Total number of RPCs completed on the server, regardless of success or failure.",
-            labels=(*_LABELS, "grpc_code"),
+            labels=(*LABELS, "grpc_code"),
         ),
         CounterMetricFamily(
             "grpc_server_msg_received",
             "Total number of RPC stream messages received on the server.",
-            labels=_LABELS,
+            labels=LABELS,
         ),
         CounterMetricFamily(
-            "grpc_server_msg_sent", "Total number of gRPC stream messages sent by the server.", labels=_LABELS
+            "grpc_server_msg_sent", "Total number of gRPC stream messages sent by the server.", labels=LABELS
         ),
         HistogramMetricFamily(
             "grpc_server_handling_seconds",
             "Histogram of response latency (seconds) of gRPC that had been application-level handled"
             " by the server.",
-            labels=_LABELS,
+            labels=LABELS,
         ),
         GaugeMetricFamily(
-            "grpc_server_in_flight", "Number of RPCs accepted by the server and not over yet.", labels=_LABELS
+            "grpc_server_in_flight", "Number of RPCs accepted by the server and not over yet.", labels=LABELS
         ),
         CounterMetricFamily(
             "grpc_server_refused",
             "Total number of RPCs that the server refused before its handler ran, by reason.",
-            labels=(*_LABELS, "reason"),
+            labels=(*LABELS, "reason"),
         ),
     )
 

@@ -114,7 +114,7 @@ class _MethodTracing(Concern):
 
     def end(self, call: Call) -> None:
         span, status = call.span, call.status
-        if type(span) is _Unsampled or span is None or status is None or not span.is_recording():
+        if span is None or status is None or not span.is_recording():
             return
         agent = call.headers.get("user-agent")
         caller = self._of_client(call.peer(), agent if isinstance(agent, str) else None)
