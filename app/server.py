@@ -174,6 +174,7 @@ def serving(
             pool_of=pool_of(pools),
             max_message_bytes=settings.max_message_bytes,
             max_metadata_bytes=settings.max_metadata_bytes,
+            followed=bool(interceptors),
         )
         server = grpc.server(pools.workers, interceptors=[chain, *interceptors], options=options(settings))
         registering = chain.registering(server)

@@ -33,6 +33,11 @@ class _Unbound:
 _UNBOUND: Any = _Unbound()
 
 
+def trace_id(trace: int) -> str:
+    """A trace's number as 32 hex digits; "" for 0, which is none."""
+    return f"{trace:032x}" if trace else ""
+
+
 class Call(grpc.ServicerContext):
     """What the chain and the handler know of a call; it is the context that handlers are given.
 
@@ -75,7 +80,7 @@ class Call(grpc.ServicerContext):
     @property
     def trace_id(self) -> str:
         """32 hex digits, or ""."""
-        return f"{self.trace:032x}" if self.trace else ""
+        return trace_id(self.trace)
 
     def wait(self, seconds: float) -> None:
         """Sleeps, unless the call ends first.

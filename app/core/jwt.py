@@ -4,7 +4,6 @@ import re
 import time
 from base64 import urlsafe_b64decode
 from collections.abc import Callable
-from hashlib import sha256
 from threading import Lock
 
 import jwt
@@ -14,6 +13,7 @@ from app.core.claims import Expected, caller_of
 from app.core.errors import Unauthenticated
 from app.core.json_object import parse_object
 from app.core.jwt_keys import Key, Keys
+from app.core.tokens import digest_of
 
 # JWS compact serialization (RFC 7515, section 7.1): three parts in base64url, none of them empty. An
 # encrypted token has five, an unsigned one and one with its payload elsewhere an empty one.
@@ -67,7 +67,7 @@ class Jwt:
         verified = self._verified
         if verified.keys is not keys:
             verified = self._verified = _Verified(keys)
-        digest = sha256(token).digest()
+        digest = digest_of(token)
         found = verified.callers.get(digest)
         if found is None:
             found = self._verify(token, keys)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 
+from app.core.call import Call
 from app.core.errors import StartError
-from app.core.metadata import Metadata
 from app.core.traceparent import parse_traceparent
 
-# Given a call's metadata, the context that its span is started in: the caller's span, and no more of here.
-Extract = Callable[[Metadata], Context]
+# Given a call, the context that its span is started in: the caller's span, and no more of here.
+Extract = Callable[[Call], Context]
 
 # Of a call that brings no trace; the same object for all of them.
 ROOT = Context()
@@ -30,15 +30,10 @@ def extractor(environment: Mapping[str, str]) -> Extract:
     return _as_configured(named) if named - {"tracecontext"} else trace_context
 
 
-def trace_context(metadata: Metadata) -> Context:
+def trace_context(call: Call) -> Context:
     """Reads `traceparent` and `tracestate`, as https://www.w3.org/TR/trace-context/ has it."""
-    header = state = None
-    for key, value in metadata:
-        if key == "traceparent" and isinstance(value, str):
-            header = value
-        elif key == "tracestate" and isinstance(value, str):
-            state = value
-    parent = parse_traceparent(header) if header is not None else None
+    header, state = call.headers.get("traceparent"), call.headers.get("tracestate")
+    parent = parse_traceparent(header) if isinstance(header, str) else None
     if parent is None:
         return ROOT
     caller = SpanContext(
@@ -46,13 +41,13 @@ def trace_context(metadata: Metadata) -> Context:
         parent.span_id,
         is_remote=True,
         trace_flags=TraceFlags(parent.flags),
-        trace_state=TraceState.from_header([state]) if state else None,
+        trace_state=TraceState.from_header([state]) if isinstance(state, str) and state else None,
     )
     return set_span_in_context(NonRecordingSpan(caller), ROOT)
 
 
-def _nothing(metadata: Metadata) -> Context:
-    del metadata
+def _nothing(call: Call) -> Context:
+    del call
     return ROOT
 
 
@@ -69,9 +64,9 @@ def _as_configured(named: set[str]) -> Extract:
     # One line of this logger's for each wrong entry, which any caller may send.
     logging.getLogger("opentelemetry.baggage.propagation").setLevel(logging.ERROR)
 
-    def extract(metadata: Metadata) -> Context:
+    def extract(call: Call) -> Context:
         carrier: dict[str, list[str]] = {}
-        for key, value in metadata:
+        for key, value in call.metadata:
             if isinstance(value, str):
                 carrier.setdefault(key, []).append(value)
         return textmap.extract(carrier, ROOT)

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
-from app.core.call import Call
+from app.core.call import Call, trace_id
 from app.core.method import Method
 from app.interceptors.concern import Concern
 
-# Logs a line with these values.
-Write = Callable[[dict[str, Any]], None]
+# Given what makes a line of values, and the values: logs that line, at some later moment.
+Write = Callable[..., None]
 
 
 class AccessLog(Concern):
@@ -47,16 +47,27 @@ class _MethodLog(Concern):
         self._mutual_tls = mutual_tls
 
     def end(self, call: Call) -> None:
-        values = {
+        self._write(
+            self._line,
+            call.code_label,
+            call.duration,
+            call.bound.peer(),
+            call.principal,
+            call.request_id,
+            call.trace,
+            call.peer_identity if self._mutual_tls else None,
+        )
+
+    def _line(self, *values: Any) -> dict[str, Any]:
+        code, duration, peer, principal, request_id, trace, peer_identity = values
+        line = {
             "service": self._service,
             "method": self._method,
-            "code": call.code_label,
-            "duration_ms": round(call.duration * 1000, 3),
-            "peer": unquote(call.bound.peer()),
-            "principal": call.principal,
-            "request_id": call.request_id,
-            "trace_id": call.trace_id,
+            "code": code,
+            "duration_ms": round(duration * 1000, 3),
+            "peer": unquote(peer),
+            "principal": principal,
+            "request_id": request_id,
+            "trace_id": trace_id(trace),
         }
-        if self._mutual_tls:
-            values["peer_identity"] = call.peer_identity
-        self._write(values)
+        return line if peer_identity is None else line | {"peer_identity": peer_identity}

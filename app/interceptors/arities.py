@@ -88,6 +88,7 @@ class _Handled:
                 raise ResourceExhausted(
                     f"the reply has {len(data)} bytes; the server sends at most {self._max_bytes}"
                 )
+            call.check_deadline()
             for send in self.hooks.send:
                 send(call, reply)
         return data

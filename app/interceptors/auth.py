@@ -9,6 +9,8 @@ from app.core.refusal import Refusal
 from app.core.tokens import LONGEST
 from app.interceptors.concern import Concern
 
+_SCHEME = b"bearer "
+
 
 class Auth(Concern):
     """Sets `call.principal` and `call.scopes`, or refuses.
@@ -57,9 +59,8 @@ def _bearer(call: Call) -> bytes:
     ):
         raise Unauthenticated("metadata `authorization` must be sent once")
     value = given if isinstance(given, bytes) else given.encode()
-    scheme, _, rest = value.partition(b" ")
-    token = rest.lstrip(b" ")
-    if scheme.lower() != b"bearer" or not token:
+    token = value[len(_SCHEME) :].lstrip(b" ")
+    if value[: len(_SCHEME)].lower() != _SCHEME or not token:
         raise Unauthenticated("metadata `authorization` must be `Bearer TOKEN`")
     if len(token) > LONGEST:
         raise Unauthenticated("the token is too long")

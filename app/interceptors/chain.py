@@ -40,7 +40,7 @@ class Chain(grpc.ServerInterceptor):
     A method that was not registered through the chain is not served.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first are keywords
         self,
         concerns: Sequence[Concern],
         *,
@@ -48,8 +48,12 @@ class Chain(grpc.ServerInterceptor):
         pool_of: Callable[[Method], ThreadPoolExecutor | None],
         max_message_bytes: int,
         max_metadata_bytes: int,
+        followed: bool = True,
     ) -> None:
         """`refusals` answers what acceptance refuses; `pool_of` names a method's own pool, if it has one.
+
+        `followed` says whether the server has further interceptors; without any, it is not asked for each
+        call's handler, which is known.
 
         What is over the two sizes ends its call with RESOURCE_EXHAUSTED, if grpc's own bounds let it in.
         """
@@ -58,6 +62,7 @@ class Chain(grpc.ServerInterceptor):
         self._pool_of = pool_of
         self._max_message_bytes = max_message_bytes
         self._max_metadata_bytes = max_metadata_bytes
+        self._followed = followed
         self._entries: dict[str, _Entry] = {}
         self._unknown = self._entry(UNKNOWN, None)
 
@@ -90,12 +95,13 @@ class Chain(grpc.ServerInterceptor):
     ) -> Handler:
         entry = self._entries.get(handler_call_details.method, self._unknown)
         failure: Exception | None = None
-        try:
-            handler = continuation(handler_call_details)
-            if handler is not entry.handler:
-                entry = self._as_wrapped(entry, handler)
-        except Exception as error:  # noqa: BLE001 - an interceptor inside this one; the refusal tells the client
-            failure = error
+        if self._followed:
+            try:
+                handler = continuation(handler_call_details)
+                if handler is not entry.handler:
+                    entry = self._as_wrapped(entry, handler)
+            except Exception as error:  # noqa: BLE001 - one of those that follow; the refusal tells the client
+                failure = error
         call = Call(entry.method, handler_call_details.invocation_metadata)
         CURRENT_CALL.set(call)
         for accept, refused in entry.accept:

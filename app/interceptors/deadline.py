@@ -2,8 +2,6 @@
 
 import time
 
-from google.protobuf.message import Message
-
 from app.core.call import Call
 from app.core.errors import DeadlineExceeded
 from app.core.method import Method
@@ -18,9 +16,10 @@ _PATIENCE = 0.5
 class Deadline(Concern, Ticker):
     """Does not run a call that has expired while it waited, and bounds every call to `most` seconds.
 
-    A running handler cannot be interrupted: at the server's bound the call ends with DEADLINE_EXCEEDED when
-    the handler next reads, yields, waits through the context, or returns. A handler that is blocked in a
-    read or a write then, because its client idles, is freed soon after: its call ends with CANCELLED.
+    A running handler cannot be interrupted: at the server's bound, `call.expires_at`, the call ends with
+    DEADLINE_EXCEEDED when the handler next reads, yields, waits through the context, or returns. A handler
+    that is blocked in a read or a write then, because its client idles, is freed soon after: its call ends
+    with CANCELLED.
     """
 
     def __init__(self, most: float, exempt: frozenset[str] = frozenset()) -> None:
@@ -41,16 +40,6 @@ class Deadline(Concern, Ticker):
         if remaining is None or remaining > self._most:
             call.expires_at = call.accepted_at + self._most
             self._bounded.add(call)
-
-    def receive(self, call: Call, message: Message) -> None:
-        del message
-        if call.expires_at is not None:
-            call.check_deadline()
-
-    def send(self, call: Call, message: Message) -> None:
-        del message
-        if call.expires_at is not None:
-            call.check_deadline()
 
     def end(self, call: Call) -> None:
         self._bounded.discard(call)

@@ -21,6 +21,8 @@ MessageHook = Callable[[Call, Message], None]
 # an outgoing call that failed, for one, raises RpcError too.
 _ENDED: Final = (grpc.RpcError, CallEnded, GeneratorExit)
 
+_OK: Final = grpc.StatusCode.OK
+
 
 @dataclass(frozen=True)
 class Hooks:
@@ -65,8 +67,8 @@ class Hooks:
         if not alive:
             call.status = grpc.StatusCode.DEADLINE_EXCEEDED if call.expired() else grpc.StatusCode.CANCELLED
         elif call.status is None:
-            call.status = grpc.StatusCode.OK
-        call.code_label = CODE_LABELS[call.status]
+            call.status = _OK
+        call.code_label = "OK" if call.status is _OK else CODE_LABELS[call.status]
         for hook in self.end if end is None else end:
             try:
                 hook(call)

@@ -49,6 +49,7 @@ class Requests:
             message = decoded(data, call, self._decode, self._max_bytes)
             for receive in self._receive:
                 receive(call, message)
+            call.check_deadline()
         except StopIteration:
             raise
         except BaseException as error:

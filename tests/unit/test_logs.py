@@ -2,6 +2,8 @@ import io
 import json
 import logging
 import threading
+import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -47,7 +49,7 @@ def test_lines_of_many_threads_are_whole_and_all_there() -> None:
 
         def call(caller: int) -> None:
             for number in range(500):
-                log({"caller": caller, "number": number})
+                log(dict, {"caller": caller, "number": number})
 
         threads = [threading.Thread(target=call, args=(number,)) for number in range(8)]
         for thread in threads:
@@ -69,6 +71,33 @@ def test_who_logs_while_too_many_lines_wait_writes_them(monkeypatch: pytest.Monk
         assert len(read(out)) == 11
 
 
+def test_a_line_is_made_when_it_is_written_and_has_the_time_at_which_it_was_logged() -> None:
+    out = io.StringIO()
+    asked = threading.get_ident()
+
+    def make(thread: int) -> dict[str, Any]:
+        time.sleep(0.01)
+        return {"elsewhere": threading.get_ident() != thread}
+
+    with logs("info", "json", out):
+        before = datetime.now(UTC)
+        writer("info", "call")(make, asked)
+        after = datetime.now(UTC) + timedelta(microseconds=1)  # a float of seconds is rounded to one
+        until(lambda: read(out))
+    [line] = read(out)
+    assert line["elsewhere"]
+    assert before - timedelta(microseconds=1) <= datetime.fromisoformat(line["timestamp"]) <= after
+
+
+def test_a_line_that_cannot_be_made_costs_no_other() -> None:
+    out = io.StringIO()
+    with logs("info", "json", out):
+        log = writer("info", "call")
+        for value in ("1", "one", "2"):
+            log(lambda value: {"value": int(value)}, value)
+    assert [line.get("value") or line["event"] for line in read(out)] == [1, "line_lost", 2]
+
+
 class Broken(io.StringIO):
     def write(self, _text: str) -> int:
         raise OSError(28, "No space left on device")
@@ -77,7 +106,7 @@ class Broken(io.StringIO):
 def test_what_cannot_be_written_is_lost_and_fails_nobody() -> None:
     with logs("info", "json", Broken()):
         structlog.get_logger().error("event")
-        writer("info", "call")({"a": 1})
+        writer("info", "call")(dict, {"a": 1})
 
 
 @pytest.mark.parametrize("value", ["\udcff", 1 << 70, object(), b"\xff", {1: 2}, float("nan")])
@@ -85,7 +114,7 @@ def test_whatever_a_value_is_the_line_is_json_with_its_event(value: object) -> N
     out = io.StringIO()
     with logs("info", "json", out):
         structlog.get_logger().info("event", value=value)
-        writer("info", "call")({"value": value})
+        writer("info", "call")(dict, {"value": value})
     assert [line["event"] for line in read(out)] == ["event", "call"]
 
 
@@ -94,7 +123,7 @@ def test_timestamp_level_and_event_come_first(form: str) -> None:
     out = io.StringIO()
     with logs("info", form, out):
         structlog.get_logger().bind(a=1).info("event")
-        writer("info", "event")({"a": 1})
+        writer("info", "event")(dict, {"a": 1})
     for line in out.getvalue().splitlines():
         order = [line.index(part) for part in ("20", "info", "event", "1")[:3]]
         assert order == sorted(order)
@@ -103,7 +132,7 @@ def test_timestamp_level_and_event_come_first(form: str) -> None:
 def test_a_line_below_the_level_costs_nothing_and_is_not_written() -> None:
     out = io.StringIO()
     with logs("info", "json", out):
-        writer("debug", "call")({"a": 1})
+        writer("debug", "call")(dict, {"a": 1})
         structlog.get_logger().debug("event")
     assert out.getvalue() == ""
 
@@ -130,5 +159,5 @@ def test_a_program_that_sets_structlog_up_in_its_own_way_gets_calls_lines_so() -
     with logs("info", "json", io.StringIO()):
         pass
     structlog.configure(processors=[keep], logger_factory=structlog.ReturnLoggerFactory())
-    writer("info", "call")({"a": 1})
+    writer("info", "call")(dict, {"a": 1})
     assert seen == [("info", {"a": 1, "event": "call"})]

@@ -1,16 +1,14 @@
-from hashlib import sha256
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.tokens import parse_tokens
+from app.core.tokens import digest_of, parse_tokens
 
 LONG = "0123456789abcdef"
 
 
 def digest(token: str) -> bytes:
-    return sha256(token.encode()).digest()
+    return digest_of(token.encode())
 
 
 def test_a_file_names_the_owner_of_each_token() -> None:
