@@ -47,7 +47,8 @@ class RetryPolicy(Checked):
 
     def __post_init__(self) -> None:
         self._whole("max_attempts", 2, 5, "gRPC takes more for 5; retry=None is for none")
-        self._seconds("initial_backoff")
+        # A wait that comes out as 0 ms is never over: https://github.com/grpc/grpc/issues/41036
+        self._seconds("initial_backoff", 0.01, "gRPC loses calls that wait for a millisecond or less")
         self._seconds("max_backoff", self.initial_backoff, "it is no shorter than initial_backoff")
         self._number("multiplier", 1, 100, "the waits grow")
         self._kind("codes", frozenset, "a frozenset of grpc.StatusCode")
