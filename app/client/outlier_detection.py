@@ -78,8 +78,12 @@ class OutlierDetection(Checked):
         self._seconds("base_ejection_time")
         self._seconds("max_ejection_time", self.base_ejection_time, "it is no shorter than the base")
         self._whole("max_ejection_percent", 0, 100)
+        self._kind("failure_percentage", FailurePercentage | None, "a FailurePercentage or None")
+        self._kind("success_rate", SuccessRate | None, "a SuccessRate or None")
         if self.failure_percentage is None and self.success_rate is None:
-            self._wrong("failure_percentage", "a rule, or one as success_rate", "without any, none is found")
+            self._wrong(
+                "failure_percentage", "a FailurePercentage, or a success_rate", "no rule finds nothing"
+            )
 
     def rendered(self) -> dict[str, Any]:
         """The policy's configuration, without its child policy."""

@@ -34,11 +34,13 @@ def failing(code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, **trailing: str
 class Backend:
     """`handler` is what every method does, whatever its arity. `attempts` are the times of calls."""
 
-    def __init__(self, handler: Handler, address: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self, handler: Handler, address: str = "127.0.0.1:0", options: Sequence[tuple[str, Any]] = ()
+    ) -> None:
         self.handler = handler
         self.attempts: list[float] = []
         self.health = health.HealthServicer()
-        self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.server(ThreadPoolExecutor(16), options=[("grpc.so_reuseport", 0), *options])
         self._server.add_generic_rpc_handlers((_Any(self),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         self.address = f"127.0.0.1:{self._server.add_insecure_port(address)}"

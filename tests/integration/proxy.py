@@ -38,10 +38,13 @@ class Proxy:
                 server = socket.create_connection(self._to)
                 self._sockets += [client, server]
                 for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=_forward, args=(one, other), daemon=True).start()
+                    threading.Thread(target=self._forward, args=(one, other), daemon=True).start()
 
+    def _forward(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                self.forward(data, other)
 
-def _forward(one: socket.socket, other: socket.socket) -> None:
-    with suppress(OSError):
-        while data := one.recv(65536):
-            other.sendall(data)
+    def forward(self, data: bytes, other: socket.socket) -> None:
+        """Sends on what has come."""
+        other.sendall(data)

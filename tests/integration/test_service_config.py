@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 import grpc
@@ -33,7 +33,8 @@ def opened(several: list[Backend], **settings: Any) -> Iterator[Callable[..., An
     with open_channel(target_of(several), services=SERVICES, config=ServiceConfig(**settings)) as channel:
 
         def call(method: str = GET, **how: Any) -> Any:
-            return channel.unary_unary(f"/{method}")(b"request", **({"timeout": 10} | how))
+            unary: Any = channel.unary_unary(f"/{method}")
+            return unary(b"request", **({"timeout": 10} | how))
 
         yield call
 
@@ -48,7 +49,7 @@ def attempts(handler: Handler, calls: int = 1, **settings: Any) -> list[float]:
 
 def waits(**policy: Any) -> list[float]:
     times = attempts(failing(), retry=RetryPolicy(**policy))
-    return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(times)]
 
 
 def shares(several: list[Backend], call: Callable[..., Any], calls: int = 30) -> list[int]:
@@ -205,13 +206,12 @@ def left_out(several: list[Backend], call: Callable[..., Any]) -> list[int]:
 
 def ejected(detection: OutlierDetection, *handlers: Handler) -> list[int]:
     """Which backends get no calls after five intervals with more calls than the rules ask for."""
-    with backends(*handlers) as several:
-        with opened(several, retry=None, outlier_detection=detection) as call:
-            until(lambda: not left_out(several, call))  # all are connected
-            end = time.monotonic() + 0.5
-            while time.monotonic() < end:
-                left_out(several, call)
-            return left_out(several, call)
+    with backends(*handlers) as several, opened(several, retry=None, outlier_detection=detection) as call:
+        until(lambda: not left_out(several, call))  # all are connected
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            left_out(several, call)
+        return left_out(several, call)
 
 
 @pytest.mark.parametrize(
@@ -260,23 +260,26 @@ def test_no_more_are_left_out_than_the_percentage_allows(percent: int, expected:
 
 def test_a_backend_comes_back_after_the_ejection_time() -> None:
     detection = replace(DETECTION, base_ejection_time=0.3)
-    with backends(failing(), echo) as several:
-        with opened(several, retry=None, outlier_detection=detection) as call:
-            until(lambda: left_out(several, call) == [0])
-            several[0].handler = echo
-            until(lambda: left_out(several, call) == [])
+    with (
+        backends(failing(), echo) as several,
+        opened(several, retry=None, outlier_detection=detection) as call,
+    ):
+        until(lambda: left_out(several, call) == [0])
+        several[0].handler = echo
+        until(lambda: left_out(several, call) == [])
 
 
 def test_no_ejection_is_longer_than_the_maximum() -> None:
     """Each would be longer than the one before it by 0.2 s."""
     detection = replace(DETECTION, base_ejection_time=0.2, max_ejection_time=0.2)
-    with backends(failing(), echo) as several:
-        with opened(several, retry=None, outlier_detection=detection) as call:
+    with (
+        backends(failing(), echo) as several,
+        opened(several, retry=None, outlier_detection=detection) as call,
+    ):
 
-            def gaps() -> list[float]:
-                left_out(several, call)
-                times = several[0].attempts
-                found = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
-                return [gap for gap in found if gap > 0.15]
+        def gaps() -> list[float]:
+            left_out(several, call)
+            found = [later - earlier for earlier, later in pairwise(several[0].attempts)]
+            return [gap for gap in found if gap > 0.15]
 
-            assert max(until(lambda: found if len(found := gaps()) >= 4 else None)) < 0.6
+        assert max(until(lambda: found if len(found := gaps()) >= 4 else None)) < 0.6
