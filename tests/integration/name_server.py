@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from socket import AF_INET, inet_pton
 from socketserver import BaseRequestHandler, ThreadingUDPServer
-from typing import Any
 
 _HEADER = struct.Struct("!6H")  # RFC 1035, 4.1.1: id, flags, and how many of each section
 _RECORD = struct.Struct("!3HIH")  # 4.1.3: the name's place, type, class, seconds to live, length
