@@ -47,16 +47,18 @@ class Replica:
 
 
 class Replicas:
-    def __init__(self, names: NameServer, lines: Lines, log: io.StringIO) -> None:
+    def __init__(self, names: NameServer, lines: Lines, log: io.StringIO, stack: ExitStack) -> None:
         self.names = names
         self.port = 0
         self.each: list[Replica] = []
         self._lines = lines
         self._log = log
+        self._stack = stack
 
     def start(self, **changes: Any) -> Replica:
         """Starts one more, and makes its address known."""
         replica = Replica(self.next_address(), **changes)
+        self._stack.callback(replica.drain)
         self.port = replica.port or 0
         self.each.append(replica)
         self.know()
@@ -94,8 +96,7 @@ def replicas(count: int, **changes: Any) -> Iterator[Replicas]:
     """Starts that many, with these settings."""
     log = io.StringIO()
     with name_server("quoter.test") as names, logs("info", "json", log) as lines, ExitStack() as stack:
-        several = Replicas(names, lines, log)
-        stack.callback(lambda: [replica.drain() for replica in several.each])
+        several = Replicas(names, lines, log, stack)
         for _ in range(count):
             several.start(**changes)
         yield several

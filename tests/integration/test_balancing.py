@@ -98,14 +98,12 @@ def test_a_dead_replica_costs_nothing_with_retries_and_calls_without() -> None:
     with replicas(2) as several, server_process(APP_LISTEN=several.next_address()) as third:
         several.know()
         with client(several.target) as retried, client(several.target, retry=None) as once:
-            made: dict[Any, list[Any]] = {}
-            for stub in (retried, once):
-                until(lambda stub=stub: several.shares(calls(stub, 9)) == [3, 3])
+            until(lambda: several.shares(calls(retried, 9)) == several.shares(calls(once, 9)) == [3, 3])
             third.process.send_signal(signal.SIGSTOP)
-            for stub in (retried, once):
-                made[stub] = [stub.GetQuote.future(pb.QuoteRequest()) for _ in range(12)]
-            for futures in made.values():
-                until(lambda futures=futures: sum(future.done() for future in futures) == 8)
+            made = {
+                stub: [stub.GetQuote.future(pb.QuoteRequest()) for _ in range(12)] for stub in (retried, once)
+            }
+            until(lambda: all(sum(one.done() for one in futures) == 8 for futures in made.values()))
             third.process.kill()
             assert Counter(outcome(future.result) for future in made[retried]) == {OK: 12}
             assert Counter(outcome(future.result) for future in made[once]) == {OK: 8, UNAVAILABLE: 4}
@@ -117,7 +115,12 @@ def test_a_draining_replica_costs_nothing_without_retries() -> None:
     with replicas(2) as several, client(several.target, retry=None, health_service="") as stub:
         leaving, refusing, began = several.start(drain_delay=1), threading.Event(), threading.Semaphore(0)
         connected(several, stub)
-        leaving.act = lambda _context: (began.release(), refusing.wait(10))
+
+        def held(_context: Any) -> None:
+            began.release()
+            refusing.wait(10)
+
+        leaving.act = held
         running = [stub.GetQuote.future(pb.QuoteRequest()) for _ in range(12)]
         for _ in range(4):
             assert began.acquire(timeout=5)
@@ -133,6 +136,21 @@ def test_a_draining_replica_costs_nothing_without_retries() -> None:
             until_more(codes, 30)
         assert set(codes) == {OK}
         assert {outcome(future.result) for future in running} == {OK}
+
+
+def test_a_draining_replica_costs_nothing_either_where_only_its_name_tells() -> None:
+    """The delay is longer than the connection's age and the time between two look-ups."""
+    with replicas(2, max_connection_age=1) as several, client(several.target, retry=None) as stub:
+        leaving = several.start(max_connection_age=1, drain_delay=2.5)
+        connected(several, stub)
+        with load(stub) as codes, ThreadPoolExecutor(1) as pool:
+            several.names.addresses = several.names.addresses[:-1]
+            drained = pool.submit(leaving.drain)
+            until(lambda: several.shares(lambda: until_more(codes, 30))[-1] == 0)
+            assert not several.logged("drain_refusing_new_calls")
+            drained.result(timeout=10)
+            until_more(codes, 30)
+        assert set(codes) == {OK}
 
 
 # Failures
