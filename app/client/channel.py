@@ -1,28 +1,25 @@
 """Opening a channel to a service."""
 
-import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from opentelemetry.trace import TracerProvider
 
 from app.client.defaults import CallDefaults
 from app.client.observed import Observed, Observer
+from app.client.options import Keepalive, options
+from app.client.service_config import ServiceConfig
 from app.client.target import is_loopback
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
-# Every address of the target gets its share of the calls; without it, grpc sends all of them to one.
-_SERVICE_CONFIG = json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})
-
-_OPTIONS: tuple[tuple[str, str | int], ...] = (
-    ("grpc.service_config", _SERVICE_CONFIG),
-    # New addresses are looked up when a connection ends; grpc's own minimum is 30 s.
-    ("grpc.dns_min_time_between_resolutions_ms", 1000),
-)
+_SERVICE_CONFIG = ServiceConfig()
+_KEEPALIVE = Keepalive()
 
 
 def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
@@ -31,6 +28,9 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     token_file: Path | None = None,
     allow_plaintext_token: bool = False,
     timeout: float | None = None,
+    services: Sequence[ServiceDescriptor] = (),
+    config: ServiceConfig = _SERVICE_CONFIG,
+    keepalive: Keepalive | None = _KEEPALIVE,
     tracing: TracerProvider | None = None,
     metrics: "CollectorRegistry | None" = None,
 ) -> grpc.Channel:
@@ -40,14 +40,18 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     is the deadline of calls that set none. The token is read once, and sent with each call: to this
     machine, or elsewhere where `allow_plaintext_token` says so, for anybody on the way can read it.
 
+    `services` are those that will be called, such as `DESCRIPTOR.services_by_name["Quoter"]` of a generated
+    module: their methods that are safe to repeat are retried, as `config` says, and no others. `keepalive`
+    suits servers of this program, and others may have to do without.
+
     With `tracing`, each call has a span, which the standard OTEL_… variables describe. With `metrics`, calls
     are counted and timed in that registry, as go-grpc-prometheus does; several channels may share one.
 
-    Raises ValueError where there is no target, where the token may not be sent, or where its file has no
-    token, and OSError where that cannot be read. Close the channel when it is no longer needed.
+    Raises ValueError where there is no target, where `config` does not fit the services, where the token may
+    not be sent, or where its file has no token, and OSError where that cannot be read. Close the channel when
+    it is no longer needed.
     """
-    if not target:
-        raise ValueError("the target is empty; name a server as HOST:PORT")
+    found = options(target, services, config, keepalive)
     metadata = []
     if token_file is not None:
         if not (allow_plaintext_token or is_loopback(target)):
@@ -56,15 +60,27 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
                 " allow that with allow_plaintext_token"
             )
         metadata.append(("authorization", f"Bearer {read_token(token_file)}"))
-    options = [*_OPTIONS]
-    if is_loopback(target):
-        options.append(("grpc.enable_http_proxy", 0))  # grpc would ask http_proxy even for this machine
-    opened = grpc.insecure_channel(target, options=options)
+    opened = grpc.insecure_channel(target, options=found)
     if observers := _observers(target, tracing, metrics):
         opened = grpc.intercept_channel(opened, Observed(observers))
     if metadata or timeout is not None:
         opened = grpc.intercept_channel(opened, CallDefaults(metadata, timeout))
     return opened
+
+
+def aio_channel(
+    target: str,
+    *,
+    services: Sequence[ServiceDescriptor] = (),
+    config: ServiceConfig = _SERVICE_CONFIG,
+    keepalive: Keepalive | None = _KEEPALIVE,
+) -> grpc.aio.Channel:
+    """The channel for callers on `grpc.aio`: balanced, retried and kept alive as that of `channel()`.
+
+    What `channel()` does by interceptors is for the threaded channel alone: default deadlines, spans, metrics
+    and tokens over plaintext. Set `timeout` with each call here. Raises ValueError as `channel()` does.
+    """
+    return grpc.aio.insecure_channel(target, options=options(target, services, config, keepalive))
 
 
 def _observers(

@@ -85,6 +85,13 @@ class ResourceExhausted(StatusError):
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+class TooLarge(ResourceExhausted):
+    """Over a bound, and so it would be again: clients that retry are told not to (gRPC proposal A6)."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, metadata=(("grpc-retry-pushback-ms", "-1"),))
+
+
 class Unauthenticated(StatusError):
     """Nobody is known to call. Where somebody is, who may not, it is PermissionDenied."""
 

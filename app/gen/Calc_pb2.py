@@ -24,13 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nCalc.proto\x12\x04\x63\x61lc\"$\n\nAddRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x16\n\x08\x41\x64\x64Reply\x12\n\n\x02n1\x18\x01 \x01(\x05\"*\n\x10SubstractRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x1c\n\x0eSubstractReply\x12\n\n\x02n1\x18\x01 \x01(\x05\")\n\x0fMultiplyRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x1b\n\rMultiplyReply\x12\n\n\x02n1\x18\x01 \x01(\x05\"\'\n\rDivideRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x19\n\x0b\x44ivideReply\x12\n\n\x02\x66\x31\x18\x01 \x01(\x02\x32\x9e\x02\n\nCalculator\x12)\n\x03\x41\x64\x64\x12\x10.calc.AddRequest\x1a\x0e.calc.AddReply\"\x00\x12;\n\tSubstract\x12\x16.calc.SubstractRequest\x1a\x14.calc.SubstractReply\"\x00\x12:\n\x08Subtract\x12\x16.calc.SubstractRequest\x1a\x14.calc.SubstractReply\"\x00\x12\x38\n\x08Multiply\x12\x15.calc.MultiplyRequest\x1a\x13.calc.MultiplyReply\"\x00\x12\x32\n\x06\x44ivide\x12\x13.calc.DivideRequest\x1a\x11.calc.DivideReply\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\nCalc.proto\x12\x04\x63\x61lc\"$\n\nAddRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x16\n\x08\x41\x64\x64Reply\x12\n\n\x02n1\x18\x01 \x01(\x05\"*\n\x10SubstractRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x1c\n\x0eSubstractReply\x12\n\n\x02n1\x18\x01 \x01(\x05\")\n\x0fMultiplyRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x1b\n\rMultiplyReply\x12\n\n\x02n1\x18\x01 \x01(\x05\"\'\n\rDivideRequest\x12\n\n\x02n1\x18\x01 \x01(\x05\x12\n\n\x02n2\x18\x02 \x01(\x05\"\x19\n\x0b\x44ivideReply\x12\n\n\x02\x66\x31\x18\x01 \x01(\x02\x32\xad\x02\n\nCalculator\x12,\n\x03\x41\x64\x64\x12\x10.calc.AddRequest\x1a\x0e.calc.AddReply\"\x03\x90\x02\x01\x12>\n\tSubstract\x12\x16.calc.SubstractRequest\x1a\x14.calc.SubstractReply\"\x03\x90\x02\x01\x12=\n\x08Subtract\x12\x16.calc.SubstractRequest\x1a\x14.calc.SubstractReply\"\x03\x90\x02\x01\x12;\n\x08Multiply\x12\x15.calc.MultiplyRequest\x1a\x13.calc.MultiplyReply\"\x03\x90\x02\x01\x12\x35\n\x06\x44ivide\x12\x13.calc.DivideRequest\x1a\x11.calc.DivideReply\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'Calc_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_CALCULATOR'].methods_by_name['Add']._loaded_options = None
+  _globals['_CALCULATOR'].methods_by_name['Add']._serialized_options = b'\220\002\001'
+  _globals['_CALCULATOR'].methods_by_name['Substract']._loaded_options = None
+  _globals['_CALCULATOR'].methods_by_name['Substract']._serialized_options = b'\220\002\001'
+  _globals['_CALCULATOR'].methods_by_name['Subtract']._loaded_options = None
+  _globals['_CALCULATOR'].methods_by_name['Subtract']._serialized_options = b'\220\002\001'
+  _globals['_CALCULATOR'].methods_by_name['Multiply']._loaded_options = None
+  _globals['_CALCULATOR'].methods_by_name['Multiply']._serialized_options = b'\220\002\001'
+  _globals['_CALCULATOR'].methods_by_name['Divide']._loaded_options = None
+  _globals['_CALCULATOR'].methods_by_name['Divide']._serialized_options = b'\220\002\001'
   _globals['_ADDREQUEST']._serialized_start=20
   _globals['_ADDREQUEST']._serialized_end=56
   _globals['_ADDREPLY']._serialized_start=58
@@ -48,5 +58,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DIVIDEREPLY']._serialized_start=269
   _globals['_DIVIDEREPLY']._serialized_end=294
   _globals['_CALCULATOR']._serialized_start=297
-  _globals['_CALCULATOR']._serialized_end=583
+  _globals['_CALCULATOR']._serialized_end=598
 # @@protoc_insertion_point(module_scope)

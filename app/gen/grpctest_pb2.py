@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0egrpctest.proto\x12\x08grpctest\"\x1a\n\x07Message\x12\x0f\n\x07message\x18\x01 \x01(\t\"4\n\x0fMessageResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08received\x18\x02 \x01(\x08\x32O\n\x08Grpctest\x12\x43\n\x11GetServerResponse\x12\x11.grpctest.Message\x1a\x19.grpctest.MessageResponse\"\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x0egrpctest.proto\x12\x08grpctest\"\x1a\n\x07Message\x12\x0f\n\x07message\x18\x01 \x01(\t\"4\n\x0fMessageResponse\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x10\n\x08received\x18\x02 \x01(\x08\x32R\n\x08Grpctest\x12\x46\n\x11GetServerResponse\x12\x11.grpctest.Message\x1a\x19.grpctest.MessageResponse\"\x03\x90\x02\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'grpctest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GRPCTEST'].methods_by_name['GetServerResponse']._loaded_options = None
+  _globals['_GRPCTEST'].methods_by_name['GetServerResponse']._serialized_options = b'\220\002\001'
   _globals['_MESSAGE']._serialized_start=28
   _globals['_MESSAGE']._serialized_end=54
   _globals['_MESSAGERESPONSE']._serialized_start=56
   _globals['_MESSAGERESPONSE']._serialized_end=108
   _globals['_GRPCTEST']._serialized_start=110
-  _globals['_GRPCTEST']._serialized_end=189
+  _globals['_GRPCTEST']._serialized_end=192
 # @@protoc_insertion_point(module_scope)

@@ -24,13 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13quote_service.proto\x12\x06quotes\"\x1e\n\x0cQuoteRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\"+\n\nQuoteReply\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\"2\n\x11ListQuotesRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"3\n\x12ListQuotesResponse\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\"1\n\x10\x41\x64\x64QuotesRequest\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\"\"\n\x11\x41\x64\x64QuotesResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x05\"!\n\x0f\x43onverseRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\"1\n\x10\x43onverseResponse\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t2\x94\x02\n\x06Quoter\x12\x36\n\x08GetQuote\x12\x14.quotes.QuoteRequest\x1a\x12.quotes.QuoteReply\"\x00\x12G\n\nListQuotes\x12\x19.quotes.ListQuotesRequest\x1a\x1a.quotes.ListQuotesResponse\"\x00\x30\x01\x12\x44\n\tAddQuotes\x12\x18.quotes.AddQuotesRequest\x1a\x19.quotes.AddQuotesResponse\"\x00(\x01\x12\x43\n\x08\x43onverse\x12\x17.quotes.ConverseRequest\x1a\x18.quotes.ConverseResponse\"\x00(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13quote_service.proto\x12\x06quotes\"\x1e\n\x0cQuoteRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\"+\n\nQuoteReply\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\"2\n\x11ListQuotesRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\x05\"3\n\x12ListQuotesResponse\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\"1\n\x10\x41\x64\x64QuotesRequest\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\"\"\n\x11\x41\x64\x64QuotesResponse\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x01 \x01(\x05\"!\n\x0f\x43onverseRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\"1\n\x10\x43onverseResponse\x12\r\n\x05quote\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t2\x9d\x02\n\x06Quoter\x12\x39\n\x08GetQuote\x12\x14.quotes.QuoteRequest\x1a\x12.quotes.QuoteReply\"\x03\x90\x02\x01\x12J\n\nListQuotes\x12\x19.quotes.ListQuotesRequest\x1a\x1a.quotes.ListQuotesResponse\"\x03\x90\x02\x01\x30\x01\x12\x44\n\tAddQuotes\x12\x18.quotes.AddQuotesRequest\x1a\x19.quotes.AddQuotesResponse\"\x00(\x01\x12\x46\n\x08\x43onverse\x12\x17.quotes.ConverseRequest\x1a\x18.quotes.ConverseResponse\"\x03\x90\x02\x01(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quote_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_QUOTER'].methods_by_name['GetQuote']._loaded_options = None
+  _globals['_QUOTER'].methods_by_name['GetQuote']._serialized_options = b'\220\002\001'
+  _globals['_QUOTER'].methods_by_name['ListQuotes']._loaded_options = None
+  _globals['_QUOTER'].methods_by_name['ListQuotes']._serialized_options = b'\220\002\001'
+  _globals['_QUOTER'].methods_by_name['Converse']._loaded_options = None
+  _globals['_QUOTER'].methods_by_name['Converse']._serialized_options = b'\220\002\001'
   _globals['_QUOTEREQUEST']._serialized_start=31
   _globals['_QUOTEREQUEST']._serialized_end=61
   _globals['_QUOTEREPLY']._serialized_start=63
@@ -48,5 +54,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERSERESPONSE']._serialized_start=335
   _globals['_CONVERSERESPONSE']._serialized_end=384
   _globals['_QUOTER']._serialized_start=387
-  _globals['_QUOTER']._serialized_end=663
+  _globals['_QUOTER']._serialized_end=672
 # @@protoc_insertion_point(module_scope)

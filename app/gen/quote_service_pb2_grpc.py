@@ -75,7 +75,8 @@ class QuoterServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AddQuotes(self, request_iterator, context):
-        """Adds the quotes of the stream once the client has closed it, all or none.
+        """Adds the quotes of the stream once the client has closed it, all or none. Clients never send it again
+        by themselves, for it has no idempotency_level: a second answer would count other quotes as new.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

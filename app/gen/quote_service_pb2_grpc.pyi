@@ -21,7 +21,9 @@ class QuoterStub:
     An unknown author has no quotes: the stream is empty.
     """
     AddQuotes: _grpc.StreamUnaryMultiCallable[_quote_service_pb2.AddQuotesRequest, _quote_service_pb2.AddQuotesResponse]
-    """Adds the quotes of the stream once the client has closed it, all or none."""
+    """Adds the quotes of the stream once the client has closed it, all or none. Clients never send it again
+    by themselves, for it has no idempotency_level: a second answer would count other quotes as new.
+    """
     Converse: _grpc.StreamStreamMultiCallable[_quote_service_pb2.ConverseRequest, _quote_service_pb2.ConverseResponse]
     """Answers each request with a quote, as GetQuote does, while the client keeps the stream open."""
 
@@ -50,7 +52,9 @@ class QuoterServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _abc.Iterator[_quote_service_pb2.AddQuotesRequest],
         context: _grpc.ServicerContext,
     ) -> _quote_service_pb2.AddQuotesResponse:
-        """Adds the quotes of the stream once the client has closed it, all or none."""
+        """Adds the quotes of the stream once the client has closed it, all or none. Clients never send it again
+        by themselves, for it has no idempotency_level: a second answer would count other quotes as new.
+        """
 
     @_abc_1.abstractmethod
     def Converse(

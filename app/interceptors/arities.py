@@ -16,7 +16,7 @@ import structlog
 from google.protobuf.message import Message
 
 from app.core.call import CURRENT_CALL, Call, current_call
-from app.core.errors import ResourceExhausted
+from app.core.errors import TooLarge
 from app.interceptors.hooks import Hook, Hooks
 from app.interceptors.requests import Requests, only_request
 
@@ -85,9 +85,7 @@ class _Handled:
         data: bytes = self._encode(reply)
         if call.status is None or call.status is grpc.StatusCode.OK:
             if len(data) > self._max_bytes:
-                raise ResourceExhausted(
-                    f"the reply has {len(data)} bytes; the server sends at most {self._max_bytes}"
-                )
+                raise TooLarge(f"the reply has {len(data)} bytes; the server sends at most {self._max_bytes}")
             call.check_deadline()
             for send in self.hooks.send:
                 send(call, reply)

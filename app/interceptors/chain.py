@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from app.core.call import CURRENT_CALL, Call
-from app.core.errors import ResourceExhausted, Unimplemented
+from app.core.errors import TooLarge, Unimplemented
 from app.core.metadata import size_of
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.refusal import Refusal
@@ -115,7 +115,7 @@ class Chain(grpc.ServerInterceptor):
             failure = Unimplemented("there is no such method here")
         if failure is None and (size := size_of(call.metadata)) > self._max_metadata_bytes:
             call.refused = Refusal.METADATA_SIZE
-            failure = ResourceExhausted(
+            failure = TooLarge(
                 f"the metadata has {size} bytes; the server takes at most {self._max_metadata_bytes}"
             )
         call.failure = failure

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from google.protobuf.message import DecodeError, Message
 
 from app.core.call import Call
-from app.core.errors import MalformedMessage, ResourceExhausted, Unimplemented
+from app.core.errors import MalformedMessage, TooLarge, Unimplemented
 from app.core.refusal import Refusal
 from app.interceptors.hooks import MessageHook
 
@@ -78,9 +78,7 @@ def only_request(
 def decoded(data: bytes, call: Call, decode: Callable[[bytes], Message], max_bytes: int) -> Message:
     if len(data) > max_bytes:
         call.refused = Refusal.MESSAGE_SIZE
-        raise ResourceExhausted(
-            f"the request message has {len(data)} bytes; the server takes at most {max_bytes}"
-        )
+        raise TooLarge(f"the request message has {len(data)} bytes; the server takes at most {max_bytes}")
     try:
         return decode(data)
     except DecodeError:

@@ -3,14 +3,17 @@
 import socket
 import threading
 from contextlib import suppress
+from itertools import cycle
 from types import TracebackType
 from typing import Self
 
 
 class Proxy:
-    def __init__(self, target: str) -> None:
-        host, _, port = target.rpartition(":")
-        self._to = (host, int(port))
+    """Each connection goes to the next of the targets."""
+
+    def __init__(self, *targets: str) -> None:
+        hosts = [target.rpartition(":") for target in targets]
+        self._to = cycle([(host, int(port)) for host, _, port in hosts])
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: list[socket.socket] = []
         self.target = f"127.0.0.1:{self._listener.getsockname()[1]}"
@@ -35,13 +38,16 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self._to)
+                server = socket.create_connection(next(self._to))
                 self._sockets += [client, server]
                 for one, other in ((client, server), (server, client)):
-                    threading.Thread(target=_forward, args=(one, other), daemon=True).start()
+                    threading.Thread(target=self._forward, args=(one, other), daemon=True).start()
 
+    def _forward(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65536):
+                self.forward(data, other)
 
-def _forward(one: socket.socket, other: socket.socket) -> None:
-    with suppress(OSError):
-        while data := one.recv(65536):
-            other.sendall(data)
+    def forward(self, data: bytes, other: socket.socket) -> None:
+        """Sends on what has come."""
+        other.sendall(data)

@@ -1,0 +1,190 @@
+"""A channel's connections: pings that the server permits, look-ups that keep up with it, and asyncio."""
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import yaml
+
+from app.client.channel import aio_channel
+from app.client.channel import channel as open_channel
+from app.client.options import Keepalive, Options, options
+from app.client.retries import RetryPolicy
+from app.client.service_config import MethodConfig, ServiceConfig
+from app.gen import quote_service_pb2 as pb
+from app.runtime import transport
+from app.settings import Settings
+from tests.integration import http2
+from tests.integration.backends import Backend, backends, echo, failing, target_of
+from tests.integration.proxy import Proxy
+from tests.support import outcome, until
+
+Status = grpc.StatusCode
+QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
+ROOT = Path(__file__).parents[2]
+
+
+# grpc's client pings once a second at most: so much faster is what it does every 30 s.
+FASTER = 30
+
+
+def faster(found: Options) -> dict[str, str | int]:
+    return {
+        name: value // FASTER if name.endswith("_ms") and isinstance(value, int) else value
+        for name, value in found
+    }
+
+
+class Wire(Proxy):
+    """What goes over a connection: the client's pings, and what the server says goodbye with."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.pings = 0
+        self.goodbyes: list[bytes] = []
+        self.broken = threading.Event()  # nothing comes through any more, and neither side hears of it
+        self._parts: dict[socket.socket, bytes] = {}
+
+    def forward(self, data: bytes, other: socket.socket) -> None:
+        if self.broken.is_set():
+            return
+        rest = self._parts.get(other, b"") + data
+        if rest.startswith(b"PRI"):  # the client's preface
+            rest = rest[24:]
+        while len(rest) >= 9 and len(rest) >= (size := 9 + int.from_bytes(rest[:3])):
+            kind, flags, payload = rest[3], rest[4], rest[9:size]
+            self.pings += kind == http2.PING and not flags and other in self._sockets[1::2]
+            if kind == http2.GOAWAY:
+                self.goodbyes.append(payload[8:])
+            rest = rest[size:]
+        self._parts[other] = rest
+        super().forward(data, other)
+
+
+@contextmanager
+def wired(**server_options: int) -> Iterator[tuple[Wire, Callable[..., Any]]]:
+    """A server and a client with their default options, only faster, and the wire between them.
+
+    Yields a call that the server holds after its first reply.
+    """
+    release = threading.Event()
+
+    def hold(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        del requests, context
+        yield b""
+        release.wait(20)
+
+    told = faster([*transport.options(Settings())]) | server_options
+    del told["grpc.keepalive_time_ms"]  # the server's own pings would come first
+    server = Backend(hold, options=[*told.items()])
+    with Wire(server.address) as wire:
+        found = faster(options(wire.target, (), ServiceConfig(), Keepalive()))
+        try:
+            with grpc.insecure_channel(wire.target, options=[*found.items()]) as channel:
+                yield wire, channel.unary_stream("/a.B/Held")
+        finally:
+            release.set()
+            server.stop()
+
+
+def test_the_clients_pings_are_permitted_by_the_servers_settings_with_a_call_and_without() -> None:
+    with wired() as (busy, call), wired() as (idle, other):
+        stream, left = call(b"", timeout=20), other(b"", timeout=20)
+        next(stream), next(left)
+        left.cancel()
+        until(lambda: min(busy.pings, idle.pings) >= 4, seconds=20)
+        assert busy.goodbyes == idle.goodbyes == []
+        assert stream.is_active()
+
+
+def test_pings_that_are_not_permitted_would_be_seen_here() -> None:
+    with wired(**{"grpc.http2.min_ping_interval_without_data_ms": 5000}) as (wire, call):
+        stream = call(b"", timeout=20)
+        next(stream)
+        assert until(lambda: wire.goodbyes, seconds=20)[0] == b"too_many_pings"
+
+
+def test_a_call_ends_when_its_server_is_gone_without_a_word() -> None:
+    with wired() as (wire, call):
+        stream = call(b"", timeout=20)
+        next(stream)
+        until(lambda: wire.pings >= 2)  # one of them measures the bandwidth
+        wire.broken.set()
+        assert outcome(lambda: next(stream)) is Status.UNAVAILABLE
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+def test_the_kernel_gives_a_server_that_is_gone_as_long_as_a_ping() -> None:
+    with (
+        backends(echo) as [server],
+        open_channel(server.address, keepalive=Keepalive(timeout=4.321)) as channel,
+    ):
+        call: Any = channel.unary_unary("/a.B/C")
+        call(b"")
+        found = [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in connected(server)]
+        assert found == [4321]
+
+
+def connected(server: Backend) -> Iterator[socket.socket]:
+    """This process's own ends of its connections to the server."""
+    for entry in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as one:
+            if one.family == socket.AF_INET and f"127.0.0.1:{one.getpeername()[1]}" == server.address:
+                yield one
+
+
+def test_addresses_may_be_looked_up_whenever_a_connection_has_reached_its_age() -> None:
+    age = yaml.safe_load((ROOT / "helm/quoter/values.yaml").read_text())["maxConnectionAgeSeconds"]
+    found = dict(options("quoter:50051", (), ServiceConfig(), None))
+    assert found["grpc.dns_min_time_between_resolutions_ms"] <= 1000 * age / 10
+
+
+def run(several: list[Backend], work: Callable[[Any], Awaitable[None]], **settings: Any) -> None:
+    async def main() -> None:
+        target = target_of(several)
+        async with aio_channel(target, services=[QUOTER], config=ServiceConfig(**settings)) as channel:
+            await work(channel.unary_unary("/quotes.Quoter/GetQuote"))
+
+    asyncio.run(main())
+
+
+def test_calls_on_asyncio_are_balanced() -> None:
+    async def work(call: Any) -> None:
+        while any(not one.attempts for one in several):
+            await call(b"", timeout=5)
+        for one in several:
+            one.attempts.clear()
+        await asyncio.gather(*(call(b"", timeout=5) for _ in range(30)))
+
+    with backends(echo, echo, echo) as several:
+        run(several, work)
+        assert [len(one.attempts) for one in several] == [10, 10, 10]
+
+
+def test_calls_on_asyncio_are_retried_and_timed_by_the_same_config() -> None:
+    async def work(call: Any) -> None:
+        with pytest.raises(grpc.RpcError) as caught:
+            await call(b"")
+        codes.append(caught.value.code())
+
+    codes: list[Status] = []
+    quick = RetryPolicy(initial_backoff=0.01, max_backoff=0.01)
+    with backends(failing()) as several:
+        run(several, work, retry=quick)
+        assert len(several[0].attempts) == 4
+        run(several, work, methods={"quotes.Quoter/GetQuote": MethodConfig(timeout=0.05)})
+    assert codes == [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED]
+
+
+def test_a_channel_for_asyncio_refuses_what_the_other_one_does() -> None:
+    config = ServiceConfig(methods={"quotes.Quoter/No": MethodConfig()})
+    for target, services, words in (("", (), "target is empty"), ("a:1", [QUOTER], "has no No")):
+        with pytest.raises(ValueError, match=words):
+            aio_channel(target, services=services, config=config)

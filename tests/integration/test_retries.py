@@ -1,0 +1,235 @@
+"""What is made again, and what never: the library's own policy, against the server of this program."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import grpc
+import pytest
+
+from app.client.channel import channel as open_channel
+from app.client.retries import RetryPolicy, safe_to_repeat
+from app.client.service_config import ServiceConfig
+from app.gen import quote_service_pb2 as pb
+from app.services import SERVICES
+from tests.integration.backends import backends, echo, failing
+from tests.integration.probe import CALLS, Probe, Probed, probed
+from tests.support import outcome, until
+
+Status = grpc.StatusCode
+QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
+REPEATED = ["GetQuote", "ListQuotes", "Converse"]
+RETRIED = [Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED]
+each_code = pytest.mark.parametrize("code", RETRIED, ids=lambda one: one.name)
+
+# As it is by default, but for the waits, which would be 0.7 s.
+QUICK = ServiceConfig(retry=RetryPolicy(initial_backoff=0.01, max_backoff=0.01))
+repeating = partial(open_channel, services=[QUOTER], config=QUICK)
+
+
+@contextmanager
+def telling(code: Status, *trailers: tuple[str, str], times: int = 10) -> Iterator[Probed]:
+    """A server that answers with the code so many times, once it has read all requests; then it serves."""
+    with probed(open_channel=repeating) as at:
+        left = times
+
+        def on_call(requests: Any, context: Any) -> None:
+            nonlocal left
+            if not isinstance(requests, pb.QuoteRequest | pb.ListQuotesRequest):
+                assert [one.author for one in requests] == ["a"]  # sent anew each time
+            left -= 1
+            if left >= 0:
+                context.set_trailing_metadata(trailers)
+                context.abort(code, "as told")
+
+        at.probe.on_call = on_call
+        yield at
+
+
+def times_called(at: Probed) -> int:
+    """How many calls the server has seen."""
+    return round(at.server.total("grpc_server_started_total", grpc_service="quotes.Quoter"))
+
+
+def test_every_method_of_this_program_but_add_quotes_is_safe_to_repeat() -> None:
+    unsafe = {
+        method.name
+        for service in SERVICES
+        for method in service.descriptor.methods
+        if not safe_to_repeat(method)
+    }
+    assert unsafe == {"AddQuotes"}
+
+
+@each_code
+@pytest.mark.parametrize("method", REPEATED)
+def test_a_call_that_the_server_did_not_take_is_made_again_until_it_does(method: str, code: Status) -> None:
+    with telling(code, times=3) as at:
+        assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
+        assert times_called(at) == 4
+
+
+@pytest.mark.parametrize("method", REPEATED)
+def test_a_call_fails_after_its_last_attempt(method: str) -> None:
+    with telling(Status.UNAVAILABLE) as at:
+        assert outcome(lambda: CALLS[method](at.stub)) is Status.UNAVAILABLE
+        assert times_called(at) == 4
+
+
+@each_code
+def test_add_quotes_is_never_made_again(code: Status) -> None:
+    with telling(code, ("grpc-retry-pushback-ms", "10")) as at:
+        assert outcome(lambda: CALLS["AddQuotes"](at.stub)) is code
+        assert times_called(at) == 1
+
+
+@pytest.mark.parametrize("method", REPEATED)
+def test_nothing_is_made_again_on_a_channel_that_is_not_told_of_the_service(method: str) -> None:
+    with telling(Status.UNAVAILABLE) as at, open_channel(at.server.target) as channel:
+        assert outcome(lambda: CALLS[method](type(at.stub)(channel))) is Status.UNAVAILABLE
+        assert times_called(at) == 1
+
+
+@pytest.mark.parametrize("code", [one for one in Status if one not in {*RETRIED, Status.OK}])
+def test_no_other_code_is_retried(code: Status) -> None:
+    with backends(failing(code)) as [backend], repeating(backend.address) as channel:
+        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        assert outcome(lambda: call(b"")) is code
+        assert len(backend.attempts) == 1
+
+
+@pytest.mark.parametrize("method", ["ListQuotes", "Converse"])
+def test_a_stream_that_breaks_off_after_a_reply_is_not_begun_again(method: str) -> None:
+    with probed(open_channel=repeating) as at:
+        at.probe.between = lambda context: context.abort(Status.UNAVAILABLE, "as told")
+        assert outcome(lambda: CALLS[method](at.stub)) is Status.UNAVAILABLE
+        assert times_called(at) == 1
+
+
+@pytest.mark.parametrize("method", REPEATED)
+def test_a_call_whose_headers_have_come_is_not_made_again(method: str) -> None:
+    with probed(open_channel=repeating) as at:
+
+        def on_call(_: Any, context: Any) -> None:
+            context.send_initial_metadata((("first", "1"),))
+            context.abort(Status.UNAVAILABLE, "as told")
+
+        at.probe.on_call = on_call
+        assert outcome(lambda: CALLS[method](at.stub)) is Status.UNAVAILABLE
+        assert times_called(at) == 1
+
+
+@pytest.mark.parametrize(("size", "attempts"), [(200 * 1024, 4), (300 * 1024, 1)])
+def test_a_call_with_more_than_256_kib_of_requests_is_not_made_again(size: int, attempts: int) -> None:
+    with backends(failing()) as [backend], repeating(backend.address) as channel:
+        call: Any = channel.stream_stream("/quotes.Quoter/Converse")
+        half = bytes(size // 2)
+        assert outcome(lambda: list(call(iter([half, half])))) is Status.UNAVAILABLE
+        assert len(backend.attempts) == attempts
+
+
+def test_one_deadline_covers_all_attempts() -> None:
+    config = ServiceConfig(retry=RetryPolicy(initial_backoff=0.3))
+    with (
+        backends(failing()) as [backend],
+        open_channel(backend.address, services=[QUOTER], config=config, timeout=0.15) as channel,
+    ):
+        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        assert outcome(lambda: call(b"")) is Status.DEADLINE_EXCEEDED
+        assert len(backend.attempts) == 1
+
+
+@pytest.mark.parametrize("method", REPEATED)
+def test_the_wait_that_a_server_asks_for_stands_in_place_of_the_next_one(method: str) -> None:
+    with telling(Status.RESOURCE_EXHAUSTED, ("grpc-retry-pushback-ms", "300"), times=1) as at:
+        began = time.monotonic()
+        assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
+        assert 0.3 <= time.monotonic() - began < 2
+        assert times_called(at) == 2
+
+
+@each_code
+def test_a_server_can_ask_not_to_come_again(code: Status) -> None:
+    with telling(code, ("grpc-retry-pushback-ms", "-1")) as at:
+        assert outcome(lambda: CALLS["GetQuote"](at.stub)) is code
+        assert times_called(at) == 1
+
+
+@pytest.mark.parametrize(("wait", "code"), [("0", Status.DEADLINE_EXCEEDED), ("1", Status.OK)])
+def test_grpc_loses_a_call_that_is_to_be_made_again_at_once(wait: str, code: Status) -> None:
+    """So there is no policy with such waits, and no server should ask for one (grpc/grpc#41036)."""
+    with telling(Status.RESOURCE_EXHAUSTED, ("grpc-retry-pushback-ms", wait), times=1) as at:
+        assert outcome(lambda: CALLS["GetQuote"](at.stub, timeout=0.5)) is code
+        assert times_called(at) == (2 if code is Status.OK else 1)
+
+
+@pytest.mark.parametrize("method", REPEATED)
+def test_what_is_over_a_bound_of_the_server_is_not_sent_again(method: str) -> None:
+    """It would be over it again."""
+    long = "a" * 2000
+    calls: dict[str, Callable[[Any], Any]] = {
+        "GetQuote": lambda stub: stub.GetQuote(pb.QuoteRequest(author=long)),
+        "ListQuotes": lambda stub: list(stub.ListQuotes(pb.ListQuotesRequest(author=long))),
+        "Converse": lambda stub: list(stub.Converse(iter([pb.ConverseRequest(author=long)]))),
+    }
+    with probed(open_channel=repeating, max_message_bytes=1024, max_metadata_bytes=1024) as at:
+        assert outcome(lambda: calls[method](at.stub)) is Status.RESOURCE_EXHAUSTED
+        assert times_called(at) == 1
+        with_metadata = partial(CALLS[method], at.stub, metadata=[("x-long", long)])
+        assert outcome(with_metadata) is Status.RESOURCE_EXHAUSTED
+        assert times_called(at) == 2
+
+
+def test_a_reply_over_the_bound_of_the_server_is_not_asked_for_again() -> None:
+    class Long(Probe):
+        def GetQuote(self, request: Any, context: Any) -> pb.QuoteReply:  # noqa: ARG002, N802
+            return pb.QuoteReply(quote="q" * 2000)
+
+    with probed(Long(), open_channel=repeating, max_message_bytes=1024) as at:
+        assert outcome(lambda: CALLS["GetQuote"](at.stub)) is Status.RESOURCE_EXHAUSTED
+        assert times_called(at) == 1
+
+
+def test_a_call_over_the_servers_bound_comes_again_when_it_was_asked_to_and_is_served() -> None:
+    entered, release = threading.Event(), threading.Event()
+
+    def hold(_: Any, context: Any) -> None:
+        del context
+        entered.set()
+        release.wait(10)
+
+    with probed(open_channel=repeating, max_calls=1) as at:
+        at.probe.on_call = hold
+        first = at.stub.GetQuote.future(pb.QuoteRequest(), timeout=10)
+        assert entered.wait(5)
+        second = at.stub.GetQuote.future(pb.QuoteRequest(), timeout=10)
+        until(lambda: at.server.total("grpc_server_refused_total", reason="limit") == 1)
+        release.set()
+        assert (first.result().quote, second.result().quote) == ("q", "q")
+        assert at.server.total("grpc_server_refused_total", reason="limit") == 1
+
+
+def test_an_outage_sees_fewer_than_twenty_more_calls_from_a_channel() -> None:
+    """So 200 calls into it are fewer than 1.1 attempts a call."""
+    with backends(failing()) as [backend], repeating(backend.address) as channel:
+        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        for _ in range(200):
+            assert outcome(lambda: call(b"")) is Status.UNAVAILABLE
+        assert 200 + 10 < len(backend.attempts) < 200 + 20
+
+
+def test_where_a_tenth_of_the_calls_fails_for_long_there_are_fewer_than_one_and_a_tenth_attempts_a_call() -> (
+    None
+):
+    with backends(failing()) as [backend], repeating(backend.address) as channel:
+        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        for _ in range(30):  # the tokens are gone
+            outcome(lambda: call(b""))
+        backend.attempts.clear()
+        for number in range(300):
+            backend.handler = echo if number % 10 else failing()
+            outcome(lambda: call(b""))
+        assert len(backend.attempts) < 330

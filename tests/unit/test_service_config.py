@@ -1,0 +1,149 @@
+"""What a service config refuses, and in which words."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import pytest
+
+from app.client.options import Keepalive
+from app.client.outlier_detection import FailurePercentage, OutlierDetection, SuccessRate
+from app.client.retries import RetryPolicy, RetryThrottling
+from app.client.service_config import MethodConfig, ServiceConfig
+from app.gen import quote_service_pb2
+
+QUOTER = quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"]
+NAN, INFINITE = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "values", "right"),
+    [
+        (RetryPolicy, "max_attempts", [1, 6, 0, -1, 3.0, "3", True, None], "a whole number from 2 to 5"),
+        (RetryPolicy, "initial_backoff", [0, 0.001, -1, NAN, INFINITE, "0.1s", True], "from 0.01 to 86400"),
+        (RetryPolicy, "max_backoff", [0.05, 86_401, "1s"], "from 0.1 to 86400"),
+        (RetryPolicy, "multiplier", [0.5, 0, NAN, "2"], "a number from 1 to 100"),
+        (RetryPolicy, "codes", [frozenset(), frozenset({14}), frozenset({"UNAVAILABLE"})], "StatusCode"),
+        (RetryPolicy, "codes", ["UNAVAILABLE", [grpc.StatusCode.UNAVAILABLE], None], "a frozenset"),
+        (RetryPolicy, "codes", [frozenset({grpc.StatusCode.OK})], "any code but OK"),
+        (RetryThrottling, "max_tokens", [0, 2, 1001, 10.5], "a whole number from 3 to 1000"),
+        (RetryThrottling, "token_ratio", [0, 0.0001, 2, NAN], "a number from 0.001 to 1"),
+        (MethodConfig, "timeout", [0, 0.0001, "1s", NAN, 100_000], "a number of seconds from 0.001 to 86400"),
+        (MethodConfig, "wait_for_ready", [1, 0, "true"], "True, False or None"),
+        (OutlierDetection, "interval", [0, "10s"], "a number of seconds"),
+        (OutlierDetection, "base_ejection_time", [0, "30s"], "a number of seconds"),
+        (OutlierDetection, "max_ejection_time", [29], "from 30 to 86400"),
+        (OutlierDetection, "max_ejection_percent", [-1, 101, 50.5], "a whole number from 0 to 100"),
+        (OutlierDetection, "failure_percentage", [None, 50], "FailurePercentage"),
+        (OutlierDetection, "success_rate", [1.9], "a SuccessRate"),
+        (FailurePercentage, "threshold", [-1, 100], "a whole number from 0 to 99"),
+        (FailurePercentage, "request_volume", [0, 1.5], "a whole number from 1"),
+        (FailurePercentage, "minimum_hosts", [0], "a whole number from 1"),
+        (SuccessRate, "stdev_factor", [0, -1], "a number from 0.001 to 1000"),
+        (SuccessRate, "request_volume", [0], "a whole number from 1"),
+        (SuccessRate, "minimum_hosts", [1], "a whole number from 2"),
+        (ServiceConfig, "balancing", ["roundrobin", "", None, "ring_hash"], "round_robin or pick_first"),
+        (ServiceConfig, "retry", [3, {}], "a RetryPolicy or None"),
+        (ServiceConfig, "throttling", [0.1], "a RetryThrottling or None"),
+        (ServiceConfig, "health_service", [True], "a service's full name"),
+        (ServiceConfig, "outlier_detection", [True], "an OutlierDetection or None"),
+        (ServiceConfig, "methods", [None, [MethodConfig()]], "a mapping"),
+        (Keepalive, "time", [5, 9.9, 0], "a number of seconds from 10 to 86400"),
+        (Keepalive, "timeout", [0, NAN], "a number of seconds"),
+    ],
+)
+def test_a_value_that_would_not_work_is_an_error_that_says_what_would(
+    kind: Callable[..., object], field: str, values: list[object], right: str
+) -> None:
+    for value in values:
+        with pytest.raises(ValueError, match=f"{field}: .*{right}") as caught:
+            kind(**{field: value})
+        assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "words"),
+    [
+        (RetryPolicy, "max_atempts", "did you mean max_attempts?"),
+        (ServiceConfig, "health_check", "did you mean health_service?"),
+        (ServiceConfig, "hedging", "there are balancing, retry, throttling, methods"),
+        (OutlierDetection, "base_ejection", "did you mean base_ejection_time?"),
+    ],
+)
+def test_a_misspelt_setting_is_an_error_that_names_the_right_one(
+    kind: Callable[..., object], given: str, words: str
+) -> None:
+    with pytest.raises(TypeError) as caught:
+        kind(**{given: 1})
+    assert f"no {given}; {words}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("health_service", ""), ("outlier_detection", OutlierDetection())]
+)
+def test_what_grpc_passes_over_under_pick_first_is_an_error_there(field: str, value: Any) -> None:
+    setting = {field: value}
+    ServiceConfig(**setting)
+    with pytest.raises(ValueError, match=f"{field}: .*pick_first"):
+        ServiceConfig(balancing="pick_first", **setting)
+
+
+@pytest.mark.parametrize("name", ["GetQuote", "/quotes.Quoter/GetQuote", "quotes.Quoter", "a/b/c", "", 1])
+def test_a_method_is_named_with_its_service(name: Any) -> None:
+    with pytest.raises(ValueError, match=r"ServiceConfig.methods: .* write package.Service/Method"):
+        ServiceConfig(methods={name: MethodConfig()})
+
+
+def test_a_method_has_a_method_config() -> None:
+    settings: Any = {"quotes.Quoter/GetQuote": {"timeout": 1}}
+    with pytest.raises(ValueError, match=r"quotes.Quoter/GetQuote needs a MethodConfig"):
+        ServiceConfig(methods=settings)
+
+
+def test_a_method_that_its_service_does_not_have_is_an_error_where_the_service_is_known() -> None:
+    config = ServiceConfig(methods={"quotes.Quoter/GetQuotes": MethodConfig(timeout=1)})
+    config.as_json()
+    with pytest.raises(ValueError, match=r"quotes.Quoter has no GetQuotes; it has GetQuote, ListQuotes"):
+        config.as_json([QUOTER])
+
+
+def test_what_is_changed_after_the_check_changes_nothing() -> None:
+    methods: dict[str, Any] = {"quotes.Quoter/GetQuote": MethodConfig(timeout=1)}
+    config = ServiceConfig(methods=methods)
+    before = config.as_json()
+    methods["nonsense"] = None
+    assert config.as_json() == before
+    with pytest.raises(TypeError):
+        config.methods["nonsense"] = MethodConfig()  # type: ignore[index]
+
+
+def test_a_method_stands_in_the_text_once_with_all_that_holds_for_it() -> None:
+    """Of two entries that fit, gRPC takes one; for two of the same name, it fails every call."""
+    names = ["quotes.Quoter/GetQuote", "quotes.Quoter/AddQuotes", "other.Service/Method"]
+    config = ServiceConfig(methods={name: MethodConfig(timeout=1.5) for name in names})
+    found = {
+        f"{name['service']}/{name['method']}": sorted(entry.keys() - {"name"})
+        for entry in json.loads(config.as_json([QUOTER, QUOTER]))["methodConfig"]
+        for name in entry["name"]
+    }
+    assert found == {
+        "quotes.Quoter/GetQuote": ["retryPolicy", "timeout"],
+        "quotes.Quoter/ListQuotes": ["retryPolicy"],
+        "quotes.Quoter/Converse": ["retryPolicy"],
+        "quotes.Quoter/AddQuotes": ["timeout"],
+        "other.Service/Method": ["timeout"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.1, "0.100s"), (1, "1.000s"), (0.0015, "0.002s"), (86_400, "86400.000s")]
+)
+def test_durations_are_written_in_seconds(seconds: float, text: str) -> None:
+    config = ServiceConfig(methods={"a.B/C": MethodConfig(timeout=seconds)})
+    assert json.loads(config.as_json())["methodConfig"][0]["timeout"] == text
+
+
+def test_a_whole_token_ratio_is_written_with_a_decimal_point() -> None:
+    """As 1, gRPC takes it for a thousandth."""
+    assert '"tokenRatio": 1.0}' in ServiceConfig(throttling=RetryThrottling(token_ratio=1)).as_json()
