@@ -41,8 +41,8 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     machine, or elsewhere where `allow_plaintext_token` says so, for anybody on the way can read it.
 
     `services` are those that will be called, such as `DESCRIPTOR.services_by_name["Quoter"]` of a generated
-    module: their methods that are safe to repeat are retried, as `config` says, and no others. `keepalive`
-    suits servers of this program, and others may have to do without.
+    module: their methods that are safe to repeat are retried, as `config` says, and no others. `keepalive` is
+    what servers of this program permit; for others it may have to be None.
 
     With `tracing`, each call has a span, which the standard OTEL_… variables describe. With `metrics`, calls
     are counted and timed in that registry, as go-grpc-prometheus does; several channels may share one.
