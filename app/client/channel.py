@@ -10,10 +10,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from opentelemetry.trace import TracerProvider
 
 from app.client.defaults import CallDefaults
+from app.client.files import Files
 from app.client.observed import Observed, Observer
-from app.client.options import Keepalive, options
+from app.client.options import Keepalive, Options, options
+from app.client.renewed import Renewed
 from app.client.service_config import ServiceConfig
-from app.client.target import is_loopback
+from app.client.tls import Tls
+from app.client.token import Token, check_plaintext, local_credentials, with_token
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -25,6 +28,7 @@ _KEEPALIVE = Keepalive()
 def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     target: str,
     *,
+    tls: Tls | None = None,
     token_file: Path | None = None,
     allow_plaintext_token: bool = False,
     timeout: float | None = None,
@@ -34,53 +38,77 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     tracing: TracerProvider | None = None,
     metrics: "CollectorRegistry | None" = None,
 ) -> grpc.Channel:
-    """A plaintext channel that spreads calls over all addresses of the target.
+    """A channel that spreads calls over all addresses of the target; a plaintext one, unless there is `tls`.
 
     For pods behind a headless Service the target is `dns:///quoter-headless:50051`. `timeout`, in seconds,
-    is the deadline of calls that set none. The token is read once, and sent with each call: to this
-    machine, or elsewhere where `allow_plaintext_token` says so, for anybody on the way can read it.
+    is the deadline of calls that set none. A call that is made while another is being served ends with that
+    one at the latest, and has its request id.
+
+    The token is sent with each call: over TLS, to this machine, or elsewhere where `allow_plaintext_token`
+    says so, for anybody on the way can read it. The files of token and `tls` are looked at as calls are made,
+    once a second at most, and what is new and good counts from then on. Calls that go on are left alone.
 
     `services` are those that will be called, such as `DESCRIPTOR.services_by_name["Quoter"]` of a generated
-    module: their methods that are safe to repeat are retried, as `config` says, and no others. `keepalive`
-    suits servers of this program, and others may have to do without.
+    module: their methods that are safe to repeat are retried, as `config` says, and no others. `keepalive` is
+    what servers of this program permit; for others it may have to be None.
 
     With `tracing`, each call has a span, which the standard OTEL_… variables describe. With `metrics`, calls
     are counted and timed in that registry, as go-grpc-prometheus does; several channels may share one.
 
     Raises ValueError where there is no target, where `config` does not fit the services, where the token may
-    not be sent, or where its file has no token, and OSError where that cannot be read. Close the channel when
-    it is no longer needed.
+    not be sent, or where a file has not what it should, and OSError where one cannot be read. Close the
+    channel when it is no longer needed.
     """
     found = options(target, services, config, keepalive)
-    metadata = []
-    if token_file is not None:
-        if not (allow_plaintext_token or is_loopback(target)):
-            raise ValueError(
-                f"the token would go to {target} unencrypted; where the network in between can be trusted,"
-                " allow that with allow_plaintext_token"
-            )
-        metadata.append(("authorization", f"Bearer {read_token(token_file)}"))
-    opened = grpc.insecure_channel(target, options=found)
+    if token_file is not None and tls is None:
+        check_plaintext(target, allowed=allow_plaintext_token)
+    token = None if token_file is None else Token(token_file)
+    defaults = CallDefaults(timeout) if token is None or tls else CallDefaults(timeout, token.metadata)
+    opened = _opened(target, found, tls, token)
     if observers := _observers(target, tracing, metrics):
         opened = grpc.intercept_channel(opened, Observed(observers))
-    if metadata or timeout is not None:
-        opened = grpc.intercept_channel(opened, CallDefaults(metadata, timeout))
-    return opened
+    return grpc.intercept_channel(opened, defaults)
 
 
-def aio_channel(
+def aio_channel(  # noqa: PLR0913 - as above
     target: str,
     *,
+    tls: Tls | None = None,
+    token_file: Path | None = None,
     services: Sequence[ServiceDescriptor] = (),
     config: ServiceConfig = _SERVICE_CONFIG,
     keepalive: Keepalive | None = _KEEPALIVE,
 ) -> grpc.aio.Channel:
     """The channel for callers on `grpc.aio`: balanced, retried and kept alive as that of `channel()`.
 
-    What `channel()` does by interceptors is for the threaded channel alone: default deadlines, spans, metrics
-    and tokens over plaintext. Set `timeout` with each call here. Raises ValueError as `channel()` does.
+    What `channel()` does by interceptors is for the threaded channel alone: default deadlines, what is handed
+    down from the call being served, spans, and metrics. Set `timeout` with each call here. A new token counts
+    here too; for renewed certificates, open a new channel. Raises as `channel()` does, and ValueError for a
+    token that would leave this machine without TLS: send that as metadata of each call.
     """
-    return grpc.aio.insecure_channel(target, options=options(target, services, config, keepalive))
+    found = options(target, services, config, keepalive)
+    token = None if token_file is None else Token(token_file)
+    if tls is not None:
+        found += tls.options(target)
+        credentials = tls.credentials().value
+    elif token is not None:
+        credentials = local_credentials(target)
+    else:
+        return grpc.aio.insecure_channel(target, options=found)
+    return grpc.aio.secure_channel(target, with_token(credentials, token), options=found)
+
+
+def _opened(target: str, found: Options, tls: Tls | None, token: Token | None) -> grpc.Channel:
+    """The channel beneath the interceptors."""
+    if tls is None:
+        nothing = Files((), lambda: None)
+        return Renewed(nothing, lambda _: grpc.insecure_channel(target, options=found))
+    found = [*found, *tls.options(target)]
+
+    def open_channel(credentials: grpc.ChannelCredentials) -> grpc.Channel:
+        return grpc.secure_channel(target, with_token(credentials, token), options=found)
+
+    return Renewed(tls.credentials(), open_channel)
 
 
 def _observers(
@@ -98,11 +126,3 @@ def _observers(
 
         found.append(metrics_in(metrics))
     return found
-
-
-def read_token(path: Path) -> str:
-    """The token in a file of its own. Raises ValueError where it has none, or more than a token."""
-    token = path.read_bytes().decode("ascii", "replace").strip()
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise ValueError(f"{path}: expected one token and nothing else")
-    return token

@@ -19,8 +19,8 @@ class Keepalive(Checked):
     A server that does not answer within `timeout` seconds is gone: its calls fail as UNAVAILABLE, and the
     next ones go elsewhere. Without pings that takes many minutes where its host vanishes without a word.
 
-    A server of this program permits a ping every 5 s (APP_PERMIT_KEEPALIVE_TIME). Others as they come permit
-    one in 5 minutes, and cut off those who send more: for them, `time=301`, or no keepalive at all.
+    A server of this program permits a ping every 5 s (APP_PERMIT_KEEPALIVE_TIME). Go's, Java's and C++'s as
+    they come permit one in 5 minutes, and none without a call, and cut off who sends more: they get none.
     """
 
     time: float = 30.0

@@ -2,7 +2,8 @@
 
 A call is made again only while nothing of its answer has come: after the first header or message of a
 stream, a failure is the caller's. What has been sent of the requests is sent again, unless it is more than
-256 KiB by then. One deadline covers all attempts and the waits between them.
+256 KiB by then. One deadline covers all attempts and the waits between them. To the channel's spans and
+metrics it stays one call; servers see each attempt, with `grpc-previous-rpc-attempts` from the second one on.
 """
 
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from app.client.checked import Checked, duration
 
 # UNAVAILABLE: there is no server, or it does not take the call. RESOURCE_EXHAUSTED: it has as many calls as
-# it takes. When to come again, or not to, a server says by `grpc-retry-pushback-ms`, which gRPC obeys.
-# Every other code is an answer, and would come again.
+# it takes. When to come again, or not to, a server says by `grpc-retry-pushback-ms`, which gRPC obeys. Every
+# other code is an answer, and would come again.
 CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 
 _SAFE = frozenset({MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT})
@@ -36,7 +37,7 @@ class RetryPolicy(Checked):
 
     The waits grow by `multiplier` from `initial_backoff` to `max_backoff`. gRPC makes each up to a fifth
     shorter or longer, at random, so that clients which failed together do not come again together. A wait
-    that the server asks for stands in place of the next one.
+    that the server asks for stands in place of the next one, to the millisecond.
     """
 
     max_attempts: int = 4
@@ -47,8 +48,8 @@ class RetryPolicy(Checked):
 
     def __post_init__(self) -> None:
         self._whole("max_attempts", 2, 5, "gRPC takes more for 5; retry=None is for none")
-        # A wait that comes out as 0 ms is never over: https://github.com/grpc/grpc/issues/41036
-        self._seconds("initial_backoff", 0.01, "gRPC loses calls that wait for a millisecond or less")
+        # With a wait that comes out as 0 ms, a call never ends but by its deadline (grpc/grpc#41036).
+        self._seconds("initial_backoff", 0.01, "gRPC may lose a call that waits for a millisecond")
         self._seconds("max_backoff", self.initial_backoff, "it is no shorter than initial_backoff")
         self._number("multiplier", 1, 100, "the waits grow")
         self._kind("codes", frozenset, "a frozenset of grpc.StatusCode")
@@ -74,7 +75,7 @@ class RetryThrottling(Checked):
     A channel has `max_tokens`. An attempt that fails with one of the policy's codes takes one away, one that
     succeeds gives `token_ratio` back, and there are retries only while more than half are left. So an outage
     sees fewer than `max_tokens / 2` more calls from a channel than without retries, and where a part of the
-    calls fails for long, there are at most `1 + token_ratio` attempts to a call.
+    calls fails for long, there are no more than `1 + token_ratio` attempts to a call.
     """
 
     max_tokens: int = 40

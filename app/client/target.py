@@ -10,7 +10,7 @@ _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:/@#?,%]+))(?::(\d+))?")
 
 def is_loopback(target: str) -> bool:
     """Whether a target, such as `localhost:50051` or `dns:///quoter:50051`, is surely on this machine."""
-    if target.startswith(("unix:", "unix-abstract:")):
+    if is_unix_socket(target):
         return True
     host, _ = server_of(target)
     try:
@@ -19,12 +19,16 @@ def is_loopback(target: str) -> bool:
         return False
 
 
+def is_unix_socket(target: str) -> bool:
+    return target.startswith(("unix:", "unix-abstract:"))
+
+
 def server_of(target: str) -> tuple[str, int | None]:
     """The address and port that a target names; the whole of it, and None, where it names no one server.
 
     So has OpenTelemetry `server.address` and `server.port` (semantic conventions for gRPC).
     """
-    if target.startswith(("unix:", "unix-abstract:")):
+    if is_unix_socket(target):
         return target.partition(":")[2].removeprefix("//"), None
     match = _HOST.fullmatch(_DNS.sub("", target, count=1) if target.startswith("dns:") else target)
     if match is None:

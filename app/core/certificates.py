@@ -43,8 +43,8 @@ def parse_private_key(content: bytes) -> "PrivateKeyTypes":
         key = load_pem_private_key(content, password=None)
     except TypeError:
         raise ValueError(
-            "its private key is encrypted, and the server has no passphrase; write one without, as does:"
-            " openssl pkey -in ENCRYPTED -out PLAIN"
+            "its private key is encrypted, and nobody is there to type its passphrase; write one without, as"
+            " does: openssl pkey -in ENCRYPTED -out PLAIN"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("its private key is broken") from None
@@ -54,8 +54,7 @@ def parse_private_key(content: bytes) -> "PrivateKeyTypes":
     usual = isinstance(key, rsa.RSAPrivateKey) or on_a_curve
     if not usual:
         raise ValueError(
-            "its private key is of a kind that gRPC's clients do not take; RSA, or ECDSA on P-256 or P-384,"
-            " is right"
+            "its private key is of a kind that gRPC does not take; RSA, or ECDSA on P-256 or P-384, is right"
         )
     return key
 
@@ -75,7 +74,7 @@ def check_pair(certificates: "Sequence[Certificate]", key: "PrivateKeyTypes") ->
     if any(fits(one) for one in certificates):
         raise ValueError(
             "the private key is not that of the first certificate, but of a later one;"
-            " the server's own certificate comes first, then those that lead to its CA"
+            " the certificate of the key comes first, then those that lead to its CA"
         )
     raise ValueError("the private key is not that of the certificate; the two must be made together")
 

@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
+# What names a call, from the first caller to the last server.
+REQUEST_ID = "x-request-id"
+
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 _KEY = re.compile(r"[0-9a-z_.-]+")

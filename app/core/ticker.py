@@ -15,7 +15,7 @@ class Ticker:
     at most: one that hangs, such as a read on a network file system, must not hold the process.
     """
 
-    def __init__(self, name: str, interval: float, act: Callable[[], None]) -> None:
+    def __init__(self, name: str, interval: float, act: Callable[[], object]) -> None:
         self._name = name
         self._interval = interval
         self._act = act

@@ -40,13 +40,16 @@ class WatchedFiles(Ticker, Generic[Value]):
         self._settled = self._last_seen = _digests(contents)
         self._last_problem = ""
 
-    def look(self) -> None:
-        """Reads the files once; takes new content if the look before this one found the same."""
+    def look(self) -> bool:
+        """Reads the files once; takes new content if the look before this one found the same.
+
+        Returns whether it found what it had not seen before, and a second look would tell more.
+        """
         try:
             contents = self._read()
         except OSError as error:
             self._refuse(error)
-            return
+            return False
         digests = _digests(contents)
         seen, self._last_seen = self._last_seen, digests
         if digests == self._settled:
@@ -60,6 +63,7 @@ class WatchedFiles(Ticker, Generic[Value]):
                 self._settled = digests
                 self._last_problem = ""
                 self._log.info("file_reloaded")
+        return digests not in (self._settled, seen)
 
     def _read(self) -> list[bytes]:
         return [read_file(path) for path in self._paths]

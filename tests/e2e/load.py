@@ -18,7 +18,8 @@ from pathlib import Path
 
 import grpc
 
-from app.client.channel import channel, read_token
+from app.client.channel import channel
+from app.client.token import read_token
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 

@@ -52,6 +52,10 @@ class Wire(Proxy):
         self.broken = threading.Event()  # nothing comes through any more, and neither side hears of it
         self._parts: dict[socket.socket, bytes] = {}
 
+    @property
+    def connections(self) -> int:
+        return len(self._sockets) // 2
+
     def forward(self, data: bytes, other: socket.socket) -> None:
         if self.broken.is_set():
             return
@@ -84,14 +88,14 @@ def wired(**server_options: int) -> Iterator[tuple[Wire, Callable[..., Any]]]:
     told = faster([*transport.options(Settings())]) | server_options
     del told["grpc.keepalive_time_ms"]  # the server's own pings would come first
     server = Backend(hold, options=[*told.items()])
-    with Wire(server.address) as wire:
-        found = faster(options(wire.target, (), ServiceConfig(), Keepalive()))
-        try:
+    try:
+        with Wire(server.address) as wire:
+            found = faster(options(wire.target, (), ServiceConfig(), Keepalive()))
             with grpc.insecure_channel(wire.target, options=[*found.items()]) as channel:
                 yield wire, channel.unary_stream("/a.B/Held")
-        finally:
-            release.set()
-            server.stop()
+    finally:
+        release.set()
+        server.stop()
 
 
 def test_the_clients_pings_are_permitted_by_the_servers_settings_with_a_call_and_without() -> None:
@@ -109,6 +113,7 @@ def test_pings_that_are_not_permitted_would_be_seen_here() -> None:
         stream = call(b"", timeout=20)
         next(stream)
         assert until(lambda: wire.goodbyes, seconds=20)[0] == b"too_many_pings"
+        until(lambda: wire.connections == 2)
 
 
 def test_a_call_ends_when_its_server_is_gone_without_a_word() -> None:
@@ -118,6 +123,7 @@ def test_a_call_ends_when_its_server_is_gone_without_a_word() -> None:
         until(lambda: wire.pings >= 2)  # one of them measures the bandwidth
         wire.broken.set()
         assert outcome(lambda: next(stream)) is Status.UNAVAILABLE
+        until(lambda: wire.connections == 2)  # the client tries anew
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
@@ -136,7 +142,7 @@ def connected(server: Backend) -> Iterator[socket.socket]:
     """This process's own ends of its connections to the server."""
     for entry in Path("/proc/self/fd").iterdir():
         with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as one:
-            if one.family == socket.AF_INET and f"127.0.0.1:{one.getpeername()[1]}" == server.address:
+            if one.family != socket.AF_UNIX and server.address.endswith(f":{one.getpeername()[1]}"):
                 yield one
 
 

@@ -1,5 +1,8 @@
 """What this program relies on and grpc does not document. Each test names one reliance, on grpc alone."""
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -7,6 +10,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import grpc
 import pytest
@@ -246,3 +250,79 @@ def test_a_call_goes_to_a_pool_with_positional_arguments_alone() -> None:
     with plain(lambda requests, _context: next(requests), pool=Pool(2)) as channel:
         assert channel.unary_unary("/a/b")(b"1") == b"1"
     assert given == [{}]
+
+
+# The client's
+
+
+class _Passing(grpc.UnaryUnaryClientInterceptor):
+    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+        return continuation(client_call_details, request)
+
+
+def test_an_intercepted_channel_asks_the_one_beneath_for_its_method_at_each_call() -> None:
+    asked: list[str] = []
+
+    class Beneath:
+        def __init__(self, channel: Any) -> None:
+            self._channel = channel
+
+        def unary_unary(self, method: str, *given: Any) -> Any:
+            asked.append(method)
+            return self._channel.unary_unary(method, *given)
+
+    with plain(lambda requests, _context: next(requests)) as channel:
+        beneath: Any = Beneath(channel)
+        call: Any = grpc.intercept_channel(beneath, _Passing()).unary_unary("/a/b")
+        assert asked == []
+        assert [call(b"1"), call(b"2"), call.future(b"3").result()] == [b"1", b"2", b"3"]
+    assert asked == ["/a/b"] * 3
+
+
+def test_a_channel_that_only_its_calls_refer_to_is_closed_after_the_last_of_them() -> None:
+    """Their decoders do, here as in app/client/renewed.py."""
+    begun, released = threading.Event(), threading.Event()
+
+    def hold(requests: Iterator[bytes], _context: Any) -> bytes:
+        begun.set()
+        assert released.wait(10)
+        return next(requests)
+
+    def decoded(_channel: Any, data: bytes) -> bytes:
+        return data
+
+    server = grpc.server(ThreadPoolExecutor(2))
+    handler: Any = grpc.stream_unary_rpc_method_handler(hold)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("a", {"b": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}")
+    dropped = ref(channel)
+    method: Any = channel.unary_unary("/a/b", None, partial(decoded, channel))
+    call = method.future(b"x")
+    del method
+    assert begun.wait(5)
+    del channel
+    assert dropped() is not None
+    released.set()
+    assert call.result(timeout=5) == b"x"
+    del call
+    until(lambda: dropped() is None)
+    server.stop(0).wait()
+
+
+REGISTERED = """
+import resource
+import grpc
+
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+channel = grpc.insecure_channel("127.0.0.1:1")
+channel.close()
+channel.unary_unary("/a/b", _registered_method=True)
+"""
+
+
+def test_a_method_that_is_registered_on_a_closed_channel_ends_the_process() -> None:
+    """When this fails, they have mended it, and `Renewed` may hand on what generated stubs ask for."""
+    done = subprocess.run([sys.executable, "-c", REGISTERED], check=False, timeout=30)
+    assert done.returncode == -signal.SIGSEGV

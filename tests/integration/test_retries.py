@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from prometheus_client import CollectorRegistry
 
 from app.client.channel import channel as open_channel
 from app.client.retries import RetryPolicy, safe_to_repeat
@@ -70,6 +71,26 @@ def test_a_call_that_the_server_did_not_take_is_made_again_until_it_does(method:
     with telling(code, times=3) as at:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
         assert times_called(at) == 4
+
+
+def test_a_call_that_is_made_again_is_one_call_to_its_client_and_several_to_servers() -> None:
+    registry, earlier = CollectorRegistry(), []
+
+    def handler(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        earlier.append(dict(context.invocation_metadata()).get("grpc-previous-rpc-attempts"))
+        return (failing() if len(earlier) < 3 else echo)(requests, context)
+
+    with backends(handler) as [backend], repeating(backend.address, metrics=registry) as channel:
+        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        assert call(b"a") == b"a"
+    assert earlier == [None, "1", "2"]
+    counted = [
+        (sample.labels["grpc_code"], sample.value)
+        for family in registry.collect()
+        for sample in family.samples
+        if sample.name == "grpc_client_handled_total" and sample.value
+    ]
+    assert counted == [("OK", 1)]
 
 
 @pytest.mark.parametrize("method", REPEATED)

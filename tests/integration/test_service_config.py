@@ -129,6 +129,16 @@ def test_calls_that_succeed_bring_tokens_back(ratio: float, retried: bool) -> No
         assert shares([backend], call, 1) == [2 if retried else 1]
 
 
+def test_each_channel_has_tokens_of_its_own() -> None:
+    settings = {"retry": QUICK, "throttling": RetryThrottling(max_tokens=3)}
+    with (
+        backends(failing()) as several,
+        opened(several, **settings) as one,
+        opened(several, **settings) as other,
+    ):
+        assert [shares(several, call, 3) for call in (one, other)] == [[4], [4]]
+
+
 def test_a_timeout_bounds_the_calls_of_its_method_and_no_others() -> None:
     def hold(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         del requests
@@ -218,6 +228,7 @@ def ejected(detection: OutlierDetection, *handlers: Handler) -> list[int]:
     ("changes", "handlers", "expected"),
     [
         ({}, (failing(), echo), [0]),
+        ({}, (failing(Status.INVALID_ARGUMENT), echo), [0]),
         ({"threshold": 25}, (half_failing(), echo), [0]),
         ({"threshold": 75}, (half_failing(), echo), []),
         ({"minimum_hosts": 3}, (failing(), echo), []),

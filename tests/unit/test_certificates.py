@@ -54,7 +54,7 @@ def test_a_key_that_grpc_or_its_clients_cannot_use_is_refused(kind: str) -> None
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_an_encrypted_key_is_refused_with_what_to_do(form: PrivateFormat) -> None:
-    with pytest.raises(ValueError, match="encrypted, and the server has no passphrase"):
+    with pytest.raises(ValueError, match="encrypted, and nobody is there to type its passphrase"):
         parse_private_key(pem(RSA, form, BestAvailableEncryption(b"secret")))
 
 
@@ -80,7 +80,7 @@ def test_the_key_must_be_that_of_the_first_certificate() -> None:
     ca = CA.cert_pem.bytes()
     key = parse_private_key(pair.key)
     check_pair(parse_certificates(pair.certificate + ca), key)
-    with pytest.raises(ValueError, match="of a later one; the server's own certificate comes first"):
+    with pytest.raises(ValueError, match="of a later one; the certificate of the key comes first"):
         check_pair(parse_certificates(ca + pair.certificate), key)
     with pytest.raises(ValueError, match="not that of the certificate"):
         check_pair(parse_certificates(ca), key)

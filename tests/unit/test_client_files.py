@@ -1,0 +1,181 @@
+"""Files that their users keep up to date, and what is said of those that are not good."""
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path, PosixPath
+
+import pytest
+import trustme
+
+from app.client.files import Files
+from app.client.tls import Tls
+from app.client.token import Token, local_credentials
+from app.runtime.logs import logs
+from tests.integration.certificates import NAMES, Mounted, in_days, issued
+
+CA = trustme.CA()
+PAIR, OTHER = issued(CA, *NAMES), issued(CA, *NAMES)
+EXPIRED = issued(CA, *NAMES, valid_from=in_days(-2), until=in_days(-1))
+EARLY = issued(CA, *NAMES, valid_from=in_days(1), until=in_days(2))
+GOOD = {"ca": CA.cert_pem.bytes(), "cert": PAIR.certificate, "key": PAIR.key}
+
+
+def number(content: bytes) -> int:
+    return int(content)
+
+
+def test_new_content_counts_at_the_first_call_after_it(tmp_path: Path) -> None:
+    mounted = Mounted(tmp_path, number=b"1")
+    files = Files([mounted.path("number")], number, interval=0)
+    assert files.fresh() == 1
+    mounted.put(number=b"2")
+    assert files.value == 1
+    assert files.fresh() == files.value == 2
+
+
+def test_the_files_are_looked_at_once_in_the_interval(tmp_path: Path) -> None:
+    mounted = Mounted(tmp_path, number=b"1")
+    files = Files([mounted.path("number")], number, interval=60)
+    assert files.fresh() == 1
+    mounted.put(number=b"2")
+    assert files.fresh() == 1
+
+
+class BeingWritten(PosixPath):
+    """A file that has these contents at one look after another."""
+
+    contents: Iterator[bytes]
+
+    def read_bytes(self) -> bytes:
+        return next(self.contents)
+
+
+def test_half_of_what_is_being_written_is_not_taken(tmp_path: Path) -> None:
+    path = BeingWritten(tmp_path / "number")
+    path.touch()
+    path.contents = iter([b"1", b"2", b"23", b"23"])
+    files = Files([path], number, interval=0)
+    assert files.fresh() == 1
+    assert files.fresh() == 23
+
+
+def test_nobody_waits_for_another_that_looks(tmp_path: Path) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    looking, released = threading.Event(), threading.Event()
+
+    def slow(content: bytes) -> int:
+        if content != b"1":
+            looking.set()
+            assert released.wait(10)
+        return int(content)
+
+    files = Files([path], slow, interval=0)
+    path.write_text("2")
+    thread = threading.Thread(target=files.fresh)
+    thread.start()
+    assert looking.wait(5)
+    assert files.fresh() == 1
+    released.set()
+    thread.join(5)
+    assert files.fresh() == 2
+
+
+def test_a_file_that_went_bad_keeps_the_last_good_token_and_the_log_has_no_token(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("good-one\n")
+    token = Token(path, interval=0)
+    with logs("info", "json"):
+        for bad in (b"", b"two s3cret\n", b"s3cr\xe9t", None):
+            path.unlink()
+            if bad is not None:
+                path.write_bytes(bad)
+            for _ in range(3):
+                assert token.metadata() == (("authorization", "Bearer good-one"),)
+        path.write_text("another")
+        assert token.metadata() == (("authorization", "Bearer another"),)
+    written = capsys.readouterr().out
+    assert f"{path}: expected one token and nothing else" in written
+    assert "No such file" in written
+    assert written.count("file_refused") == 2  # the three bad contents had the same problem
+    assert written.count("file_reloaded") == 1
+    for secret in ("s3cr", "good-one", "another"):
+        assert secret not in written
+
+
+def test_a_token_from_a_pipe_is_read_once() -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"piped\n")
+    os.close(writing)
+    token = Token(Path(f"/dev/fd/{reading}"), interval=0)
+    assert token.metadata() == token.metadata() == (("authorization", "Bearer piped"),)
+    os.close(reading)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"ca": b"garbage"}, "ca: it has no certificate in PEM form"),
+        ({"ca": PAIR.key}, "ca: it has no certificate in PEM form"),
+        ({"cert": PAIR.key}, "cert: it has no certificate in PEM form"),
+        ({"cert": PAIR.certificate[:-60]}, "cert: a certificate in it is broken"),
+        ({"key": PAIR.certificate}, "key: it has no private key in PEM form"),
+        ({"key": OTHER.key}, "key: the private key is not that of the certificate"),
+        ({"cert": EXPIRED.certificate, "key": EXPIRED.key}, "cert: a certificate expired at 20"),
+        ({"cert": EARLY.certificate, "key": EARLY.key}, "cert: a certificate is not valid before 20"),
+    ],
+)
+def test_a_bad_file_of_tls_is_named_and_later_keeps_the_last_good_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, bytes], problem: str
+) -> None:
+    mounted = Mounted(tmp_path, **GOOD)
+    tls = Tls(ca_file=mounted.path("ca"), cert_file=mounted.path("cert"), key_file=mounted.path("key"))
+    files = tls.credentials(interval=0)
+    first = files.fresh()
+    mounted.put(**(GOOD | changes))
+    with logs("info", "json"):
+        assert files.fresh() is files.fresh() is first
+    assert f"{tmp_path}/{problem}" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=problem) as caught:
+        tls.credentials()
+    assert str(caught.value).startswith(str(tmp_path))
+    mounted.put(**(GOOD | {"cert": OTHER.certificate, "key": OTHER.key}))
+    assert files.fresh() is not first
+
+
+def test_a_file_of_tls_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Tls(ca_file=tmp_path / "nowhere").credentials()
+
+
+def test_a_certificate_and_its_key_may_be_in_one_file(tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    both.write_bytes(PAIR.certificate + PAIR.key)
+    Tls(cert_file=both, key_file=both).credentials()
+
+
+def test_a_certificate_without_its_key_and_the_other_way_round_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cert: a certificate needs its private key, in key_file"):
+        Tls(cert_file=tmp_path / "cert")
+    with pytest.raises(ValueError, match="key: a private key counts only with its certificate, in cert_file"):
+        Tls(key_file=tmp_path / "key")
+    with pytest.raises(ValueError, match="server_name is empty"):
+        Tls(server_name="")
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [("unix:/run/s", "localhost"), ("unix-abstract:s", "localhost"), ("unixes:50051", None)],
+)
+def test_a_sockets_path_is_no_name_to_check(target: str, name: str | None) -> None:
+    option = "grpc.ssl_target_name_override"
+    assert Tls().options(target) == ([] if name is None else [(option, name)])
+    assert Tls(server_name="quoter.example").options(target) == [(option, "quoter.example")]
+
+
+def test_call_credentials_do_not_leave_this_machine_without_tls() -> None:
+    with pytest.raises(ValueError, match="would go to quoter:50051 unencrypted"):
+        local_credentials("quoter:50051")
