@@ -5,18 +5,24 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.client.channel import channel
+from app.client.service_config import ServiceConfig
 from app.core.code import CODE_LABELS
 from app.core.permissions import parse_permissions
 from app.core.settings import variable
+from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
 from app.server import EXEMPT
 from app.services import SERVICES
 from app.settings import Settings
 from tests.integration.process import ROOT, ServerProcess, environment, server_process
 from tests.integration.test_exactness import TABLE, arities
 
+QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
 README = (ROOT / "README.md").read_text()
 
 
@@ -100,6 +106,29 @@ def test_every_command_prints_what_is_shown(server: ServerProcess) -> None:
         )
         pattern = re.escape(output).replace(r"\.\.\.", r"[^\n]*")
         assert re.fullmatch(pattern, done.stdout), f"$ {command}\n{done.stdout}"
+
+
+def test_the_code_that_is_shown_calls_the_server(
+    server: ServerProcess, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef")
+    calling, configuring = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len(calling.strip().splitlines()) - calling.count("import") <= 10
+    for shown, ours in {
+        "dns:///quoter-headless:50051": server.target,
+        "/etc/quoter/token": str(token),
+    }.items():
+        assert shown in calling
+        calling = calling.replace(shown, ours)
+    exec(calling, {})  # noqa: S102 - the README's own
+    assert 'author: "Mark Twain"' in capsys.readouterr().out
+    config: dict[str, Any] = {}
+    exec(configuring, config)  # noqa: S102 - as above
+    with channel(server.target, services=[QUOTER], config=config["CONFIG"]) as opened:
+        assert quote_service_pb2_grpc.QuoterStub(opened).GetQuote(pb.QuoteRequest()).quote
+    with channel(server.target, config=ServiceConfig(balancing="pick_first")) as opened:
+        assert quote_service_pb2_grpc.QuoterStub(opened).GetQuote(pb.QuoteRequest()).quote
 
 
 def test_the_log_line_has_the_fields_that_are_shown(server: ServerProcess) -> None:
