@@ -19,11 +19,14 @@ METADATA = (
     ("baggage", "user=alice"),
     ("grpc-trace-bin", b"\0"),
 )
-CALL = Call(UNKNOWN, METADATA)
+
+
+def call() -> Call:
+    return Call(UNKNOWN, METADATA)
 
 
 def trace_of(extract: Extract) -> str:
-    caller = get_current_span(extract(CALL)).get_span_context()
+    caller = get_current_span(extract(call())).get_span_context()
     return f"{caller.trace_id:032x}" if caller.is_valid else ""
 
 
@@ -31,8 +34,8 @@ def trace_of(extract: Extract) -> str:
 def test_trace_context_is_read_and_baggage_is_not(value: str | None) -> None:
     extract = extractor({} if value is None else {"OTEL_PROPAGATORS": value})
     assert trace_of(extract) == TRACE
-    assert get_current_span(extract(CALL)).get_span_context().trace_state.get("rojo") == "00f067aa0ba902b7"
-    assert get_all(extract(CALL)) == {}
+    assert get_current_span(extract(call())).get_span_context().trace_state.get("rojo") == "00f067aa0ba902b7"
+    assert get_all(extract(call())) == {}
 
 
 @pytest.mark.parametrize("value", ["none", "None", "tracecontext,none"])
@@ -46,10 +49,10 @@ import os
 from opentelemetry.baggage import get_all
 from app.core.errors import StartError
 from app.core.propagation import extractor
-from tests.unit.test_propagation import CALL, trace_of
+from tests.unit.test_propagation import call, trace_of
 try:
     extract = extractor(os.environ)
-    print(trace_of(extract), dict(get_all(extract(CALL))))
+    print(trace_of(extract), dict(get_all(extract(call()))))
 except StartError as error:
     print(error)
 """
