@@ -52,8 +52,8 @@ def test_refusals_and_health_checks_tell_it_too() -> None:
         )
         assert long.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         assert answers(long) == own
-        check: Any = health_pb2_grpc.HealthStub(at.channel).Check
-        _, call = check.with_call(health_pb2.HealthCheckRequest(), metadata=ASKING, timeout=5)
+        stub: Any = health_pb2_grpc.HealthStub(at.channel)
+        _, call = stub.Check.with_call(health_pb2.HealthCheckRequest(), metadata=ASKING, timeout=5)
         assert answers(call) == own
 
 
@@ -75,10 +75,11 @@ def test_the_log_says_it_when_the_server_serves() -> None:
     with server_process() as started:
         instance = started.serving["instance"]
         assert re.fullmatch(RANDOM, instance)
-        with grpc.insecure_channel(started.target) as channel:
-            call: Any = channel.unary_unary("/helloworld.Greeter/SayHello").future(b"", metadata=ASKING)
-            call.result(timeout=5)
-            assert answers(call) == [instance]
+        channel: Any = grpc.insecure_channel(started.target)
+        call = channel.unary_unary("/helloworld.Greeter/SayHello").future(b"", metadata=ASKING)
+        call.result(timeout=5)
+        assert answers(call) == [instance]
+        channel.close()
 
 
 def test_spans_have_it_as_an_attribute_of_their_resource() -> None:
