@@ -16,24 +16,22 @@ from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 
-from app import server
 from app.client.channel import channel
 from app.client.invoke import invoke
 from app.client.json_requests import JsonLines, parse_json
 from app.core.code import CODE_LABELS
 from app.core.errors import StartError
+from app.core.name import NAME
 from app.core.service import Verb
-from app.core.settings import load
 from app.runtime.signals import Signals
 from app.services import SERVICES
-from app.settings import Settings
 
 # Exit codes, for scripts. 0: done. 1: not serving (health). 2: wrong usage, settings or files. A call that
 # failed: 64 + its status code, as grpcurl has it, so that 78 is UNAVAILABLE and 80 UNAUTHENTICATED.
 NOT_SERVING, WRONG, STATUS = 1, 2, 64
 
 cli = typer.Typer(
-    name=server.NAME,
+    name=NAME,
     help="Serve quotes over gRPC, and ask for them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -43,6 +41,11 @@ cli = typer.Typer(
 @cli.command()
 def serve(context: typer.Context) -> None:
     """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; the README lists them."""
+    # Imported only here: it takes longer than everything else, and a shell that completes words waits for it.
+    from app import server  # noqa: PLC0415
+    from app.core.settings import load  # noqa: PLC0415
+    from app.settings import Settings  # noqa: PLC0415
+
     try:
         server.run(load(Settings), context.obj or Signals())
     except StartError as error:
@@ -53,7 +56,7 @@ def serve(context: typer.Context) -> None:
 @cli.command()
 def version() -> None:
     """Print the version."""
-    print(installed_version(server.NAME))  # noqa: T201 - output of a command
+    print(installed_version(NAME))  # noqa: T201 - output of a command
 
 
 def health(
@@ -194,7 +197,7 @@ def _advice(error: Any, target: str) -> str:
 
 def _fail(*lines: str, code: int) -> NoReturn:
     console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
-    console.print(f"{server.NAME}: {lines[0]}")
+    console.print(f"{NAME}: {lines[0]}")
     for line in lines[1:]:
         console.print(f"  {line}")
     raise typer.Exit(code)

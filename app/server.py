@@ -22,6 +22,7 @@ from app.core.address import Address
 from app.core.caller import Verify
 from app.core.errors import StartError
 from app.core.method import UNKNOWN, Arity, Method
+from app.core.name import NAME
 from app.core.propagation import extractor
 from app.core.semconv import Conventions
 from app.core.service import Service
@@ -56,8 +57,6 @@ from app.runtime.tls import Tls
 from app.runtime.transport import options
 from app.services import SERVICES
 from app.settings import Settings
-
-NAME = "quoter"
 
 # Exact names. Probes and tools have no token, and must be answered when nobody else is.
 HEALTH = health.SERVICE_NAME
