@@ -32,5 +32,5 @@ QUOTER = Service(
     add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
     open=open_quoter,
     rules=rules.RULES,
-    verbs=(verbs.get,),
+    verbs=(verbs.get, verbs.list_, verbs.add, verbs.converse),
 )
