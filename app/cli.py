@@ -16,15 +16,14 @@ from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 
-from app.client.channel import channel
 from app.client.invoke import invoke
 from app.client.json_requests import JsonLines, parse_json
 from app.client.load.command import load
 from app.client.methods import complete_method, complete_service, find_method
-from app.client.tls import Tls
 from app.client.unanswered import why_unanswered
 from app.core.code import CODE_LABELS
 from app.core.errors import StartError
+from app.core.metadata import REQUEST_ID
 from app.core.name import NAME
 from app.core.service import Verb
 from app.runtime.signals import Signals
@@ -171,6 +170,10 @@ def over_channel(verb: Verb) -> Callable[..., None]:
         timeout: Timeout = 10.0,
         **arguments: Any,
     ) -> None:
+        # Imported only here: a shell that completes words does not need it.
+        from app.client.channel import channel  # noqa: PLC0415
+        from app.client.tls import Tls  # noqa: PLC0415
+
         # What goes wrong is told once, by the lines below, and not by grpc as well.
         logging.getLogger("grpc").addHandler(logging.NullHandler())
         secure = tls or any((ca, cert, key, server_name))
@@ -182,6 +185,7 @@ def over_channel(verb: Verb) -> Callable[..., None]:
                 token_file=token_file,
                 allow_plaintext_token=allow_plaintext_token,
                 timeout=timeout,
+                services=[service.descriptor for service in SERVICES],
             ) as opened:
                 verb(opened, **arguments)
         except grpc.RpcError as error:
@@ -232,7 +236,7 @@ def _advice(error: Any, target: str, *, secure: bool) -> str:
         return f"{details}; --token-file names the file that has it"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{target} does not serve this: {details}"
-    answered = any(key == "x-request-id" for key, _ in error.trailing_metadata() or ())
+    answered = any(key == REQUEST_ID for key, _ in error.trailing_metadata() or ())
     if code is grpc.StatusCode.UNAVAILABLE and not answered:
         return why_unanswered(target, details, secure=secure)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and not answered:

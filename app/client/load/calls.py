@@ -8,10 +8,10 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from app.interceptors.instance import KEY
+from app.core.metadata import INSTANCE
 
 # Asks the server who it is: grpc does not tell which of a channel's servers a call went to.
-_ASKING = ((KEY, "?"),)
+_ASKING = ((INSTANCE, "?"),)
 
 # Begins a call; what it is given is told of the call when that is over, on another thread.
 Done = Callable[[Any], None]
@@ -59,5 +59,5 @@ def calls_of(
 
 def backend_of(call: Any) -> str:
     """Which server has answered, by what it says of itself; "" where it says nothing."""
-    answers = [value for key, value in call.trailing_metadata() or () if key == KEY]
+    answers = [value for key, value in call.trailing_metadata() or () if key == INSTANCE]
     return answers[-1] if answers else ""  # a handler's own claims come before

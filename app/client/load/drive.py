@@ -1,10 +1,6 @@
 """Calls at a steady rate, whatever becomes of them (an open loop)."""
 
-import gc
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from threading import Event, Thread
 from typing import Any
@@ -13,7 +9,7 @@ from app.client.load.calls import Begin, backend_of
 from app.client.load.figures import UNKNOWN, Figures, Tally
 
 # How late a call may be made, in seconds. What is later is not made: it would measure this client alone.
-LATEST = 0.1
+LATEST = 1.0
 
 
 class Drive:
@@ -31,10 +27,11 @@ class Drive:
         self._tally = Tally()
         self._stop = Event()
         self._sent_all = Event()
-        self._began = self._until = 0.0
+        self._began = self._until = self._cpu = self._cpu_before = 0.0
         self._sender = Thread(target=self._send, name="send", daemon=True)
 
     def start(self) -> None:
+        self._cpu_before = time.process_time()
         self._began = time.perf_counter()
         self._until = self._began + self.seconds
         self._sender.start()
@@ -50,12 +47,16 @@ class Drive:
         self._sender.join()
 
     def figures(self) -> Figures:
-        return self._tally.figures(max(0.0, min(time.perf_counter(), self._until) - self._began))
+        now = time.perf_counter()
+        if now < self._until:
+            self._cpu = time.process_time() - self._cpu_before
+        return self._tally.figures(max(0.0, min(now, self._until) - self._began), self._cpu)
 
     def _send(self) -> None:
         try:
             self._send_all()
         finally:
+            self._cpu = time.process_time() - self._cpu_before
             self._until = min(self._until, time.perf_counter())
             self._sent_all.set()
 
@@ -80,17 +81,3 @@ class Drive:
     def _over(self, due: float, call: Any) -> None:
         latency = time.perf_counter() - due
         self._tally.ended(call.code(), call.details() or "", latency, backend_of(call) or UNKNOWN)
-
-
-@contextmanager
-def undisturbed() -> Iterator[None]:
-    """Threads of this process hand over to each other soon, and the collector passes over what there is."""
-    interval = sys.getswitchinterval()
-    gc.collect()
-    gc.freeze()
-    sys.setswitchinterval(0.0005)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(interval)
-        gc.unfreeze()

@@ -22,10 +22,12 @@ class Figures:
     `latency` is from when a call was due to when it was over, so that what had to wait counts as slow.
     `lateness` is the part of it that this client is to blame for: from when a call was due to when it was
     made. `crowded` and `late` are calls that were not made: because too many were in flight, or because this
-    client was late by more than it may be. `messages` has the first message of each code.
+    client was late by more than it may be. `messages` has the first message of each code. `cpu` is what this
+    process has used.
     """
 
     seconds: float
+    cpu: float
     sent: int
     crowded: int
     late: int
@@ -48,9 +50,15 @@ class Figures:
         """Calls made a second."""
         return self.sent / self.seconds if self.seconds else 0.0
 
+    @property
+    def busy(self) -> float:
+        """How much of a core this process has used; Python can use about one."""
+        return self.cpu / self.seconds if self.seconds else 0.0
+
     def since(self, earlier: "Figures") -> "Figures":
         return Figures(
             self.seconds - earlier.seconds,
+            self.cpu - earlier.cpu,
             self.sent - earlier.sent,
             self.crowded - earlier.crowded,
             self.late - earlier.late,
@@ -72,6 +80,7 @@ class Figures:
             "codes": dict(self.codes.most_common()),
             "messages": dict(self.messages),
             "latency_ms": _milliseconds(self.latency),
+            "client_cores": round(self.busy, 2),
             "client_lateness_ms": _milliseconds(self.lateness),
             "backends": {
                 name: {"calls": calls, "share": round(calls / self.ended, 4)}
@@ -130,10 +139,11 @@ class Tally:
         with self._changed:
             return self._changed.wait_for(lambda: self._ended == self._sent, seconds)
 
-    def figures(self, seconds: float) -> Figures:
+    def figures(self, seconds: float, cpu: float) -> Figures:
         with self._changed:
             return Figures(
                 seconds,
+                cpu,
                 self._sent,
                 self._crowded,
                 self._late,

@@ -1,94 +1,96 @@
 """Driving a load, and showing it meanwhile."""
 
 import json
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
 
-from app.client.load.drive import LATEST, Drive, undisturbed
+from app.client.load.drive import LATEST, Drive
 from app.client.load.figures import Figures
 from app.client.load.view import line, table
+
+Show = Callable[[Figures, Figures], None]
+
+# Of a core: a process that uses more is likely to be what is slow. Python uses one, and grpc some of another.
+_BUSY = 0.8
 
 
 def run(drive: Drive, title: str, *, as_json: bool) -> bool:
     """Drives to the end, or until Ctrl-C. Returns whether every call was made, and ended with OK.
 
     While it runs, a terminal shows a table of the last second and of the whole, and anything else gets a
-    line a second. At the end come the table, and in words what went wrong. `as_json` prints one line of
-    JSON at the end, and nothing else where standard error is no terminal.
-    Raises KeyboardInterrupt after the figures so far.
+    line a second. At the end come the table, and in words what went wrong; or, `as_json`, one line of JSON
+    on standard output, and nothing else there. Raises KeyboardInterrupt after the figures so far.
     """
-    shown = Console(stderr=as_json, soft_wrap=not sys.stdout.isatty())
     interrupted: KeyboardInterrupt | None = None
-    with undisturbed():
+    with _shown(title, as_json=as_json) as show:
         drive.start()
         try:
-            (_watch if shown.is_terminal else _tell)(drive, title, shown, quiet=as_json)
+            for figures, last_second in _each_second(drive):
+                show(figures, last_second)
         except KeyboardInterrupt as error:
             interrupted = error
         drive.stop()
     figures = drive.figures()
     if as_json:
-        given = {"method": title, "asked_rps": drive.rps, "asked_seconds": drive.seconds}
-        print(json.dumps({**given, "interrupted": interrupted is not None, **figures.as_json()}))  # noqa: T201 - output of a command
+        asked = {"method": title, "asked_rps": drive.rps, "asked_seconds": drive.seconds}
+        found = {**asked, "interrupted": interrupted is not None, **figures.as_json()}
+        print(json.dumps(found))  # noqa: T201 - output of a command
     else:
-        shown.print(table(title, {"in all": figures}))
+        console = Console(markup=False, emoji=False, highlight=False)
+        console.print(table(title, {"in all": figures}))
         for remark in remarks(figures, drive.rps):
-            shown.print(remark, markup=False, emoji=False, highlight=False)
+            console.print(remark, soft_wrap=not console.is_terminal)
     if interrupted is not None:
         raise interrupted
     return not (figures.failed or figures.crowded or figures.late)
 
 
-def _watch(drive: Drive, title: str, console: Console, *, quiet: bool) -> None:
-    del quiet
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        for figures, last in _seconds(drive):
-            live.update(table(title, {"last second": last, "in all": figures}), refresh=True)
+@contextmanager
+def _shown(title: str, *, as_json: bool) -> Iterator[Show]:
+    console = Console(stderr=as_json)
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield lambda figures, last: live.update(
+                table(title, {"last second": last, "in all": figures}), refresh=True
+            )
+    else:
+        yield lambda figures, last: None if as_json else print(line(last, figures.seconds), flush=True)  # noqa: T201
 
 
-def _tell(drive: Drive, title: str, console: Console, *, quiet: bool) -> None:
-    del title
-    for figures, last in _seconds(drive):
-        if not quiet:
-            console.print(line(last, figures.seconds), highlight=False)
-
-
-def _seconds(drive: Drive) -> Iterator[tuple[Figures, Figures]]:
-    """Each second, the figures of the whole and of that second, until every call is over."""
-    before, due = drive.figures(), time.perf_counter()
-    over = False
-    while not over:
-        due += 1
-        over = drive.wait(max(0.0, due - time.perf_counter()))
-        if not over:
-            figures = drive.figures()
-            yield figures, figures.since(before)
-            before = figures
+def _each_second(drive: Drive) -> Iterator[tuple[Figures, Figures]]:
+    """The figures of the whole and of the last second, until every call is over."""
+    before, due = drive.figures(), time.perf_counter() + 1
+    while not drive.wait(max(0.0, due - time.perf_counter())):
+        figures = drive.figures()
+        yield figures, figures.since(before)
+        before, due = figures, due + 1
 
 
 def remarks(figures: Figures, asked: float) -> Iterator[str]:
     """What else there is to know, in words."""
     for code, message in figures.messages.items():
         yield f"{code}: {message}"
-    if figures.late:
-        yield (
-            f"{figures.late} calls were not made: this process was late by more than {LATEST} s. It made"
-            f" {figures.rate:.0f} of {asked:g} calls a second; several of it, or a lower --rps, would do"
-        )
-    if figures.crowded:
-        yield (
-            f"{figures.crowded} calls were not made: as many as --in-flight allows were waiting for answers."
-            " The server is slower than --rps asks"
-        )
+    if unmade := figures.late + figures.crowded:
+        yield f"{unmade} calls were not made, to reach {asked:g} a second: {_reason(figures)}"
+    elif figures.busy > _BUSY:
+        yield f"{_busy(figures)} part of the latency is its own"
+    elif (late := figures.lateness.percentile(99)) > max(0.001, figures.latency.percentile(99) / 4):
+        yield f"calls were made {late * 1000:.1f} ms late (p99), part of the latency: this machine is busy"
     if unfinished := figures.sent - figures.ended:
         yield f"{unfinished} calls were not over yet"
-    latency, lateness = figures.latency.percentile(99), figures.lateness.percentile(99)
-    if lateness > latency / 4:
-        yield (
-            f"this process made calls up to {lateness * 1000:.1f} ms late (p99), which counts as latency:"
-            " it, or its machine, is busy"
-        )
+
+
+def _reason(figures: Figures) -> str:
+    if figures.busy > _BUSY:
+        return f"{_busy(figures)} ask for less, or start several of it"
+    if figures.crowded > figures.late:
+        return "as many as --in-flight allows were waiting for the server"
+    return f"they would have been more than {LATEST:g} s late, for this machine is busy"
+
+
+def _busy(figures: Figures) -> str:
+    return f"this process makes no more than it does, with {figures.busy:.2f} of a core;"
