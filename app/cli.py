@@ -177,8 +177,9 @@ def over_channel(verb: Verb) -> Callable[..., None]:
         # What goes wrong is told once, by the lines below, and not by grpc as well.
         logging.getLogger("grpc").addHandler(logging.NullHandler())
         secure = tls or any((ca, cert, key, server_name))
+        files = {"--ca": ca, "--cert": cert, "--key": key, "--token-file": token_file}
         try:
-            _check_files({"--ca": ca, "--cert": cert, "--key": key, "--token-file": token_file})
+            _check_files(files)
             with channel(
                 target,
                 tls=Tls(ca, cert, key, server_name or None) if secure else None,
@@ -193,7 +194,9 @@ def over_channel(verb: Verb) -> Callable[..., None]:
         except (OSError, ValueError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            _fail(_LIBRARYS_NAME.sub(lambda found: _OPTIONS[found[0]], str(error)), code=WRONG)
+            text = _LIBRARYS_NAME.sub(lambda found: _OPTIONS[found[0]], str(error))
+            option = next((name for name, path in files.items() if text.startswith(f"{path}: ")), "")
+            _fail(f"{option}: {text}" if option else text, code=WRONG)
 
     # typer reads a command's parameters off its signature.
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]

@@ -26,7 +26,7 @@ def run(drive: Drive, title: str, *, as_json: bool) -> bool:
     on standard output, and nothing else there. Raises KeyboardInterrupt after the figures so far.
     """
     interrupted: KeyboardInterrupt | None = None
-    with _shown(title, as_json=as_json) as show:
+    with _shown(title, drive.seconds, as_json=as_json) as show:
         drive.start()
         try:
             for figures, last_second in _each_second(drive):
@@ -41,7 +41,7 @@ def run(drive: Drive, title: str, *, as_json: bool) -> bool:
         print(json.dumps(found))  # noqa: T201 - output of a command
     else:
         console = Console(markup=False, emoji=False, highlight=False)
-        console.print(table(title, {"in all": figures}))
+        console.print(table(f"{title}, {figures.seconds:.3g} s", {"in all": figures}))
         for remark in remarks(figures, drive.rps):
             console.print(remark, soft_wrap=not console.is_terminal)
     if interrupted is not None:
@@ -50,12 +50,16 @@ def run(drive: Drive, title: str, *, as_json: bool) -> bool:
 
 
 @contextmanager
-def _shown(title: str, *, as_json: bool) -> Iterator[Show]:
+def _shown(title: str, seconds: float, *, as_json: bool) -> Iterator[Show]:
     console = Console(stderr=as_json)
     if console.is_terminal:
         with Live(console=console, auto_refresh=False, transient=True) as live:
             yield lambda figures, last: live.update(
-                table(title, {"last second": last, "in all": figures}), refresh=True
+                table(
+                    f"{title}, {figures.seconds:.0f} of {seconds:g} s",
+                    {"last second": last, "in all": figures},
+                ),
+                refresh=True,
             )
     else:
         yield lambda figures, last: None if as_json else print(line(last, figures.seconds), flush=True)  # noqa: T201

@@ -122,9 +122,11 @@ def _lines() -> Iterator[str]:
     while True:
         try:
             yield input("> ")
-        except EOFError:
+        except (EOFError, KeyboardInterrupt) as error:
             print()  # noqa: T201 - the shell's prompt gets a line of its own
-            return
+            if isinstance(error, EOFError):
+                return
+            raise
 
 
 def _print(reply: pb.QuoteReply | pb.ListQuotesResponse | pb.ConverseResponse) -> None:
