@@ -459,6 +459,19 @@ def test_tls_to_a_server_without_it_is_told(server: Server, pems: Path) -> None:
         assert f"{server.target} speaks no TLS: leave --tls" in done.stderr
 
 
+def test_a_handshake_that_fails_is_told_once_and_not_by_grpc_as_well(server: Server) -> None:
+    done = subprocess.run(
+        ["quoter", "get", "--tls", "--target", server.target],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

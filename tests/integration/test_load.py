@@ -109,7 +109,7 @@ def test_methods_of_every_arity_are_called_to_their_ends(
 def test_a_server_that_does_not_say_who_it_is_is_unknown() -> None:
     stock = grpc.server(ThreadPoolExecutor(2))
     handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
-    stock.add_registered_method_handlers("quotes.Quoter", {"GetQuote": handler})  # type: ignore[attr-defined]
+    stock.add_registered_method_handlers("quotes.Quoter", {"GetQuote": handler})
     port = stock.add_insecure_port("127.0.0.1:0")
     stock.start()
     try:
