@@ -122,7 +122,7 @@ def test_more_quotes_than_a_stream_takes_are_refused_by_the_server(server: Serve
 def test_converse_answers_each_line_of_a_pipe_as_it_comes(server: Server) -> None:
     with subprocess.Popen(
         ["quoter", "converse", "--target", server.target, "--timeout", "0.001"],
-        env=environment(),
+        env=environment(PYTHONUNBUFFERED=""),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

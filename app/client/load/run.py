@@ -83,7 +83,7 @@ def remarks(figures: Figures, asked: float) -> Iterator[str]:
     elif figures.busy > _BUSY:
         yield f"{_busy(figures)} part of the latency is its own"
     elif (late := figures.lateness.percentile(99)) > max(0.001, figures.latency.percentile(99) / 4):
-        yield f"calls were made {late * 1000:.1f} ms late (p99), part of the latency: this machine is busy"
+        yield f"calls were made {late * 1000:.1f} ms late (p99): this machine is busy"
     if unfinished := figures.sent - figures.ended:
         yield f"{unfinished} calls were not over yet"
 
