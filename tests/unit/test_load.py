@@ -1,18 +1,22 @@
 """The load's clock and its counting, with calls that are over when the test says so."""
 
+import io
 import random
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 import grpc
 import pytest
+from rich.console import Console
 
 from app.client.load.drive import Drive
 from app.client.load.duration import parse_duration
 from app.client.load.figures import Figures
 from app.client.load.latencies import Latencies
 from app.client.load.run import remarks
+from app.client.load.view import table
 from tests.support import until
 
 
@@ -38,6 +42,13 @@ def driven(begin: Callable[[Callable[[Any], None]], None], **how: Any) -> Figure
     drive.start()
     assert drive.wait(30)
     return drive.figures()
+
+
+def shown(figures: Figures) -> str:
+    """The table, as it is printed."""
+    console = Console(file=io.StringIO(), record=True)
+    console.print(table("a load", {"in all": figures}))
+    return console.export_text()
 
 
 @pytest.mark.parametrize(
@@ -134,6 +145,7 @@ def test_what_is_too_late_or_too_much_is_not_made_but_counted_and_said() -> None
     [unmade, unfinished] = remarks(figures, 100)
     assert unmade.startswith("47 calls were not made, to reach 100 a second: as many as --in-flight allows")
     assert unfinished == "3 calls were not over yet"
+    assert re.search(r"calls not made +47", shown(figures))
 
     def slow(done: Callable[[Any], None]) -> None:
         time.sleep(1.3)
