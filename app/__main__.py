@@ -1,5 +1,6 @@
 """The program, as `quoter` and as `python -m app`."""
 
+import os
 import sys
 
 from app.runtime.signals import Signals
@@ -7,6 +8,9 @@ from app.runtime.signals import Signals
 
 def main() -> None:
     signals = Signals() if sys.argv[1:2] == ["serve"] else None
+    if signals is None:
+        # Read when grpc is imported: what goes wrong with a call is told once, by us.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         # Imported only now: it takes a second, in which a signal must not be lost.
         from app import cli  # noqa: PLC0415

@@ -3,8 +3,9 @@
 import inspect
 import logging
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -12,28 +13,29 @@ from typing import Annotated, Any, NoReturn
 import grpc
 import typer
 from google.protobuf import json_format
-from google.protobuf.descriptor import MethodDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 
-from app import server
-from app.client.channel import channel
 from app.client.invoke import invoke
 from app.client.json_requests import JsonLines, parse_json
+from app.client.load.command import load
+from app.client.methods import complete_method, complete_service, find_method
+from app.client.unanswered import why_unanswered
 from app.core.code import CODE_LABELS
 from app.core.errors import StartError
+from app.core.metadata import REQUEST_ID
+from app.core.name import NAME
 from app.core.service import Verb
-from app.core.settings import load
 from app.runtime.signals import Signals
 from app.services import SERVICES
-from app.settings import Settings
 
-# Exit codes, for scripts. 0: done. 1: not serving (health). 2: wrong usage, settings or files. A call that
-# failed: 64 + its status code, as grpcurl has it, so that 78 is UNAVAILABLE and 80 UNAUTHENTICATED.
+# Exit codes, for scripts. 0: done. 1: not serving (health), or not every call was made and OK (load). 2:
+# wrong usage, settings or files. A call that failed: 64 + its status code, as grpcurl has it, so that 78 is
+# UNAVAILABLE and 80 UNAUTHENTICATED.
 NOT_SERVING, WRONG, STATUS = 1, 2, 64
 
 cli = typer.Typer(
-    name=server.NAME,
+    name=NAME,
     help="Serve quotes over gRPC, and ask for them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -43,8 +45,13 @@ cli = typer.Typer(
 @cli.command()
 def serve(context: typer.Context) -> None:
     """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; the README lists them."""
+    # Imported only here: it takes longer than everything else, and a shell that completes words waits for it.
+    from app import server  # noqa: PLC0415
+    from app.core.settings import load as load_settings  # noqa: PLC0415
+    from app.settings import Settings  # noqa: PLC0415
+
     try:
-        server.run(load(Settings), context.obj or Signals())
+        server.run(load_settings(Settings), context.obj or Signals())
     except StartError as error:
         problems = str(error).splitlines()
         _fail(f"the server cannot start ({len(problems)} to mend):", *problems, code=WRONG)
@@ -53,7 +60,7 @@ def serve(context: typer.Context) -> None:
 @cli.command()
 def version() -> None:
     """Print the version."""
-    print(installed_version(server.NAME))  # noqa: T201 - output of a command
+    print(installed_version(NAME))  # noqa: T201 - output of a command
 
 
 def health(
@@ -61,7 +68,9 @@ def health(
     service: Annotated[
         str,
         typer.Argument(
-            help='A service\'s full name, or "liveness"; readiness when left out.', show_default=False
+            help='A service\'s full name, or "liveness"; readiness when left out.',
+            show_default=False,
+            autocompletion=complete_service,
         ),
     ] = "",
 ) -> None:
@@ -80,7 +89,12 @@ def health(
 
 def call(
     channel: grpc.Channel,
-    method: Annotated[str, typer.Argument(help="Such as quotes.Quoter/GetQuote.", show_default=False)],
+    method: Annotated[
+        str,
+        typer.Argument(
+            help="Such as quotes.Quoter/GetQuote.", show_default=False, autocompletion=complete_method
+        ),
+    ],
     request: Annotated[
         str,
         typer.Argument(
@@ -91,7 +105,7 @@ def call(
     ] = "{}",
 ) -> None:
     """Call any method of this program's services, and print each reply as a line of JSON."""
-    descriptor = _method(method)
+    descriptor = find_method(method)
     requests = JsonLines(descriptor, sys.stdin) if request == "-" else parse_json(descriptor, request)
     console = Console(soft_wrap=True)
     try:
@@ -104,58 +118,85 @@ def call(
         raise
 
 
-def _method(name: str) -> MethodDescriptor:
-    """Finds a method by `package.Service/Method`; a leading `/`, or no package, will do as well."""
-    service, _, wanted = name.removeprefix("/").rpartition("/")
-    methods = [
-        method
-        for each in SERVICES
-        if service in {each.name, each.descriptor.name}
-        for method in each.descriptor.methods
-    ]
-    for method in methods:
-        if method.name == wanted:
-            return method
-    known = methods or [method for each in SERVICES for method in each.descriptor.methods]
-    names = ", ".join(f"{method.containing_service.full_name}/{method.name}" for method in known)
-    return _fail(f"there is no method {name!r}; choose of {names}", code=WRONG)
+def _option(name: str, text: str, *, envvar: bool = True, **how: Any) -> Any:
+    """One of those that say how a server is called."""
+    variable = f"{NAME}_{name.removeprefix('--')}".replace("-", "_").upper() if envvar else None
+    return typer.Option(name, help=text, envvar=variable, rich_help_panel="The server", **how)
 
 
 # The options of every command that calls a server.
-Target = Annotated[str, typer.Option(help="The server, as HOST:PORT.", envvar="QUOTER_TARGET")]
-TokenFile = Annotated[
-    Path | None, typer.Option(help="A file with a token to send.", envvar="QUOTER_TOKEN_FILE")
+Target = Annotated[str, _option("--target", "The server, as HOST:PORT.")]
+UseTls = Annotated[bool, _option("--tls", "Call over TLS; each of the next four says so too.")]
+CaFile = Annotated[Path | None, _option("--ca", "A file with the CAs to trust, in place of grpc's own.")]
+CertFile = Annotated[Path | None, _option("--cert", "A file with a certificate to show (mutual TLS).")]
+KeyFile = Annotated[Path | None, _option("--key", "A file with that certificate's private key.")]
+ServerName = Annotated[
+    str | None, _option("--server-name", "The name in the server's certificate, if not the target's.")
 ]
+TokenFile = Annotated[Path | None, _option("--token-file", "A file with a token to send.")]
 PlaintextToken = Annotated[
-    bool, typer.Option("--allow-plaintext-token", help="Send the token unencrypted to another machine.")
+    bool,
+    _option("--allow-plaintext-token", "Send the token unencrypted to another machine.", envvar=False),
 ]
-Timeout = Annotated[float, typer.Option(min=0.001, max=86_400, help="Seconds until a call is given up.")]
+Timeout = Annotated[
+    float, _option("--timeout", "Seconds until a call is given up.", envvar=False, min=0.001, max=86_400)
+]
+
+# The library's names, in its errors, and the options that they are here.
+_OPTIONS = {
+    "ca_file": "--ca",
+    "cert_file": "--cert",
+    "key_file": "--key",
+    "server_name": "--server-name",
+    "token_file": "--token-file",
+    "allow_plaintext_token": "--allow-plaintext-token",
+}
+_LIBRARYS_NAME = re.compile(rf"(?<![\w/.-])({'|'.join(_OPTIONS)})(?![\w/.-])")
 
 
 def over_channel(verb: Verb) -> Callable[..., None]:
     """Makes a command of a verb: adds the options above, and hands it the channel that they describe."""
 
-    def command(
+    def command(  # noqa: PLR0913 - one for each option
         *,
         target: Target = "localhost:50051",
+        tls: UseTls = False,
+        ca: CaFile = None,
+        cert: CertFile = None,
+        key: KeyFile = None,
+        server_name: ServerName = None,
         token_file: TokenFile = None,
         allow_plaintext_token: PlaintextToken = False,
         timeout: Timeout = 10.0,
         **arguments: Any,
     ) -> None:
+        # Imported only here: a shell that completes words does not need it.
+        from app.client.channel import channel  # noqa: PLC0415
+        from app.client.tls import Tls  # noqa: PLC0415
+
         # What goes wrong is told once, by the lines below, and not by grpc as well.
         logging.getLogger("grpc").addHandler(logging.NullHandler())
+        secure = tls or any((ca, cert, key, server_name))
+        files = {"--ca": ca, "--cert": cert, "--key": key, "--token-file": token_file}
         try:
+            _check_files(files)
             with channel(
-                target, token_file=token_file, allow_plaintext_token=allow_plaintext_token, timeout=timeout
+                target,
+                tls=Tls(ca, cert, key, server_name or None) if secure else None,
+                token_file=token_file,
+                allow_plaintext_token=allow_plaintext_token,
+                timeout=timeout,
+                services=[service.descriptor for service in SERVICES],
             ) as opened:
                 verb(opened, **arguments)
         except grpc.RpcError as error:
-            _fail(_advice(error, target), code=STATUS + _code(error).value[0])
+            _fail(_advice(error, target, secure=secure), code=STATUS + _code(error).value[0])
         except (OSError, ValueError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
-            _fail(str(error).replace("allow_plaintext_token", "--allow-plaintext-token"), code=WRONG)
+            text = _LIBRARYS_NAME.sub(lambda found: _OPTIONS[found[0]], str(error))
+            option = next((name for name, path in files.items() if text.startswith(f"{path}: ")), "")
+            _fail(f"{option}: {text}" if option else text, code=WRONG)
 
     # typer reads a command's parameters off its signature.
     own = list(inspect.signature(verb, eval_str=True).parameters.values())[1:]
@@ -163,11 +204,25 @@ def over_channel(verb: Verb) -> Callable[..., None]:
     parameters = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own] + common
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {one.name: one.annotation for one in parameters}
-    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__name__, command.__doc__ = verb.__name__.rstrip("_"), verb.__doc__
     return command
 
 
-_verbs: tuple[Verb, ...] = (health, call, *(verb for service in SERVICES for verb in service.verbs))
+def _check_files(files: Mapping[str, Path | None]) -> None:
+    """Raises ValueError, which names the option, where a file cannot be read."""
+    for option, path in files.items():
+        if path is not None:
+            try:
+                path.open("rb").close()
+            except OSError as error:
+                raise ValueError(f"{option}: {path}: {error.strerror}") from None
+    if (files["--cert"] is None) is not (files["--key"] is None):
+        raise ValueError(
+            "--cert and --key go together: a certificate, and the private key that belongs to it"
+        )
+
+
+_verbs: tuple[Verb, ...] = (health, call, load, *(verb for service in SERVICES for verb in service.verbs))
 for _verb in _verbs:
     cli.command()(over_channel(_verb))
 
@@ -177,16 +232,16 @@ def _code(error: Any) -> grpc.StatusCode:
     return code
 
 
-def _advice(error: Any, target: str) -> str:
+def _advice(error: Any, target: str, *, secure: bool) -> str:
     """What an RpcError means, and what to do about it."""
     code, details = _code(error), error.details()
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return f"{details}; --token-file names the file that has it"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{target} does not serve this: {details}"
-    answered = any(key == "x-request-id" for key, _ in error.trailing_metadata() or ())
+    answered = any(key == REQUEST_ID for key, _ in error.trailing_metadata() or ())
     if code is grpc.StatusCode.UNAVAILABLE and not answered:
-        return f"no server answers at {target}: start one with `make run`, or name another with --target"
+        return why_unanswered(target, details, secure=secure)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and not answered:
         return f"{target} did not answer in time: --timeout allows for more seconds"
     return f"{CODE_LABELS[code]}: {details}"
@@ -194,7 +249,7 @@ def _advice(error: Any, target: str) -> str:
 
 def _fail(*lines: str, code: int) -> NoReturn:
     console = Console(stderr=True, soft_wrap=True, markup=False, emoji=False, highlight=False)
-    console.print(f"{server.NAME}: {lines[0]}")
+    console.print(f"{NAME}: {lines[0]}")
     for line in lines[1:]:
         console.print(f"  {line}")
     raise typer.Exit(code)

@@ -22,6 +22,7 @@ from app.core.address import Address
 from app.core.caller import Verify
 from app.core.errors import StartError
 from app.core.method import UNKNOWN, Arity, Method
+from app.core.name import NAME
 from app.core.propagation import extractor
 from app.core.semconv import Conventions
 from app.core.service import Service
@@ -34,6 +35,7 @@ from app.interceptors.chain import Chain
 from app.interceptors.concern import Concern
 from app.interceptors.deadline import Deadline
 from app.interceptors.errors import Errors
+from app.interceptors.instance import Instance
 from app.interceptors.limit import Bound, Limit
 from app.interceptors.metrics import Metrics
 from app.interceptors.peer_identity import PeerIdentity
@@ -43,6 +45,7 @@ from app.interceptors.validation import Validation
 from app.runtime.build_info import build_info
 from app.runtime.drain import drain
 from app.runtime.health import Health
+from app.runtime.instance import instance_of
 from app.runtime.logs import logs, writer
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
@@ -55,20 +58,20 @@ from app.runtime.transport import options
 from app.services import SERVICES
 from app.settings import Settings
 
-NAME = "quoter"
-
 # Exact names. Probes and tools have no token, and must be answered when nobody else is.
 HEALTH = health.SERVICE_NAME
 PROBES = frozenset({HEALTH})
 EXEMPT = frozenset({HEALTH, reflection.SERVICE_NAME})
 
 
-def concerns(
+def concerns(  # noqa: PLR0913 - the parts that the list is made of
     settings: Settings,
     services: Sequence[Service],
     registry: CollectorRegistry,
     spans: TracerProvider,
+    *,
     verify: Verify | None,
+    instance: str,
 ) -> list[Concern]:
     """The chain, from the outermost concern to the handler.
 
@@ -83,6 +86,7 @@ def concerns(
         auth = [PeerIdentity()]
     return [
         RequestId(),  # first: everything after it may name the call
+        Instance(instance),  # costs next to nothing, and says who refuses as well as who answers
         Tracing(  # the log line has its trace id
             spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
         ),
@@ -132,6 +136,7 @@ def pool_of(pools: Pools) -> Callable[[Method], ThreadPoolExecutor | None]:
 class Serving:
     """A server that answers calls. `addresses` and `metrics` have their real ports."""
 
+    instance: str  # its `service.instance.id`
     addresses: tuple[Address, ...]
     metrics: tuple[Address, ...]
     drain_delay: float  # seconds; may be changed until the drain begins
@@ -164,7 +169,8 @@ def serving(
             tls = parts.enter_context(Tls(*files, registry))
 
         pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
-        chained = concerns(settings, services, registry, spans, verify)
+        instance = instance_of(spans.resource)
+        chained = concerns(settings, services, registry, spans, verify=verify, instance=instance)
         for concern in chained:
             if isinstance(concern, AbstractContextManager):
                 parts.enter_context(concern)
@@ -192,7 +198,7 @@ def serving(
             (ready.set if is_ready else ready.clear)()
 
         addresses = bind(server, settings.listen, tls.credentials if tls is not None else None)
-        handle = Serving(addresses, metrics, settings.drain_delay)
+        handle = Serving(instance, addresses, metrics, settings.drain_delay)
         server.start()
         set_ready(True)
         try:
@@ -268,6 +274,7 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service] = SERV
             gc.freeze()
             log.info(
                 "serving",
+                instance=server.instance,
                 addresses=[str(address) for address in server.addresses],
                 metrics=[f"http://{address}/metrics" for address in server.metrics],
                 services=list(settings.services),

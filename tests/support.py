@@ -109,11 +109,12 @@ def settings(**changes: Any) -> Settings:
 def running(
     serve: Sequence[Service] = SERVICES,
     interceptors: Sequence[grpc.ServerInterceptor] = (),
+    spans: TracerProvider | None = None,
     **changes: Any,
 ) -> Iterator[Server]:
     log = io.StringIO()
     exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
+    provider = spans or TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     chosen = settings(**changes)
     if "services" not in changes:  # a test may serve what is not a service of this program

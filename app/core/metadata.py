@@ -8,6 +8,9 @@ from typing import Any
 # What names a call, from the first caller to the last server.
 REQUEST_ID = "x-request-id"
 
+# Asks which server answers, and is how that says so.
+INSTANCE = "x-instance"
+
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 _KEY = re.compile(r"[0-9a-z_.-]+")

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import structlog
-from opentelemetry.sdk.resources import SERVICE_NAME, Resource
+from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
 
 from app.core.errors import StartError
+from app.runtime.instance import given_instance, new_instance
 
 # How long the last spans may take to leave, in seconds; a dead collector must not hold the exit.
 _FLUSH = 3.0
@@ -70,7 +71,11 @@ def _exporter() -> SpanExporter | None:
 
 
 def _resource(service_name: str) -> Resource:
-    """The SDK's own reading of OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES wins over our name."""
+    """The SDK's own reading of OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES wins over ours."""
     found = Resource.create()
-    nameless = str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
-    return found.merge(Resource({SERVICE_NAME: service_name})) if nameless else found
+    ours: dict[str, str] = {}
+    if str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
+        ours[SERVICE_NAME] = service_name
+    if not given_instance(found):  # the SDK's own is longer, and one for all servers of a process
+        ours[SERVICE_INSTANCE_ID] = new_instance()
+    return found.merge(Resource(ours))

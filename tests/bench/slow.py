@@ -92,5 +92,5 @@ def slow() -> None:
         yield Quoter(SlowStore(float(os.environ[TAKES]), running, admitted))
 
     chain = server.concerns
-    server.concerns = lambda *given: [*chain(*given), Admitted(admitted)]
+    server.concerns = lambda *given, **parts: [*chain(*given, **parts), Admitted(admitted)]
     server.run(load(Settings), Signals(), [replace(QUOTER, open=opened)])

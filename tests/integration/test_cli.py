@@ -1,17 +1,28 @@
 """The command line as people and scripts use it."""
 
+import fcntl
 import json
+import os
+import pty
 import re
+import select
+import struct
 import subprocess
+import termios
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+import trustme
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.services.quoter import EMBEDDED
+from tests.integration.certificates import issued
 from tests.integration.probe import probed
 from tests.integration.process import ROOT, environment
 from tests.support import TOKEN, Server, running
@@ -19,9 +30,12 @@ from tests.support import TOKEN, Server, running
 QUOTES = EMBEDDED.read_text().splitlines()
 
 
-def run(*arguments: str, **variables: str) -> Result:
-    """Runs the command line in this process, which spares the second that a new one takes to start."""
-    return CliRunner().invoke(cli, arguments, env=variables, prog_name="quoter")
+def run(*arguments: str, given: str = "", **variables: str) -> Result:
+    """Runs the command line in this process, which spares the time that a new one takes to start.
+
+    `given` stands on its standard input.
+    """
+    return CliRunner().invoke(cli, arguments, input=given, env=variables, prog_name="quoter")
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +66,148 @@ def test_get_takes_an_author_and_a_count(server: Server) -> None:
     lines = done.stdout.splitlines()
     assert len(lines) == 5
     assert all(line in QUOTES and line.endswith(" ~ Mark Twain") for line in lines)
+
+
+def test_list_prints_every_quote_of_an_author_up_to_a_limit(server: Server) -> None:
+    own = [line for line in QUOTES if line.endswith(" ~ Mark Twain")]
+    done = run("list", "Mark Twain", "--target", server.target)
+    assert (done.exit_code, done.stdout.splitlines()) == (0, own)
+    assert run("list", "Mark Twain", "--limit", "2", "--target", server.target).stdout.splitlines() == own[:2]
+    assert run("list", "--target", server.target).stdout.splitlines()[: len(QUOTES)] == QUOTES
+    assert run("list", "Nobody", "--target", server.target).stdout == ""
+
+
+def test_add_takes_quotes_from_arguments_a_file_or_standard_input(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "quotes"
+    file.write_text("One ~ Adder\n\nTwo ~ or more ~ Adder\n")
+    done = run("add", "--file", str(file), "--target", server.target)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "2 added\n", "")
+    done = run("add", "Three ~ Adder", "One ~ Adder", "--target", server.target)
+    assert done.stdout == "1 added, 1 known already\n"
+    done = run("add", "--target", server.target, given="Four ~ Adder\n")
+    assert done.stdout == "1 added\n"
+    listed = run("list", "Adder", "--target", server.target).stdout.splitlines()
+    assert listed == ["One ~ Adder", "Two ~ or more ~ Adder", "Three ~ Adder", "Four ~ Adder"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "message"),
+    [
+        (["Fine ~ Me", "no author"], "", "'no author': write quote ~ author"),
+        (["a\tb ~ Me"], "", "no line breaks, tabs or other control characters"),
+        (["Fine ~ Me", "--file", "/dev/null"], "", "name quotes or a --file, not both"),
+        (["--file", "/nowhere"], "", "--file: /nowhere: No such file or directory"),
+        (["--file", "/dev/null"], "", "/dev/null: it has no quote ~ author line"),
+        ([], "Fine ~ Me\n\nno author\n", "standard input: line 3: write quote ~ author"),
+        ([], "", "standard input: it has no quote ~ author line"),
+    ],
+)
+def test_add_adds_nothing_where_something_is_wrong(
+    server: Server, arguments: list[str], given: str, message: str
+) -> None:
+    done = run("add", *arguments, "--target", server.target, given=given)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert run("list", "Me", "--target", server.target).stdout.count("Fine") == 0
+
+
+def test_more_quotes_than_a_stream_takes_are_refused_by_the_server(server: Server) -> None:
+    lines = "".join(f"{number} ~ Many\n" for number in range(1001))
+    done = run("add", "--target", server.target, given=lines)
+    assert done.exit_code == 67
+    assert done.stderr == "quoter: InvalidArgument: at most 1000 quotes in one stream\n"
+
+
+def test_converse_answers_each_line_of_a_pipe_as_it_comes(server: Server) -> None:
+    with subprocess.Popen(
+        ["quoter", "converse", "--target", server.target, "--timeout", "0.001"],
+        env=environment(PYTHONUNBUFFERED=""),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for author in ("Mark Twain", "Jane Austen"):
+            process.stdin.write(f"{author}\n")
+            process.stdin.flush()
+            assert process.stdout.readline().endswith(f" ~ {author}\n")
+        process.stdin.close()
+        assert process.stdout.read() == ""
+        assert process.wait(10) == 0
+
+
+def test_converse_tells_why_it_was_ended(server: Server) -> None:
+    done = run("converse", "--target", server.target, given="Mark Twain\n" + "x" * 201 + "\nMark Twain\n")
+    assert done.exit_code == 67
+    assert len(done.stdout.splitlines()) == 1
+    assert done.stderr == "quoter: InvalidArgument: author: at most 200 characters, this has 201\n"
+
+
+class Terminal:
+    """The command line on a terminal of its own, 80 columns wide."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._here, there = pty.openpty()
+        fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen(
+            ["setsid", "--ctty", "quoter", *arguments],  # Ctrl-C needs a session of its own
+            env=environment(TERM="xterm"),
+            stdin=there,
+            stdout=there,
+            stderr=there,
+        )
+        os.close(there)
+        self.text = ""
+
+    def type(self, text: str) -> None:
+        os.write(self._here, text.encode())
+
+    def expect(self, text: str) -> None:
+        """Reads until that is shown."""
+        end = time.monotonic() + 20
+        while text not in self.text:
+            assert time.monotonic() < end, self.text
+            assert select.select([self._here], [], [], 20)[0], self.text
+            try:
+                self.text += os.read(self._here, 65536).decode()
+            except OSError:  # the program has ended
+                assert text in self.text, self.text
+
+    def end(self) -> int:
+        code = self.process.wait(10)
+        with suppress(OSError):
+            while select.select([self._here], [], [], 0)[0] and (more := os.read(self._here, 65536)):
+                self.text += more.decode()
+        os.close(self._here)
+        return code
+
+
+@pytest.mark.parametrize(("key", "exit_code"), [("\x04", 0), ("\x03", 130)])
+def test_converse_on_a_terminal_asks_for_lines_and_ends_with_ctrl_d_or_ctrl_c(
+    server: Server, key: str, exit_code: int
+) -> None:
+    terminal = Terminal("converse", "--target", server.target)
+    terminal.expect("> ")
+    terminal.type("Mark Twain\n")
+    terminal.expect(" ~ Mark Twain\r\n> ")
+    terminal.type(key)
+    assert terminal.end() == exit_code
+    assert "Traceback" not in terminal.text
+    assert terminal.text.endswith("\n")
+
+
+def test_load_on_a_terminal_shows_the_last_second_and_fits_80_columns(server: Server) -> None:
+    terminal = Terminal("load", "--rps", "20", "--for", "1h", "--target", server.target)
+    terminal.expect("last second")
+    terminal.expect(f"backend {server.handle.instance}")
+    terminal.type("\x03")
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.text)
+    assert "of 3600 s" in plain
+    assert [line for line in re.split(r"[\r\n]+", plain) if len(line) > 80] == []
 
 
 def test_the_target_can_come_from_the_environment(server: Server) -> None:
@@ -229,6 +385,114 @@ def test_a_token_is_not_sent_unencrypted_to_another_machine_unless_that_is_said(
     assert "--allow-plaintext-token" in done.stderr
 
 
+@pytest.fixture(scope="module")
+def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with what TLS needs: `ca`, `cert`, `key`, and a `stranger` of a CA."""
+    directory = tmp_path_factory.mktemp("pems")
+    ca = trustme.CA()
+    pair = issued(ca, "quoter.test")
+    (directory / "ca").write_bytes(ca.cert_pem.bytes())
+    (directory / "cert").write_bytes(pair.certificate)
+    (directory / "key").write_bytes(pair.key)
+    (directory / "stranger").write_bytes(trustme.CA().cert_pem.bytes())
+    return directory
+
+
+@pytest.fixture(scope="module")
+def secure(pems: Path) -> Iterator[Server]:
+    with running(tls_cert_file=pems / "cert", tls_key_file=pems / "key") as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def mutual(pems: Path) -> Iterator[Server]:
+    files: dict[str, Any] = {"tls_cert_file": pems / "cert", "tls_key_file": pems / "key"}
+    with running(**files, tls_client_ca_file=pems / "ca") as started:
+        yield started
+
+
+@pytest.mark.parametrize("command", [["get"], ["list"], ["health"], ["call", "Greeter/SayHello"]])
+def test_every_command_calls_over_tls(secure: Server, pems: Path, command: list[str]) -> None:
+    done = run(*command, "--target", secure.target, "--ca", str(pems / "ca"), "--server-name", "quoter.test")
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+def test_mutual_tls_takes_a_certificate_and_its_key(mutual: Server, pems: Path) -> None:
+    own = ("--cert", str(pems / "cert"), "--key", str(pems / "key"))
+    trusting = ("--ca", str(pems / "ca"), "--server-name", "quoter.test")
+    done = run("get", "--target", mutual.target, *trusting, *own)
+    assert (done.exit_code, done.stderr) == (0, "")
+    done = run("get", "--target", mutual.target, *trusting)
+    assert done.exit_code == 78
+    assert "perhaps it wants a certificate of ours: --cert and --key name one" in done.stderr
+
+
+def test_what_tls_needs_can_come_from_the_environment(mutual: Server, pems: Path) -> None:
+    files = {f"QUOTER_{name.upper()}": str(pems / name) for name in ("ca", "cert", "key")}
+    done = run("get", QUOTER_TARGET=mutual.target, QUOTER_SERVER_NAME="quoter.test", **files)
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "hangs up when it is called; perhaps it wants TLS: --tls, and --ca"),
+        (["--tls"], "has a certificate of a CA that is not trusted: --ca names the CA's file"),
+        (["--ca", "stranger"], "has a certificate of a CA that is not trusted: --ca names the CA's file"),
+        (["--ca", "ca"], "has a certificate with another name: --server-name says which one is right"),
+    ],
+)
+def test_what_a_server_over_tls_lacks_is_told_with_its_option(
+    secure: Server, pems: Path, arguments: list[str], message: str
+) -> None:
+    files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
+    done = run("get", "--target", secure.target, *files)
+    assert (done.exit_code, done.stderr) == (78, f"quoter: {secure.target} {message}\n")
+
+
+def test_tls_to_a_server_without_it_is_told(server: Server, pems: Path) -> None:
+    for option in (["--tls"], ["--ca", str(pems / "ca")]):
+        done = run("get", "--target", server.target, *option)
+        assert done.exit_code == 78
+        assert f"{server.target} speaks no TLS: leave --tls" in done.stderr
+
+
+def test_a_handshake_that_fails_is_told_once_and_not_by_grpc_as_well(server: Server) -> None:
+    done = subprocess.run(
+        ["quoter", "get", "--tls", "--target", server.target],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ca", "/nowhere"], "--ca: /nowhere: No such file or directory"),
+        (["--cert", "/nowhere", "--key", "/nowhere"], "--cert: /nowhere: No such file or directory"),
+        (["--cert", "cert"], "--cert and --key go together"),
+        (["--key", "key"], "--cert and --key go together"),
+        (["--ca", "key"], "/key: it has no certificate in PEM form"),
+        (["--cert", "cert", "--key", "ca"], "it has no private key in PEM form"),
+        (["--token-file", "/nowhere"], "--token-file: /nowhere: No such file or directory"),
+    ],
+)
+def test_files_of_no_use_are_told_before_any_call(
+    secure: Server, pems: Path, arguments: list[str], message: str
+) -> None:
+    files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
+    done = run("get", "--target", secure.target, *files)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert message in done.stderr
+    assert done.stderr.startswith("quoter: --")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_health_is_an_exit_code(server: Server) -> None:
     for name in ([], ["liveness"], ["quotes.Quoter"]):
         done = run("health", *name, "--target", server.target)
@@ -244,5 +508,5 @@ def test_version_is_the_one_of_the_project_and_of_the_changelog() -> None:
 
 def test_without_arguments_the_commands_are_listed() -> None:
     done = run()
-    for name in ("serve", "get", "call", "health", "version"):
+    for name in ("serve", "get", "list", "add", "converse", "call", "load", "health", "version"):
         assert re.search(rf"\b{name}\b", done.stdout + done.stderr)

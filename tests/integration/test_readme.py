@@ -158,7 +158,8 @@ def test_every_service_and_method_is_in_its_table() -> None:
 
 
 CHAIN = (
-    "request id → tracing → metrics → access log → errors → limit → auth → deadline → validation → handler"
+    "request id → instance → tracing → metrics → access log → errors → limit → auth → deadline → validation"
+    " → handler"
 )
 
 

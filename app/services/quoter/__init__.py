@@ -3,21 +3,26 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.core.service import Service
-from app.core.watched_file import WatchedFile
 from app.gen import quote_service_pb2, quote_service_pb2_grpc
 from app.services.quoter import rules, verbs
 from app.services.quoter.quotes import parse_quotes
 from app.services.quoter.servicer import Quoter
-from app.services.quoter.settings import QuoterSettings
 from app.services.quoter.store import MemoryStore
+
+if TYPE_CHECKING:
+    from app.services.quoter.settings import QuoterSettings
 
 EMBEDDED = Path(__file__).with_name("quotes.txt")
 
 
 @contextmanager
-def open_quoter(settings: QuoterSettings) -> Iterator[Quoter]:
+def open_quoter(settings: "QuoterSettings") -> Iterator[Quoter]:
+    # Only a server needs it; the command line, which completes words while one types, starts without.
+    from app.core.watched_file import WatchedFile  # noqa: PLC0415
+
     with WatchedFile(settings.quotes_file or EMBEDDED, parse_quotes) as file:
         yield Quoter(MemoryStore(lambda: file.value))
 
@@ -27,5 +32,5 @@ QUOTER = Service(
     add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
     open=open_quoter,
     rules=rules.RULES,
-    verbs=(verbs.get,),
+    verbs=(verbs.get, verbs.list_, verbs.add, verbs.converse),
 )

@@ -1,0 +1,1 @@
+"""Calls at a steady rate, and what becomes of them: `quoter load`."""

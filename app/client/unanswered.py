@@ -1,0 +1,27 @@
+"""Why no server answered, by what grpc says of its connections."""
+
+import re
+
+# grpc's own texts, and what they mean; the first that fits. `test_cli.py` holds them to what grpc says.
+_OVER_TLS = {
+    "WRONG_VERSION_NUMBER": "speaks no TLS: leave --tls, --ca, --cert, --key and --server-name out",
+    "Hostname Verification": "has a certificate with another name: --server-name says which one is right",
+    "unable to get local issuer": "has a certificate of a CA that is not trusted: --ca names the CA's file",
+    "self signed certificate": "has a certificate of a CA that is not trusted: --ca names the CA's file",
+    "certificate has expired": "has a certificate that has expired",
+    "CERTIFICATE_VERIFY_FAILED": "has a certificate that cannot be trusted",
+    "security handshaker": "cannot be called over TLS with these files: is there a certificate in --ca?",
+}
+_HUNG_UP = re.compile(r"Socket closed|Connection reset|Broken pipe")
+
+
+def why_unanswered(target: str, details: str, *, secure: bool) -> str:
+    """In words, with what to type; `details` are those of a call that ended with UNAVAILABLE."""
+    if _HUNG_UP.search(details):
+        guess = "a certificate of ours: --cert and --key name one" if secure else "TLS: --tls, and --ca"
+        return f"{target} hangs up when it is called; perhaps it wants {guess}"
+    if secure:
+        for text, meaning in _OVER_TLS.items():
+            if text in details:
+                return f"{target} {meaning}"
+    return f"no server answers at {target}: start one with `make run`, or name another with --target"

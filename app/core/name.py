@@ -1,0 +1,3 @@
+"""What this program is called: its command, its package, and its spans' `service.name`."""
+
+NAME = "quoter"

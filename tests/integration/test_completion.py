@@ -1,0 +1,84 @@
+"""Words that shells complete."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.process import ROOT, environment
+
+# As bash does it: the words, and which of them the cursor is on.
+PROGRAM = """
+source <(_QUOTER_COMPLETE=source_bash quoter)
+COMP_WORDS=(quoter "$@") COMP_CWORD=$#
+_quoter_completion quoter
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def in_bash(*words: str) -> list[str]:
+    done = subprocess.run(
+        ["bash", "-c", PROGRAM, "bash", *words],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["ca"], ["call"]),
+        (["call", "quotes.Quoter/G"], ["quotes.Quoter/GetQuote"]),
+        (["call", "Greet"], ["Greeter/SayHello"]),
+        (["load", "calc.Calculator/Sub"], ["calc.Calculator/Substract", "calc.Calculator/Subtract"]),
+        (["health", "l"], ["liveness"]),
+        (["health", "calc"], ["calc.Calculator"]),
+        (["list", "--ser"], ["--server-name"]),
+    ],
+)
+def test_bash_completes_commands_options_methods_and_services(words: list[str], completed: list[str]) -> None:
+    assert in_bash(*words) == completed
+
+
+def test_zsh_is_told_the_same() -> None:
+    done = subprocess.run(
+        ["quoter"],
+        env=environment(_QUOTER_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="quoter call Greet"),
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == "_arguments '*: :((\"Greeter/SayHello\"))'\n"
+
+
+def test_a_shell_that_was_told_to_completes_from_its_next_start_on(tmp_path: Path) -> None:
+    given = environment(HOME=str(tmp_path))
+    subprocess.run(["bash", "-c", "quoter --install-completion; true"], env=given, check=True, timeout=30)
+    done = subprocess.run(
+        ["bash", "-ic", "complete -p quoter"],
+        env=given,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert "_quoter_completion" in done.stdout
+
+
+def test_a_shell_that_completes_does_not_wait_for_what_only_servers_and_calls_need() -> None:
+    program = """
+import sys
+from app import cli
+slow = {"app.server", "app.client.channel", "structlog", "pydantic_settings", "cryptography"}
+slow |= {"opentelemetry.sdk", "prometheus_client"}
+assert not slow & set(sys.modules), slow & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment(), check=True, timeout=30)

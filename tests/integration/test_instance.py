@@ -1,0 +1,109 @@
+"""Which server has answered: in metadata for callers that ask, in its log, on its spans."""
+
+import re
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from app.runtime.telemetry import tracer_provider
+from tests.integration.probe import CALLS, Probed, probed
+from tests.integration.process import server_process
+from tests.support import running
+
+ASKING = (("x-instance", "?"),)
+RANDOM = r"[0-9a-f]{8}"
+
+
+def answers(call: Any) -> list[str]:
+    """The instances that a call's trailing metadata name."""
+    return [value for key, value in call.trailing_metadata() if key == "x-instance"]
+
+
+def asked(at: Probed, path: str = "/quotes.Quoter/GetQuote") -> list[str]:
+    call = at.channel.unary_unary(path).future(b"", metadata=ASKING, timeout=5)
+    call.code()
+    return answers(call)
+
+
+@pytest.mark.parametrize("method", CALLS)
+def test_a_call_that_asks_is_told_which_server_answered(method: str) -> None:
+    with probed() as at:
+        call = at.channel.stream_stream(f"/quotes.Quoter/{method}")(iter([b""]), metadata=ASKING, timeout=5)
+        assert list(call)
+        assert answers(call) == [at.server.handle.instance]
+        assert re.fullmatch(RANDOM, at.server.handle.instance)
+
+
+def test_a_call_that_does_not_ask_is_not_told() -> None:
+    with probed() as at:
+        call = at.channel.unary_unary("/quotes.Quoter/GetQuote").future(b"", timeout=5)
+        assert call.code() is grpc.StatusCode.OK
+        assert answers(call) == []
+
+
+def test_refusals_and_health_checks_tell_it_too() -> None:
+    with probed(max_metadata_bytes=1024) as at:
+        own = [at.server.handle.instance]
+        assert asked(at, "/no.Such/Method") == own
+        long = at.channel.unary_unary("/quotes.Quoter/GetQuote").future(
+            b"", metadata=(*ASKING, ("x-long", "x" * 2000)), timeout=5
+        )
+        assert long.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert answers(long) == own
+        stub: Any = health_pb2_grpc.HealthStub(at.channel)
+        _, call = stub.Check.with_call(health_pb2.HealthCheckRequest(), metadata=ASKING, timeout=5)
+        assert answers(call) == own
+
+
+def test_what_a_handler_says_of_itself_does_not_take_its_place() -> None:
+    def claim(_request: Any, context: Any) -> None:
+        context.set_trailing_metadata((("x-instance", "mine"),))
+
+    with probed() as at:
+        at.probe.on_call = claim
+        assert asked(at) == ["mine", at.server.handle.instance]
+
+
+def test_each_server_has_its_own() -> None:
+    with running() as one, running() as other:
+        assert one.handle.instance != other.handle.instance
+
+
+def test_the_log_says_it_when_the_server_serves() -> None:
+    with server_process() as started:
+        instance = started.serving["instance"]
+        assert re.fullmatch(RANDOM, instance)
+        channel: Any = grpc.insecure_channel(started.target)
+        call = channel.unary_unary("/helloworld.Greeter/SayHello").future(b"", metadata=ASKING)
+        call.result(timeout=5)
+        assert answers(call) == [instance]
+        channel.close()
+
+
+def test_spans_have_it_as_an_attribute_of_their_resource() -> None:
+    with tracer_provider("test") as one, tracer_provider("test") as other:
+        found = [str(each.resource.attributes["service.instance.id"]) for each in (one, other)]
+    assert all(re.fullmatch(RANDOM, each) for each in found)
+    assert found[0] != found[1]
+
+
+def instance_and_attribute(monkeypatch: pytest.MonkeyPatch, given: str) -> tuple[str, object]:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", f"service.instance.id={given}")
+    with tracer_provider("test") as provider, running(spans=provider) as server:
+        return server.handle.instance, provider.resource.attributes["service.instance.id"]
+
+
+@pytest.mark.parametrize("given", ["quoter-5d8f-x7k2p", "627cc493-f310-47de-96bd-71410b7dec09", "a" * 128])
+def test_the_environments_own_is_used_everywhere(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    assert instance_and_attribute(monkeypatch, given) == (given, given)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("a%20b", "a b"), ("a" * 129, "a" * 129), ("%C3%A9", "é")])
+def test_one_that_is_long_or_unsafe_stays_on_the_spans_alone(
+    monkeypatch: pytest.MonkeyPatch, given: str, kept: str
+) -> None:
+    instance, attribute = instance_and_attribute(monkeypatch, given)
+    assert re.fullmatch(RANDOM, instance)
+    assert attribute == kept
