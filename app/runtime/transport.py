@@ -2,6 +2,9 @@
 
 from app.core.settings import ServerSettings
 
+# Calls that may wait for their acceptance, 15 KB each: as many as one process can accept in half a second.
+PENDING = 4_000
+
 
 def options(settings: ServerSettings) -> list[tuple[str, int]]:
     """The server's channel arguments: grpc/impl/channel_arg_names.h of grpc has them all."""
@@ -18,6 +21,11 @@ def options(settings: ServerSettings) -> list[tuple[str, int]]:
         # It would refuse a third of the calls of grpc's own clients near that bound, with UNAVAILABLE: it
         # counts calls that have ended for their clients already.
         ("grpc.http.overload_protection", 0),
+        # Calls that have come in faster than they could be accepted, such as while the process stood still.
+        # Past its own 1,000, grpc drops them, at random up to 3,000: CANCELLED to the client, which no retry
+        # policy has, and unseen here.
+        ("grpc.server.max_pending_requests", PENDING),
+        ("grpc.server.max_pending_requests_hard_limit", PENDING),
         ("grpc.keepalive_time_ms", _ms(settings.keepalive_time)),
         # The one is how long the kernel waits for a host to acknowledge what was sent, the other how long
         # grpc waits for the answer to a ping, which would be a minute.

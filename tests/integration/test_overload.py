@@ -4,13 +4,22 @@
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import grpc
+
+from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
 from tests.bench.process import TOKEN, server
 from tests.bench.slow import TAKES
+from tests.integration.process import server_process
 
 CROWD = Path(__file__).with_name("crowd.py")
 WORKERS, MOST = 2, 3
@@ -35,3 +44,19 @@ def test_with_every_worker_blocked_the_rest_is_refused_promptly_and_health_answe
     assert p99([taken for taken, _ in refused]) < 50
     assert {code for code, *_ in seen["checks"]} == {"OK"}
     assert p99([taken for _, taken, _ in seen["checks"]]) < 50
+
+
+def test_calls_that_came_while_the_process_stood_still_are_all_accepted_or_refused_in_order() -> None:
+    """As a container does that is out of its share of the processor. grpc's own bound drops some of these."""
+    with server_process(APP_MAX_CALLS="20") as standing, ExitStack() as open_channels:
+        own = [("grpc.use_local_subchannel_pool", 1)]  # a connection each, with at most 1,000 calls
+        methods = []
+        for _ in range(3):
+            channel = open_channels.enter_context(grpc.insecure_channel(standing.target, own))
+            grpc.channel_ready_future(channel).result(timeout=5)
+            methods.append(quote_service_pb2_grpc.QuoterStub(channel).GetQuote)
+        os.kill(standing.process.pid, signal.SIGSTOP)
+        calls = [method.future(pb.QuoteRequest(), timeout=30) for method in methods for _ in range(900)]
+        time.sleep(0.5)  # until they are all with the server's kernel
+        os.kill(standing.process.pid, signal.SIGCONT)
+        assert {call.code() for call in calls} == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
