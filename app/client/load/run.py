@@ -14,8 +14,8 @@ from app.client.load.view import line, table
 
 Show = Callable[[Figures, Figures], None]
 
-# Of a core: a process that uses more is likely to be what is slow. Python uses one, and grpc some of another.
-_BUSY = 0.8
+# Of a core: a process that uses more is likely to be what is slow, for Python runs on one at a time.
+_BUSY = 0.7
 
 
 def run(drive: Drive, title: str, *, as_json: bool) -> bool:
@@ -81,7 +81,7 @@ def remarks(figures: Figures, asked: float) -> Iterator[str]:
     if unmade := figures.late + figures.crowded:
         yield f"{unmade} calls were not made, to reach {asked:g} a second: {_reason(figures)}"
     elif figures.busy > _BUSY:
-        yield f"{_busy(figures)} part of the latency is its own"
+        yield f"{_busy(figures)}: part of the latency is its own"
     elif (late := figures.lateness.percentile(99)) > max(0.001, figures.latency.percentile(99) / 4):
         yield f"calls were made {late * 1000:.1f} ms late (p99): this machine is busy"
     if unfinished := figures.sent - figures.ended:
@@ -90,11 +90,11 @@ def remarks(figures: Figures, asked: float) -> Iterator[str]:
 
 def _reason(figures: Figures) -> str:
     if figures.busy > _BUSY:
-        return f"{_busy(figures)} ask for less, or start several of it"
+        return f"{_busy(figures)}; ask for less, or start several of it"
     if figures.crowded > figures.late:
         return "as many as --in-flight allows were waiting for the server"
     return f"they would have been more than {LATEST:g} s late, for this machine is busy"
 
 
 def _busy(figures: Figures) -> str:
-    return f"this process makes no more than it does, with {figures.busy:.2f} of a core;"
+    return f"this process used {figures.busy:.2f} of the one core that it can use"
