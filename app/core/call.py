@@ -67,6 +67,7 @@ class Call(grpc.ServicerContext):
     _over: Event | None = None
     _trailers: Metadata = ()
     _added: Metadata = ()
+    sent = 0  # messages that have been given to grpc
     code_label = ""  # the same in the spelling of CODE_LABELS, once the call is over
     duration = 0.0  # seconds from acceptance to the end, once the call is over
     bound: grpc.ServicerContext = _UNBOUND  # grpc's own context

@@ -71,7 +71,7 @@ class ServerSettings(Section):
     )
 
     workers: Annotated[int, Field(ge=1, le=1000)] = setting(
-        10, "threads for unary calls", right="a whole number from 1 to 1000"
+        32, "threads for unary calls", right="a whole number from 1 to 1000"
     )
     max_calls: Annotated[int, Field(ge=1, le=100_000)] = setting(
         1000,

@@ -9,13 +9,13 @@ decoding happens here, where every outcome can be seen.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
-from app.core.call import CURRENT_CALL, Call, current_call
+from app.core.call import CURRENT_CALL, Call
 from app.core.errors import TooLarge
 from app.interceptors.hooks import Hook, Hooks
 from app.interceptors.requests import Requests, only_request
@@ -65,6 +65,7 @@ class _Handled:
 
     def __init__(self, handler: Handler, hooks: Hooks, max_bytes: int) -> None:
         self.hooks = hooks
+        self._start, self._receive, self._send = hooks.start, hooks.receive, hooks.send
         self._max_bytes = max_bytes
         self.function = (
             handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
@@ -75,20 +76,22 @@ class _Handled:
         self._encode = handler.response_serializer or _undecoded
 
     def argument(self, raw: Iterator[bytes], call: Call) -> Any:
-        for start in self.hooks.start:
+        for start in self._start:
             start(call)
         if self._request_streaming:
-            return Requests(raw, call, self._decode, self.hooks.receive, self._max_bytes)
-        return only_request(raw, call, self._decode, self.hooks.receive, self._max_bytes)
+            return Requests(raw, call, self._decode, self._receive, self._max_bytes)
+        return only_request(raw, call, self._decode, self._receive, self._max_bytes)
 
     def encoded(self, reply: Message, call: Call) -> bytes:
         data: bytes = self._encode(reply)
         if call.status is None or call.status is grpc.StatusCode.OK:
             if len(data) > self._max_bytes:
                 raise TooLarge(f"the reply has {len(data)} bytes; the server sends at most {self._max_bytes}")
-            call.check_deadline()
-            for send in self.hooks.send:
+            if call.expires_at is not None:
+                call.check_deadline()
+            for send in self._send:
                 send(call, reply)
+            call.sent += 1
         return data
 
 
@@ -192,9 +195,9 @@ class _Replies:
 
 def _taken_up(context: grpc.ServicerContext) -> Call:
     """The call that this worker has begun to serve; acceptance has left it in the contextvars of the call."""
-    call = current_call()
+    call: Any = CURRENT_CALL.get()
     call.bound = context
-    return call
+    return cast("Call", call)
 
 
 def _undecoded(message: Any) -> Any:

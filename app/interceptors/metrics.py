@@ -21,7 +21,7 @@ from prometheus_client.samples import Exemplar
 from app.core.call import Call
 from app.core.code import CODE_LABELS
 from app.core.go_prometheus import BUCKETS, LABELS
-from app.core.method import Method
+from app.core.method import Arity, Method
 from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
 
@@ -40,7 +40,8 @@ class Metrics(Concern, Collector):
         registry.register(self)
 
     def for_method(self, method: Method) -> Concern:
-        self._methods.append(_MethodMetrics(method))
+        one_reply = method.arity in {Arity.UNARY, Arity.CLIENT_STREAM}
+        self._methods.append((_OneReply if one_reply else _MethodMetrics)(method))
         return self._methods[-1]
 
     def collect(self) -> Iterable[Metric]:
@@ -131,12 +132,18 @@ class _MethodMetrics(Concern):
         bucket = bisect_left(BUCKETS, seconds)
         with self._lock:
             self._handled[call.code_label] += 1
+            self._sent += self._replies(call)
             self._seconds += seconds
             self._in_bucket[bucket] += 1
             if call.refused:
                 self._refused[call.refused] += 1
             if call.sampled:
                 self._exemplars[bucket] = Exemplar({"trace_id": call.trace_id}, seconds, time.time())
+
+    def _replies(self, call: Call) -> int:
+        """How many are counted only now."""
+        del call
+        return 0
 
     def add_to(self, to: _Families) -> None:
         with self._lock:
@@ -153,6 +160,15 @@ class _MethodMetrics(Concern):
         to.in_flight.add_metric(labels, counts[0] - sum(by_code.values()))
         for reason, count in by_reason.items():
             to.refused.add_metric((*labels, reason), count)
+
+
+class _OneReply(_MethodMetrics):
+    """Counts the one reply together with the call's end, which follows it at once."""
+
+    send = Concern.send
+
+    def _replies(self, call: Call) -> int:
+        return call.sent
 
 
 def _cumulative(in_bucket: Sequence[int], exemplars: Sequence[Exemplar | None]) -> list[Any]:
