@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import version as installed_version
+from json import dumps
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -24,7 +25,7 @@ from app.client.unanswered import why_unanswered
 from app.core.code import CODE_LABELS
 from app.core.errors import StartError
 from app.core.metadata import REQUEST_ID
-from app.core.name import NAME
+from app.core.name import NAME, variable
 from app.core.service import Verb
 from app.runtime.signals import Signals
 from app.services import SERVICES
@@ -120,8 +121,8 @@ def call(
 
 def _option(name: str, text: str, *, envvar: bool = True, **how: Any) -> Any:
     """One of those that say how a server is called."""
-    variable = f"{NAME}_{name.removeprefix('--')}".replace("-", "_").upper() if envvar else None
-    return typer.Option(name, help=text, envvar=variable, rich_help_panel="The server", **how)
+    envvars = variable(name) if envvar else None
+    return typer.Option(name, help=text, envvar=envvars, rich_help_panel="The server", **how)
 
 
 # The options of every command that calls a server.
@@ -225,6 +226,56 @@ def _check_files(files: Mapping[str, Path | None]) -> None:
 _verbs: tuple[Verb, ...] = (health, call, load, *(verb for service in SERVICES for verb in service.verbs))
 for _verb in _verbs:
     cli.command()(over_channel(_verb))
+
+
+@cli.command()
+def doctor(  # noqa: PLR0913 - one for each option
+    target: Annotated[
+        str, typer.Argument(help="The server, as HOST:PORT.", envvar=variable("--target"))
+    ] = "localhost:50051",
+    *,
+    tls: UseTls = False,
+    ca: CaFile = None,
+    cert: CertFile = None,
+    key: KeyFile = None,
+    server_name: ServerName = None,
+    token_file: TokenFile = None,
+    allow_plaintext_token: PlaintextToken = False,
+    timeout: Annotated[
+        float, _option("--timeout", "Seconds until all of it is given up.", envvar=False, min=0.1, max=86_400)
+    ] = 10.0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")] = False,
+) -> None:
+    """Find out why a call fails, step by step, and say what to type.
+
+    The exit code is the one that a call would end with: 0 where nothing is wrong, 1 not serving, 2 wrong
+    usage or files, and 64 + the status code, so that 78 is UNAVAILABLE and 80 UNAUTHENTICATED.
+    """
+    # Imported only here: nothing else needs it.
+    from app.client.doctor.case import Asked  # noqa: PLC0415
+    from app.client.doctor.report import print_report  # noqa: PLC0415
+    from app.client.doctor.steps import diagnose  # noqa: PLC0415
+    from app.client.tls import Tls  # noqa: PLC0415
+
+    logging.getLogger("grpc").addHandler(logging.NullHandler())
+    if (cert is None) is not (key is None):
+        _fail("--cert and --key go together: a certificate, and its private key", code=WRONG)
+    secure = tls or any((ca, cert, key, server_name))
+    asked = Asked(
+        target=target,
+        tls=Tls(ca, cert, key, server_name or None) if secure else None,
+        token_file=token_file,
+        allow_plaintext_token=allow_plaintext_token,
+        timeout=timeout,
+    )
+    diagnosis = diagnose(asked, [service.descriptor for service in SERVICES])
+    if json:
+        print(dumps(diagnosis.as_object(), ensure_ascii=False))  # noqa: T201 - output of a command
+    else:
+        print_report(diagnosis, Console(markup=False, emoji=False, highlight=False))
+    if (wrong := diagnosis.wrong) is not None:
+        usual = NOT_SERVING if wrong.cause == "not-serving" else WRONG
+        raise typer.Exit(usual if wrong.status is None else STATUS + wrong.status.value[0])
 
 
 def _code(error: Any) -> grpc.StatusCode:

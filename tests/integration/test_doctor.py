@@ -1,0 +1,514 @@
+"""`quoter doctor`: from a first call that fails to its reason, and to the command that mends it."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from app.client.doctor.call import safe_methods
+from app.client.doctor.case import Asked, Case
+from app.client.doctor.connection import connection
+from app.client.doctor.name import proxy_for
+from app.client.doctor.steps import STEPS, diagnose
+from app.services import SERVICES
+from tests.integration.examined import doctor, in_shell, listener, says, typed
+from tests.integration.probe import probed
+from tests.integration.process import server_process
+from tests.support import Server, code, running, until
+from tests.web import web
+
+DESCRIPTORS = [service.descriptor for service in SERVICES]
+# This machine, by an address that the client does not take for it: so it asks the environment's proxy.
+ELSEWHERE = "0.0.0.0"  # noqa: S104 - called, and not listened on
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with running() as found:
+        yield found
+
+
+def port_of(server: Server) -> int:
+    return int(server.target.rpartition(":")[2])
+
+
+def unused_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def test_where_nothing_is_wrong_every_step_says_what_it_found() -> None:
+    with running() as server:
+        examined = doctor(server.target)
+        assert examined.exit_code == 0
+        assert {step["outcome"] for step in examined.found["steps"]} == {"ok", "note"}
+        assert examined.step("health")["found"] == "SERVING"
+        assert "quotes.Quoter" in examined.step("reflection")["facts"]["services"]
+        assert examined.step("call")["facts"]["code"] == "OK"
+        assert "Nothing is wrong" in examined.text
+        called = [(call["service"], call["method"], call["code"]) for call in server.calls()]
+        # For a person and for a script.
+        assert [one for one in called if not one[0].startswith("grpc.")] == [
+            ("quotes.Quoter", "GetQuote", "OK")
+        ] * 2
+
+
+def test_the_object_for_scripts_has_these_members(server: Server) -> None:
+    found = doctor(server.target).found
+    members = ["target", "ok", "failed", "cause", "code", "explanation", "remedies", "steps"]
+    assert list(found) == members
+    assert all(list(step) == ["name", "outcome", "found", "facts"] for step in found["steps"])
+    assert (
+        *("name", "addresses", "connection", "tls", "http2"),
+        *("health", "reflection", "token", "clock", "call"),
+    ) == STEPS
+
+
+def test_a_unix_socket_is_left_to_grpc(tmp_path: Path) -> None:
+    target = f"unix:{tmp_path}/s"
+    examined = doctor(target)
+    assert (examined.cause, examined.exit_code) == ("call-failed", 78)
+    assert "No such file" in examined.prose
+    with running(listen=target):
+        assert doctor(target).exit_code == 0
+
+
+def test_a_program_without_services_of_its_own_still_knows_whether_grpc_works(server: Server) -> None:
+    diagnosis = diagnose(Asked(target=server.target))
+    assert diagnosis.wrong is None
+    assert "none was made" in diagnosis.steps[-1].found
+
+
+# The target, what is wrong with it, and what to type.
+
+
+@pytest.mark.parametrize(
+    ("target", "why", "instead"),
+    [
+        ("", "it names no host", "localhost:50051"),
+        ("http://localhost:50051", "gRPC takes no URLs", "localhost:50051"),
+        ("https://api.example:443/v1", "gRPC takes no URLs", "api.example:443 --tls"),
+        ("dns://localhost:50051", "followed by a name server", "dns:///localhost:50051"),
+        ("localhost:50051/quotes.Quoter/GetQuote", "a target has no path", "localhost:50051"),
+        ("localhost:http", "the port 'http' is no number", "localhost:50051"),
+        ("localhost:99999", "is no number from 1 to 65535", "localhost:50051"),
+        ("::1:50051", "stands in brackets", "[::1]:50051"),
+        ("dns:///:50051", "it names no host", "dns:///localhost:50051"),
+    ],
+)
+def test_a_target_that_grpc_would_take_for_something_else(target: str, why: str, instead: str) -> None:
+    examined = doctor(target)
+    assert (examined.cause, examined.exit_code) == ("bad-target", 2)
+    assert why in examined.prose
+    shown = [command.replace("'", "") for command in examined.commands]
+    assert shown == [f"quoter doctor {instead}"]
+
+
+def test_without_a_port_grpc_takes_443_and_the_advice_is_to_name_one() -> None:
+    examined = doctor("localhost")
+    assert examined.exit_code == 78
+    assert "The target names no port, so gRPC took 443" in examined.prose
+    assert "quoter doctor localhost:50051" in examined.commands
+
+
+LONG = "a" * 64  # longer than a name can be, so that it is unknown without asking anybody
+
+
+@pytest.mark.parametrize(
+    ("host", "forward"),
+    [
+        (LONG, f"kubectl port-forward svc/{LONG} 50051"),
+        (f"{LONG}-headless.shop", f"kubectl -n shop port-forward svc/{LONG} 50051"),
+        (f"{LONG}.shop.svc.cluster.local", f"kubectl -n shop port-forward svc/{LONG} 50051"),
+    ],
+)
+def test_a_name_of_a_cluster_needs_a_port_forward_from_outside(host: str, forward: str) -> None:
+    examined = doctor(f"dns:///{host}:50051")
+    assert (examined.cause, examined.exit_code) == ("unknown-name", 78)
+    assert "known only inside their cluster" in examined.prose
+    assert examined.commands == [forward, "quoter doctor localhost:50051"]
+
+
+@pytest.mark.parametrize("host", [f"{LONG}.example.org", f"{LONG}.com"])
+def test_a_name_that_is_not_there(host: str) -> None:
+    examined = doctor(f"{host}:50051")
+    assert examined.cause == "unknown-name"
+    assert "misspelling" in examined.prose
+    assert examined.commands == []
+
+
+# The connection.
+
+
+def test_where_nothing_listens_the_server_that_is_advised_is_then_there() -> None:
+    port = unused_port()
+    examined = doctor(f"127.0.0.1:{port}")
+    assert (examined.cause, examined.exit_code) == ("connection-refused", 78)
+    assert f"Nothing listens on port {port} of this machine" in examined.prose
+    serve, forward = examined.commands
+    assert forward == f"kubectl port-forward svc/quoter {port}:50051"
+    listen, program = serve.split(" ", 1)
+    assert program == "quoter serve"
+    name, _, value = listen.partition("=")
+    with server_process(**{name: value}):
+        assert doctor(f"127.0.0.1:{port}").exit_code == 0
+
+
+def test_the_usual_port_of_the_same_host_is_tried_before_it_is_advised(server: Server) -> None:
+    usual = port_of(server)
+    wrong = diagnose(Asked(target=f"localhost:{unused_port()}"), DESCRIPTORS, usual_port=usual).wrong
+    assert wrong is not None
+    assert wrong.remedies[0].when == f"Port {usual} of the same host speaks HTTP/2:"
+    assert typed(wrong.remedies[0].command).exit_code == 0
+
+
+def test_the_metrics_port_is_recognised(server: Server) -> None:
+    port = server.handle.metrics[0].port
+    examined = doctor(f"localhost:{port}")
+    assert (examined.cause, examined.exit_code) == ("metrics-port", 78)
+    assert f"Port {port} is the metrics port" in examined.prose
+    assert "gRPC is usually on 50051" in examined.prose
+    assert examined.commands == ["quoter doctor localhost:50051"]
+    assert doctor(f"localhost:{port}", "--tls").cause == "metrics-port"
+    usual = port_of(server)
+    wrong = diagnose(Asked(target=f"localhost:{port}"), DESCRIPTORS, usual_port=usual).wrong
+    assert wrong is not None
+    assert typed(wrong.remedies[0].command).exit_code == 0
+
+
+def test_a_web_server_is_recognised() -> None:
+    with web() as found:
+        examined = doctor(found.url.removeprefix("http://").partition("/")[0])
+    assert (examined.cause, examined.exit_code) == ("not-http2", 78)
+    assert "HTTP/1, and no HTTP/2" in examined.prose
+    assert "nginx needs grpc_pass" in examined.prose
+
+
+def test_a_port_forward_whose_pod_has_gone_closes_at_once() -> None:
+    with listener(lambda _: None) as port:
+        examined = doctor(f"localhost:{port}")
+    assert (examined.cause, examined.exit_code) == ("closed-at-once", 78)
+    assert "A port-forward whose pod has gone does that" in examined.prose
+    assert examined.commands == ["kubectl get pods", f"kubectl port-forward svc/quoter {port}:50051"]
+
+
+def test_one_who_takes_a_single_connection_closes_at_once(request: pytest.FixtureRequest) -> None:
+    accepting = socket.create_server(("127.0.0.1", 0))
+    request.addfinalizer(accepting.close)
+
+    def once() -> None:
+        connection, _ = accepting.accept()
+        accepting.shutdown(socket.SHUT_RDWR)
+        connection.close()
+
+    thread = threading.Thread(target=once)
+    thread.start()
+    wrong = diagnose(Asked(target=f"127.0.0.1:{accepting.getsockname()[1]}")).wrong
+    thread.join(5)
+    assert wrong is not None
+    assert wrong.cause == "closed-at-once"
+
+
+def test_one_who_never_answers_costs_no_more_time_than_was_given() -> None:
+    ended = threading.Event()
+    with listener(lambda _: ended.wait(20)) as port:
+        begun = time.monotonic()
+        examined = doctor(f"localhost:{port}", "--timeout", "1")
+        took = (time.monotonic() - begun) / 2  # it ran twice
+        ended.set()
+    assert (examined.cause, examined.exit_code) == ("silent", 68)
+    assert "says nothing, neither in plaintext nor in TLS" in examined.prose
+    assert f"quoter doctor localhost:{port} --timeout 3" in examined.commands
+    assert took < 2
+
+
+def test_nothing_takes_more_than_a_third_of_the_time_nor_more_than_is_left() -> None:
+    def left(until_end: float) -> float:
+        end = time.monotonic() + until_end
+        return Case(Asked(target="", timeout=9), (), {}, 50051, end).seconds()
+
+    assert left(9) == pytest.approx(3, abs=0.5)
+    assert left(2) == pytest.approx(2, abs=0.5)
+
+
+def test_the_call_is_of_a_method_that_is_marked_as_safe_and_sends_one_message_each_way() -> None:
+    file = descriptor_pb2.FileDescriptorProto(name="shop.proto", package="shop", syntax="proto3")
+    file.message_type.add(name="Nothing")
+    service = file.service.add(name="Shop")
+    for name, safe, streams in (("Buy", False, False), ("Watch", True, True), ("Price", True, False)):
+        method = service.method.add(name=name, input_type=".shop.Nothing", output_type=".shop.Nothing")
+        method.server_streaming = streams
+        if safe:
+            method.options.idempotency_level = descriptor_pb2.MethodOptions.NO_SIDE_EFFECTS
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    shop = pool.FindServiceByName("shop.Shop")
+    assert [method.name for method in safe_methods([shop], None)] == ["Price"]
+    assert safe_methods([shop], ["another.Service"]) == []
+    assert next(method.full_name for method in safe_methods(DESCRIPTORS, None)) == "quotes.Quoter.GetQuote"
+
+
+def test_a_server_that_answers_only_the_beginning_costs_no_more_either() -> None:
+    settings = b"\0\0\0\4\0\0\0\0\0"
+    ended = threading.Event()
+
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(settings)
+        ended.wait(20)
+
+    with listener(serve) as port:
+        begun = time.monotonic()
+        examined = doctor(f"localhost:{port}", "--timeout", "1")
+        took = (time.monotonic() - begun) / 2
+        ended.set()
+    assert (examined.cause, examined.exit_code) == ("timeout", 68)
+    assert examined.found["failed"] == "health"
+    assert took < 3
+
+
+def test_where_nothing_answers_not_even_a_refusal(request: pytest.FixtureRequest) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # more than the system keeps for a listener that accepts nobody
+            waiting = socket.socket()
+            request.addfinalizer(waiting.close)
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        examined = doctor(f"127.0.0.1:{full.getsockname()[1]}", "--timeout", "0.6")
+    assert (examined.cause, examined.exit_code) == ("unreachable", 78)
+    assert "Nothing answers at 127.0.0.1" in examined.prose
+    assert "NetworkPolicy" in examined.prose
+
+
+def test_a_dead_address_among_live_ones_is_named(server: Server) -> None:
+    case = Case(Asked(target=server.target), (), {}, 50051, time.monotonic() + 10)
+    case.host, case.port = "localhost", port_of(server)
+    case.addresses = ["127.0.0.9", "127.0.0.1"]  # the server listens on the second alone
+    found = connection(case)
+    assert found.note
+    assert found.text.endswith("ms; 127.0.0.9: refused")
+    assert case.addresses == ["127.0.0.1"]
+
+
+# A proxy in between.
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
+def test_a_proxy_of_the_environment_that_swallows_the_call(server: Server, name: str) -> None:
+    target = f"{ELSEWHERE}:{port_of(server)}"
+    with listener(says(b"HTTP/1.1 403 Forbidden\r\nServer: squid\r\n\r\n")) as port:
+        variables = {name: f"http://user:secret@127.0.0.1:{port}"}
+        examined = doctor(target, **variables)
+        assert (examined.cause, examined.exit_code) == ("proxy", 78)
+        assert f"{name} is set, so gRPC connects through the proxy 127.0.0.1:{port}" in examined.prose
+        assert "secret" not in examined.text
+        [command] = examined.commands
+        assert command == f"no_proxy={ELSEWHERE} quoter doctor {target}"
+        assert typed(command, **variables).exit_code == 0
+
+
+def test_a_proxy_that_is_away_and_exceptions_that_are_kept(server: Server) -> None:
+    target = f"{ELSEWHERE}:{port_of(server)}"
+    variables = {"https_proxy": f"http://127.0.0.1:{unused_port()}", "no_grpc_proxy": "a.example"}
+    examined = doctor(target, **variables)
+    assert examined.cause == "proxy"
+    assert examined.commands == [f"no_grpc_proxy=a.example,{ELSEWHERE} quoter doctor {target}"]
+    assert typed(examined.commands[0], **variables).exit_code == 0
+
+
+def test_a_proxy_that_lets_calls_through_is_no_mistake(server: Server) -> None:
+    with listener(_tunnel) as port:
+        examined = doctor(f"{ELSEWHERE}:{port_of(server)}", http_proxy=f"http://127.0.0.1:{port}")
+    assert examined.exit_code == 0, examined.text
+    assert f"left to the proxy 127.0.0.1:{port}" in examined.step("addresses")["found"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "asked"),
+    [
+        ({"http_proxy": "{}"}, True),
+        ({"HTTP_PROXY": "{}"}, False),
+        ({"http_proxy": ""}, False),
+        ({"https_proxy": "", "http_proxy": "{}"}, False),
+        ({"http_proxy": "{}", "no_proxy": ELSEWHERE}, False),
+        ({"http_proxy": "{}", "no_proxy": "a.example, .0.0"}, False),
+        ({"http_proxy": "{}", "no_proxy": "0.0.0.0/8"}, False),
+        ({"http_proxy": "{}", "no_proxy": "*"}, True),
+        ({"http_proxy": "{}", "no_grpc_proxy": "a.example", "no_proxy": ELSEWHERE}, True),
+        ({"http_proxy": "socks5://127.0.0.1:1"}, False),
+    ],
+)
+def test_the_proxy_is_the_one_that_grpc_would_ask(
+    server: Server, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], asked: bool
+) -> None:
+    connections: list[socket.socket] = []
+    with listener(connections.append) as port:
+        given = {name: value.format(f"http://127.0.0.1:{port}") for name, value in variables.items()}
+        for name, value in given.items():
+            monkeypatch.setenv(name, value)
+        with grpc.insecure_channel(f"{ELSEWHERE}:{port_of(server)}") as channel:
+            call: Any = channel.unary_unary("/no.Such/Method")
+            with pytest.raises(grpc.RpcError) as caught:
+                call(b"", timeout=5)
+            reached = code(caught.value) is grpc.StatusCode.UNIMPLEMENTED
+    assert bool(connections) is asked is not reached
+    assert (proxy_for(ELSEWHERE, given) is not None) is asked
+
+
+def _tunnel(connection: socket.socket) -> None:
+    """Serves CONNECT."""
+    head = connection.recv(65536)
+    host, _, port = head.split(b" ")[1].decode().rpartition(":")
+    with socket.create_connection((host, int(port))) as server:
+        connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        back = threading.Thread(target=_pump, args=(server, connection))
+        back.start()
+        _pump(connection, server)
+        back.join()
+
+
+def _pump(one: socket.socket, other: socket.socket) -> None:
+    try:
+        while data := one.recv(65536):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+
+
+@pytest.mark.parametrize("status", [b"502", b"404", b"200"])
+def test_http2_that_is_not_grpc(status: bytes) -> None:
+    with listener(answers(status)) as port:
+        examined = doctor(f"localhost:{port}")
+    assert (examined.cause, examined.found["failed"]) == ("not-grpc", "health")
+    assert f"speaks HTTP/2 and no gRPC (HTTP {status.decode()})" in examined.prose
+
+
+def answers(status: bytes) -> Callable[[socket.socket], None]:
+    """Serves HTTP/2, and that status to each call."""
+    fields = b"".join(
+        b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
+        for name, value in ((b":status", status), (b"content-type", b"text/html"))
+    )
+
+    def serve(connection: socket.socket) -> None:
+        incoming = connection.makefile("rb")
+        incoming.read(24)  # the preface
+        connection.sendall(_frame(4, 0, 0, b"") + _frame(4, 1, 0, b""))
+        while head := incoming.read(9):
+            incoming.read(int.from_bytes(head[:3]))
+            if head[3] == 1:  # a call's HEADERS
+                connection.sendall(_frame(1, 5, int.from_bytes(head[5:]), fields))
+
+    return serve
+
+
+def _frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return len(content).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + content
+
+
+# The server.
+
+
+@contextmanager
+def bare(servicer: health.HealthServicer | None) -> Iterator[str]:
+    """A server with health alone, or with nothing."""
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    if servicer is not None:
+        health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"localhost:{port}"
+    finally:
+        server.stop(0).wait()
+
+
+class _Counted(health.HealthServicer):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def Check(self, *given: Any) -> Any:  # noqa: N802 - the proto's name
+        self.calls += 1
+        return super().Check(*given)
+
+
+def test_a_server_that_is_not_ready_is_waited_for_as_advised() -> None:
+    servicer = _Counted()
+    servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
+    with bare(servicer) as target:
+        examined = doctor(target)
+        assert (examined.cause, examined.exit_code) == ("not-serving", 1)
+        assert "says that it is not ready" in examined.prose
+        _, wait = examined.commands
+        done: list[int] = []
+        waiting = threading.Thread(target=lambda: done.append(in_shell(wait).returncode))
+        waiting.start()
+        seen = servicer.calls
+        until(lambda: servicer.calls > seen, 20)
+        assert not done
+        servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+        waiting.join(20)
+    assert done == [0]
+
+
+def test_a_server_without_health_and_reflection_can_be_called_all_the_same() -> None:
+    with bare(None) as target:
+        examined = doctor(target)
+    assert examined.exit_code == 0
+    assert "no health service" in examined.step("health")["found"]
+    assert examined.step("reflection")["facts"] == {"on": False}
+    assert "none was made" in examined.step("call")["found"]
+
+
+def test_reflection_that_is_off_is_no_failure() -> None:
+    with running(reflection=False) as server:
+        examined = doctor(server.target)
+    assert examined.exit_code == 0
+    assert examined.step("reflection")["outcome"] == "note"
+    assert examined.step("call")["facts"]["method"] == "quotes.Quoter/GetQuote"
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "words"),
+    [
+        (grpc.StatusCode.INTERNAL, 77, "The call reached the server and failed there"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, 72, "ResourceExhausted: the words of the server"),
+        (grpc.StatusCode.UNAVAILABLE, 78, "Unavailable: the words of the server"),
+    ],
+)
+def test_a_call_that_fails_on_the_server(code: grpc.StatusCode, exit_code: int, words: str) -> None:
+    def fails(_request: object, context: grpc.ServicerContext) -> None:
+        context.abort(code, "the words of the server")
+
+    with probed() as at:
+        at.probe.on_call = fails
+        examined = doctor(at.server.target)
+    assert (examined.cause, examined.exit_code) == ("call-failed", exit_code)
+    assert examined.found["failed"] == "call"
+    assert words in examined.prose
+
+
+def test_an_empty_request_that_a_service_refuses_has_got_through() -> None:
+    def refuses(_request: object, context: grpc.ServicerContext) -> None:
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "author: missing")
+
+    with probed() as at:
+        at.probe.on_call = refuses
+        examined = doctor(at.server.target)
+    assert examined.exit_code == 0
+    assert (
+        examined.step("call")["found"]
+        == "quotes.Quoter/GetQuote answered InvalidArgument to an empty request"
+    )
