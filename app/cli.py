@@ -286,15 +286,16 @@ def _code(error: Any) -> grpc.StatusCode:
 def _advice(error: Any, target: str, *, secure: bool) -> str:
     """What an RpcError means, and what to do about it."""
     code, details = _code(error), error.details()
+    closer = f"`{NAME} doctor {target}` looks closer"
     if code is grpc.StatusCode.UNAUTHENTICATED:
         return f"{details}; --token-file names the file that has it"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{target} does not serve this: {details}"
     answered = any(key == REQUEST_ID for key, _ in error.trailing_metadata() or ())
     if code is grpc.StatusCode.UNAVAILABLE and not answered:
-        return why_unanswered(target, details, secure=secure)
+        return f"{why_unanswered(target, details, secure=secure)}; {closer}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and not answered:
-        return f"{target} did not answer in time: --timeout allows for more seconds"
+        return f"{target} did not answer in time: --timeout allows for more seconds; {closer}"
     return f"{CODE_LABELS[code]}: {details}"
 
 

@@ -322,7 +322,8 @@ def test_without_a_server_the_error_says_how_to_have_one() -> None:
     done = run("get", "--target", "127.0.0.1:9")
     assert done.exit_code == 78
     assert done.stderr == (
-        "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or name another with --target\n"
+        "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or name another with --target;"
+        " `quoter doctor 127.0.0.1:9` looks closer\n"
     )
 
 
@@ -452,7 +453,8 @@ def test_what_a_server_over_tls_lacks_is_told_with_its_option(
 ) -> None:
     files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
     done = run("get", "--target", secure.target, *files)
-    assert (done.exit_code, done.stderr) == (78, f"quoter: {secure.target} {message}\n")
+    closer = f"`quoter doctor {secure.target}` looks closer"
+    assert (done.exit_code, done.stderr) == (78, f"quoter: {secure.target} {message}; {closer}\n")
 
 
 def test_tls_to_a_server_without_it_is_told(server: Server, pems: Path) -> None:
