@@ -111,7 +111,7 @@ def test_a_path_that_is_no_file_is_named_with_the_reason(env: pytest.MonkeyPatch
 def test_an_empty_variable_counts_as_unset(env: pytest.MonkeyPatch) -> None:
     env.setenv("APP_QUOTES_FILE", "")
     env.setenv("APP_WORKERS", "")
-    assert load(Settings).workers == 10
+    assert load(Settings).workers == Settings.model_fields["workers"].default
 
 
 def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pytest.MonkeyPatch) -> None:
