@@ -1,16 +1,27 @@
 # The commands of this repository. `make` lists them.
 PYTHON ?= python3
 IMAGE ?= localhost/quoter:dev
+# Another base image than the Dockerfile's.
+PYTHON_IMAGE ?=
 PYTEST ?=
 # Over two processes: most tests wait more than they work.
 SPREAD := -n 2 --dist worksteal
 BENCH ?=
 
-UV_VERSION := 0.13.8
+UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
 UV := .uv/bin/uv
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
+
+# What the image says of itself follows from the commit alone, so that it can be built again: not from when, and who by.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+CREATED = $(shell $(PYTHON) -c 'import datetime as d; print(d.datetime.fromtimestamp($(SOURCE_DATE_EPOCH), d.timezone.utc).strftime("%FT%TZ"))')
+# Where the code is: the https address of `origin`, without a name or password in it. SOURCE=… says another.
+SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -nE -e 's|^git@([^:]+):|https://\1/|' -e 's|^https://[^/@]*@|https://|' -e '/^https:/p')
+CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run test interop lint gen image e2e bench overload soak clean
@@ -41,8 +52,9 @@ gen: setup ## generate app/gen from protos/
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 
 image: ## build the container image, with podman or docker: make image IMAGE=…
-	$(shell command -v podman || command -v docker || echo podman) build \
-	  --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) -t $(IMAGE) .
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \
+	  $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE) -t $(IMAGE) .
 
 e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster beside this checkout) and use it
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
