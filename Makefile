@@ -21,10 +21,11 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 CREATED = $(shell $(PYTHON) -c 'import datetime as d; print(d.datetime.fromtimestamp($(SOURCE_DATE_EPOCH), d.timezone.utc).strftime("%FT%TZ"))')
 # Where the code is: the https address of `origin`, without a name or password in it. SOURCE=… says another.
 SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -nE -e 's|^git@([^:]+):|https://\1/|' -e 's|^https://[^/@]*@|https://|' -e '/^https:/p')
+SBOM ?= dist/quoter-$(VERSION).cdx.json
 CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop lint gen image e2e bench overload soak clean
+.PHONY: help setup run test interop lint gen image sbom pin e2e bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -55,6 +56,13 @@ image: ## build the container image, with podman or docker: make image IMAGE=…
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \
 	  $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE) -t $(IMAGE) .
+
+sbom: $(UV) ## write the packages of the image with versions and hashes, as CycloneDX: make sbom SBOM=…
+	@mkdir -p $(dir $(SBOM))
+	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export -o $(SBOM) >/dev/null
+
+pin: ## write the digests of the Dockerfile's base images into it, as their registry has them
+	@$(PYTHON) deploy/pin.py Dockerfile
 
 e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster beside this checkout) and use it
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
