@@ -32,14 +32,14 @@ RUN uv build --wheel --build-constraints /tmp/build.txt --require-hashes --out-d
 
 
 FROM ${PYTHON_IMAGE}
-COPY --from=build /app/.venv /app/.venv
 # Nothing is installed where it is served from, so there is no need of an installer either. The official image comes
-# without the standard library's bytecode: what the server loads of it is compiled by loading it once.
+# without the standard library's bytecode, which could not be kept on a root that is read-only.
 RUN stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
     && packages=$(python3 -c 'import pathlib, pip; print(pathlib.Path(pip.__file__).parents[1])') \
     && rm -rf "$packages"/pip "$packages"/pip-*.dist-info "$stdlib"/ensurepip /usr/share/python-wheels \
        /usr/local/bin/pip* /usr/bin/pip* \
-    && /app/.venv/bin/python -c 'import app.cli'
+    && python3 -m compileall -q --invalidation-mode unchecked-hash "$stdlib"
+COPY --from=build /app/.venv /app/.venv
 
 # Beyond loopback, the server wants its auth mode said: pass APP_AUTH_MODE=tokens with APP_AUTH_TOKENS_FILE,
 # or APP_AUTH_MODE=none.

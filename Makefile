@@ -3,6 +3,8 @@ PYTHON ?= python3
 IMAGE ?= localhost/quoter:dev
 # Another base image than the Dockerfile's.
 PYTHON_IMAGE ?=
+# More options of the build, such as --no-cache.
+BUILD_OPTIONS ?=
 PYTEST ?=
 # Over two processes: most tests wait more than they work.
 SPREAD := -n 2 --dist worksteal
@@ -25,7 +27,7 @@ SBOM ?= dist/quoter-$(VERSION).cdx.json
 CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop lint gen image sbom pin e2e bench overload soak clean
+.PHONY: help setup run test interop lint gen image image-test sbom pin e2e bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,8 +56,11 @@ gen: setup ## generate app/gen from protos/
 
 image: ## build the container image, with podman or docker: make image IMAGE=…
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \
-	  $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
+	  $(BUILD_OPTIONS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
 	  --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE) -t $(IMAGE) .
+
+image-test: setup ## build the image, twice, and look at what is in it, how it starts, and that both are equal; podman
+	.venv/bin/python -m pytest tests/image -s $(PYTEST)
 
 sbom: $(UV) ## write the packages of the image with versions and hashes, as CycloneDX: make sbom SBOM=…
 	@mkdir -p $(dir $(SBOM))
