@@ -92,7 +92,7 @@ clean: ## remove what make installed here
 	$(UV) sync --locked --quiet --group bench
 	@touch $@
 
-$(UV): Makefile
+$(UV): Makefile Dockerfile
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=python3.13 …" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
