@@ -1,32 +1,44 @@
-# The base image of both stages: the interpreter that the environment is made with is the one it runs on.
-ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim
+# The base of both stages: the interpreter that the environment is made with is the one it runs on. A tag may come to
+# name something else: `make pin` writes the digest of what it names now behind it.
+ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
-# The Makefile has the same version.
+# The Makefile reads it here.
 ARG UV_VERSION=0.13.8
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore "uv==${UV_VERSION}"
 
 WORKDIR /src
+# Bytecode that is valid whatever the time of its source, and no note of when and by whom a package was installed:
+# builds of one commit have equal files.
 ENV UV_PROJECT_ENVIRONMENT=/app/.venv \
     UV_PYTHON=/usr/local/bin/python3 \
     UV_PYTHON_DOWNLOADS=never \
     UV_LINK_MODE=copy \
+    UV_NO_CACHE=1 \
+    UV_NO_INSTALLER_METADATA=1 \
     UV_COMPILE_BYTECODE=1 \
-    UV_NO_CACHE=1
+    PYC_INVALIDATION_MODE=UNCHECKED_HASH
 
 # What changes seldom comes first: the dependencies, exactly as locked, their hashes checked.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --locked --no-dev --no-install-project
+RUN uv sync --locked --no-dev --no-install-project \
+    && uv export --quiet --locked --only-group build --output-file /tmp/build.txt
 
 COPY README.md LICENSE ./
 COPY app ./app
-RUN uv sync --locked --no-dev --no-editable
+RUN uv build --wheel --build-constraints /tmp/build.txt --require-hashes --out-dir /tmp/dist \
+    && uv pip install --python /app/.venv --no-deps /tmp/dist/*.whl \
+    && rm /app/.venv/.lock
 
 
 FROM ${PYTHON_IMAGE}
-# Nothing is installed where it is served from, so there is no need of an installer either.
-RUN packages=$(python3 -c 'import pathlib, pip; print(pathlib.Path(pip.__file__).parents[1])') \
-    && rm -rf "$packages"/pip "$packages"/pip-*.dist-info /usr/local/bin/pip* /usr/bin/pip*
+# Nothing is installed where it is served from, so there is no need of an installer either. The official image comes
+# without the standard library's bytecode, which could not be kept on a root that is read-only.
+RUN stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
+    && packages=$(python3 -c 'import pathlib, pip; print(pathlib.Path(pip.__file__).parents[1])') \
+    && rm -rf "$packages"/pip "$packages"/pip-*.dist-info "$stdlib"/ensurepip /usr/share/python-wheels \
+       /usr/local/bin/pip* /usr/bin/pip* \
+    && python3 -m compileall -q --invalidation-mode unchecked-hash "$stdlib"
 COPY --from=build /app/.venv /app/.venv
 
 # Beyond loopback, the server wants its auth mode said: pass APP_AUTH_MODE=tokens with APP_AUTH_TOKENS_FILE,
@@ -44,8 +56,15 @@ WORKDIR /app
 ENTRYPOINT ["/app/.venv/bin/quoter"]
 CMD ["serve"]
 
-ARG VERSION=unknown
+# `make image` says all four, and CREATED is the commit's time: a build's own would differ each time.
+ARG VERSION=
+ARG REVISION=
+ARG CREATED=
+ARG SOURCE=
 LABEL org.opencontainers.image.title="quoter" \
       org.opencontainers.image.description="Quotes over gRPC, and the example services beside them" \
       org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -1,19 +1,33 @@
 # The commands of this repository. `make` lists them.
 PYTHON ?= python3
 IMAGE ?= localhost/quoter:dev
+# Another base image than the Dockerfile's.
+PYTHON_IMAGE ?=
+# More options of the build, such as --no-cache.
+BUILD_OPTIONS ?=
 PYTEST ?=
 # Over two processes: most tests wait more than they work.
 SPREAD := -n 2 --dist worksteal
 BENCH ?=
 
-UV_VERSION := 0.13.8
+UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
 UV := .uv/bin/uv
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
+# What the image says of itself follows from the commit alone, so that it can be built again: not from when, and who by.
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+CREATED = $(shell $(PYTHON) -c 'import datetime as d; print(d.datetime.fromtimestamp($(SOURCE_DATE_EPOCH), d.timezone.utc).strftime("%FT%TZ"))')
+# Where the code is: the https address of `origin`, without a name or password in it. SOURCE=… says another.
+SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -nE -e 's|^git@([^:]+):|https://\1/|' -e 's|^https://[^/@]*@|https://|' -e '/^https:/p')
+SBOM ?= dist/quoter-$(VERSION).cdx.json
+CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop lint gen image e2e bench overload soak clean
+.PHONY: help setup run test interop lint gen image image-test sbom pin e2e bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,8 +55,19 @@ gen: setup ## generate app/gen from protos/
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 
 image: ## build the container image, with podman or docker: make image IMAGE=…
-	$(shell command -v podman || command -v docker || echo podman) build \
-	  --build-arg VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) -t $(IMAGE) .
+	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \
+	  $(BUILD_OPTIONS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE) -t $(IMAGE) .
+
+image-test: setup ## build the image, twice, and look at what is in it, how it starts, and that both are equal; podman
+	.venv/bin/python -m pytest tests/image -s $(PYTEST)
+
+sbom: $(UV) ## write the packages of the image with versions and hashes, as CycloneDX: make sbom SBOM=…
+	@mkdir -p $(dir $(SBOM))
+	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export -o $(SBOM) >/dev/null
+
+pin: ## write the digests of the Dockerfile's base images into it, as their registry has them
+	@$(PYTHON) deploy/pin.py Dockerfile
 
 e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster beside this checkout) and use it
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
@@ -67,7 +92,7 @@ clean: ## remove what make installed here
 	$(UV) sync --locked --quiet --group bench
 	@touch $@
 
-$(UV): Makefile
+$(UV): Makefile Dockerfile
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=python3.13 …" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

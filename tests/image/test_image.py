@@ -1,0 +1,159 @@
+"""What is in the image, how it starts and ends, and that it can be built again."""
+
+import json
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import tarfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
+from tests.image.built import ROOT, Built, Container, build, podman
+from tests.support import DRAIN_STEPS
+
+pytestmark = pytest.mark.timeout(900)
+
+SECONDS_TO_SERVING = 1.5
+STARTS = 5
+
+
+def test_two_builds_of_one_commit_have_equal_files(image: Built, tmp_path: Path) -> None:
+    # The second: of a copy elsewhere, whose files nobody else may read, and with nothing of the first kept.
+    copy = tmp_path / "copy"
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in files.splitlines():
+        (copy / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        shutil.copyfile(ROOT / name, copy / name)
+        (copy / name).chmod(0o600)
+    again = build("localhost/quoter-test:two", copy, "CONTAINERS=podman", "BUILD_OPTIONS=--no-cache")
+    try:
+        first, second = image.tree(), again.tree()
+    finally:
+        podman("rmi", "--force", again.name)
+    assert len(first) > 1000
+    assert {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)} == set()
+
+
+def test_nothing_in_it_installs_compiles_or_was_kept_by_what_does(image: Built) -> None:
+    tree = image.tree()
+    tools = r"(.*/)?bin/(pip|uv|uvx|hatchling|gcc|g\+\+|cc|c\+\+|clang|cpp|ld|as|make|rustc|cargo|go)[-\d.]*"
+    packages = r".*/(ensurepip|(site|dist)-packages/(pip|setuptools|uv|hatchling)[^/]*)(/.*)?"
+    kept = r".*\.(whl|deb)|(root/\.cache|tmp|src)/.*|var/lib/apt/lists/.*Packages.*"
+    assert [name for name in tree if re.fullmatch(f"{tools}|{packages}|{kept}", name)] == []
+    assert "app/.venv/bin/quoter" in tree
+
+
+def test_it_holds_the_packages_that_are_locked_at_their_versions(image: Built) -> None:
+    program = (
+        "import importlib.metadata as m, json;"
+        "print(json.dumps({one.name.lower().replace('_', '-'): one.version for one in m.distributions()}))"
+    )
+    installed = json.loads(image.run("/app/.venv/bin/python", "-c", program))
+    locked = {one["name"]: one["version"] for one in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+    assert len(installed) > 20
+    assert installed.items() <= locked.items()
+    assert {"pytest", "hatchling", "mypy"}.isdisjoint(installed)
+
+
+def test_its_user_is_a_number_and_may_write_nowhere(image: Built) -> None:
+    assert image.inspect()["Config"]["User"] == "10001:10001"
+    writable = [
+        name
+        for name, one in image.tree().items()
+        if one.kind in (tarfile.REGTYPE, tarfile.DIRTYPE)
+        and not stat.S_ISVTX & one.mode
+        and (one.mode & stat.S_IWOTH or 10001 in one.owner)
+    ]
+    assert writable == []
+
+
+@pytest.mark.parametrize("options", [(), ("--user=4711:0",)], ids=["its own user", "any other"])
+def test_it_serves_as_nobody_in_particular_on_a_root_that_is_read_only(
+    image: Built, options: tuple[str, ...]
+) -> None:
+    with image.serve(*options) as container:
+        target = container.wait_for("serving")["addresses"][0]
+        with grpc.insecure_channel(target) as channel:
+            assert quote_service_pb2_grpc.QuoterStub(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+        status = Path(f"/proc/{container.pid}/status").read_text()
+        uid = "4711" if options else "10001"
+        assert re.search(rf"^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$", status, flags=re.MULTILINE)
+        assert re.search(r"^CapEff:\t0+$", status, flags=re.MULTILINE)
+        assert container.end("TERM") == 0
+
+
+@pytest.mark.parametrize("signal", ["TERM", "INT"])
+def test_a_signal_reaches_the_server_and_it_drains(image: Built, signal: str) -> None:
+    with image.serve() as container:
+        container.wait_for("serving")
+        assert container.end(signal) == 0
+        assert [line["event"] for line in container.log()] == ["serving", *DRAIN_STEPS]
+
+
+def test_all_that_the_server_loads_was_compiled_ahead(image: Built) -> None:
+    with image.serve("--env=PYTHONVERBOSE=1") as container:
+        target = container.wait_for("serving")["addresses"][0]
+        with grpc.insecure_channel(target) as channel:
+            assert quote_service_pb2_grpc.QuoterStub(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+        assert container.end("TERM") == 0
+        output = subprocess.run(
+            ["podman", "logs", container.identity], check=True, capture_output=True, text=True
+        ).stderr
+    assert len(re.findall(r"^# code object from '.*\.pyc'$", output, flags=re.MULTILINE)) > 500
+    compiled = re.findall(r"^# code object from (/.*\.py)$", output, flags=re.MULTILINE)
+    assert compiled == []
+
+
+def test_its_labels_say_what_it_is_and_where_it_comes_from(image: Built) -> None:
+    labels = image.inspect()["Labels"]
+    said = {
+        name.removeprefix("org.opencontainers.image."): value
+        for name, value in labels.items()
+        if name.startswith("org.opencontainers.image.")
+    }
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    commit = subprocess.run(
+        ["git", "log", "-1", "--format=%H %ct"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert said.pop("source") == "" or said["source"].startswith("https://")
+    assert said.pop("revision").removesuffix("-dirty") == commit[0]
+    assert said.pop("description")
+    assert said == {
+        "title": project["name"],
+        "version": project["version"],
+        "licenses": project["license"],
+        "created": subprocess.run(
+            ["date", "-u", "-d", f"@{commit[1]}", "+%FT%TZ"], check=True, capture_output=True, text=True
+        ).stdout.strip(),
+    }
+
+
+def seconds_to_serving(container: Container, target: str) -> float:
+    """From the start of the process until a client that waits for it hears SERVING."""
+    options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
+    with grpc.insecure_channel(target, options=options) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        while True:
+            answer = health.Check(health_pb2.HealthCheckRequest(), timeout=20, wait_for_ready=True)
+            if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                return container.seconds_since_its_start()
+
+
+def test_it_is_serving_soon_after_its_start_on_one_core(image: Built) -> None:
+    taken = []
+    for _ in range(STARTS):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            target = f"127.0.0.1:{free.getsockname()[1]}"
+        with image.serve("--cpuset-cpus=0", APP_LISTEN=target) as container:
+            taken.append(seconds_to_serving(container, target))
+    print(f"from start to SERVING on one core: {', '.join(f'{one:.2f} s' for one in sorted(taken))}")  # noqa: T201 - the figure
+    assert min(taken) < SECONDS_TO_SERVING, "the least of them: what else the machine does only adds to it"
