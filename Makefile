@@ -12,8 +12,10 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
+GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
+
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop lint gen image e2e bench overload soak clean
+.PHONY: help setup run test interop chart lint gen image e2e bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +31,10 @@ test: setup ## run everything that can be tested on this machine without a clust
 interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through the whole chain
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
 
+chart: .venv/.chart ## check the chart: renders, golden files, Kubernetes' schemas, kube-score
+	.venv/bin/helm lint --strict helm/quoter
+	.venv/bin/python -m pytest tests/chart $(PYTEST)
+
 lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -37,8 +43,9 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/hadolint Dockerfile
 	bash -n .ci/run
 
-gen: setup ## generate app/gen from protos/
+gen: setup ## generate app/gen from protos/, and the chart's schema and table from its values
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
+	.venv/bin/python helm/generate.py
 
 image: ## build the container image, with podman or docker: make image IMAGE=…
 	$(shell command -v podman || command -v docker || echo podman) build \
@@ -65,6 +72,13 @@ clean: ## remove what make installed here
 
 .venv/.bench: .venv/.locked
 	$(UV) sync --locked --quiet --group bench
+	@touch $@
+
+# helm and kube-score, built from the Go modules of go.sum: two minutes for helm where nothing is cached.
+.venv/.chart: .venv/.bench tests/chart/helm/go.sum tests/chart/score/go.sum
+	$(UV) sync --locked --quiet --group bench --group chart
+	cd tests/chart/helm && $(GO) -o $(CURDIR)/.venv/bin/helm helm.sh/helm/v3/cmd/helm
+	cd tests/chart/score && $(GO) -o $(CURDIR)/.venv/bin/kube-score github.com/zegl/kube-score/cmd/kube-score
 	@touch $@
 
 $(UV): Makefile
