@@ -38,7 +38,7 @@ def pairwise(factors: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     } - IMPOSSIBLE
     rows = []
     while left:
-        row = dict(min(left, key=sorted_choices))
+        row = dict(min(map(sorted, left), key=str))
         for name, choices in factors.items():
             if name not in row:
                 possible = [one for one in choices if not pairs(row, (name, one)) & IMPOSSIBLE]
@@ -46,10 +46,6 @@ def pairwise(factors: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
         left -= {frozenset(pair) for pair in itertools.combinations(row.items(), 2)}
         rows.append(row)
     return rows
-
-
-def sorted_choices(pair: frozenset[Choice]) -> list[str]:
-    return sorted(map(str, pair))
 
 
 def pairs(row: Mapping[str, Any], choice: Choice) -> set[frozenset[Choice]]:

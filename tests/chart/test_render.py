@@ -1,6 +1,7 @@
 """What the chart renders to."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ def test_every_pod_meets_the_restricted_level(values: dict[str, Any]) -> None:
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
 def test_every_selector_chooses_the_servers_pods_and_not_the_tests(values: dict[str, Any]) -> None:
     objects = rendered(values)
-    chosen = {
+    chosen: dict[str, Callable[[Any], dict[str, str]]] = {
         "Service/quoter": lambda one: one["spec"]["selector"],
         "Service/quoter-headless": lambda one: one["spec"]["selector"],
         "Deployment/quoter": lambda one: one["spec"]["selector"]["matchLabels"],
@@ -158,8 +159,8 @@ def test_probes_are_grpcs_own_in_plaintext_and_http_with_tls() -> None:
 
     alive, ready = ({"port": 50051, "service": name} for name in ("liveness", ""))
     assert probes({}) == [alive, alive, ready]
-    alive, ready = ({"port": "metrics", "path": path} for path in ("/healthz", "/readyz"))
-    assert probes(TLS) == [alive, alive, ready]
+    healthz, readyz = ({"port": "metrics", "path": path} for path in ("/healthz", "/readyz"))
+    assert probes(TLS) == [healthz, healthz, readyz]
 
 
 @pytest.mark.parametrize(
