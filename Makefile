@@ -74,11 +74,12 @@ clean: ## remove what make installed here
 	$(UV) sync --locked --quiet --group bench
 	@touch $@
 
-# helm and kube-score, built from the Go modules of go.sum: two minutes for helm where nothing is cached.
-.venv/.chart: .venv/.bench tests/chart/helm/go.sum tests/chart/score/go.sum
+# Built from the Go modules of go.sum. It takes four minutes where nothing is cached, two of them for helm.
+.venv/.chart: .venv/.bench $(wildcard tests/chart/*/go.sum) tests/chart/custom/main.go
 	$(UV) sync --locked --quiet --group bench --group chart
 	cd tests/chart/helm && $(GO) -o $(CURDIR)/.venv/bin/helm helm.sh/helm/v3/cmd/helm
 	cd tests/chart/score && $(GO) -o $(CURDIR)/.venv/bin/kube-score github.com/zegl/kube-score/cmd/kube-score
+	cd tests/chart/custom && $(GO) -o $(CURDIR)/.venv/bin/custom-resources .
 	@touch $@
 
 $(UV): Makefile

@@ -1,13 +1,15 @@
 """What the chart renders to."""
 
 import base64
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.chart.chart import CHART, Objects, helm, pod, rendered, text, variables
 from tests.chart.combinations import COMBINATIONS, ROWS, SCHEMA, pairs, switches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TLS: dict[str, Any] = {"tls": {"enabled": True, "existingSecret": "certificate"}}
 MUTUAL: dict[str, Any] = {"tls": TLS["tls"] | {"clientCa": {"enabled": True}}}
