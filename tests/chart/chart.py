@@ -38,10 +38,10 @@ def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> subprocess
 
 
 def _template(
-    values: Mapping[str, Any] | None, release: str, kubernetes: str
+    values: Mapping[str, Any] | None, release: str, kubernetes: str, chart: Path = CHART
 ) -> subprocess.CompletedProcess[str]:
     where = ("--namespace", "here", "--kube-version", kubernetes)
-    return helm("template", release, str(CHART), *where, values=values)
+    return helm("template", release, str(chart), *where, values=values)
 
 
 def text(
@@ -59,6 +59,24 @@ def rendered(
     """The objects by their kind and name, such as `Service/quoter`."""
     found = [one for one in yaml.safe_load_all(text(values, release, kubernetes)) if one]
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
+
+
+def notes(values: Mapping[str, Any], folder: Path) -> str:
+    """What helm prints at an install: `helm template` leaves it out, so a copy has it in a ConfigMap."""
+    copy = folder / "quoter"
+    shutil.copytree(CHART, copy)
+    templates = copy / "templates"
+    written = (templates / "NOTES.txt").read_text()
+    (templates / "_notes.tpl").write_text(f'{{{{- define "notes" -}}}}{written}{{{{- end -}}}}')
+    (templates / "notes.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: notes\n"
+        'data:\n  notes: {{ include "notes" . | quote }}\n'
+    )
+    done = _template(values, "quoter", KUBERNETES, copy)
+    assert done.returncode == 0, done.stderr
+    [found] = [one for one in yaml.safe_load_all(done.stdout) if one and one["metadata"]["name"] == "notes"]
+    printed: str = found["data"]["notes"]
+    return printed
 
 
 def refusal(values: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from tests.e2e.cluster import CHART, Namespace, run, succeed
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
 CASES = dict(enumerate(COMBINATIONS)) | EXAMPLES
-# They come with their own projects, which a cluster may lack. `make chart` holds them to those projects' types.
+# They come with projects of their own, which a cluster may lack. `make chart` holds them to those.
 CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "ServiceMonitor"}
 
 
@@ -28,7 +28,7 @@ def absent(namespace: Namespace) -> set[str]:
 
 
 def rendered(values: dict[str, Any], namespace: Namespace) -> list[Any]:
-    """The objects, and the Deployment's pod by itself: Pod Security refuses only pods, and warns of the rest."""
+    """The objects, and the Deployment's pod by itself: Pod Security refuses no other kind."""
     done = run(
         "helm",
         "template",
