@@ -5,21 +5,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.chart.chart import rendered
+from tests.integration.certificates import NAMES, issued
 from tests.integration.process import ServerProcess, environment, server_process
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
 KEYS = {"issuer": "https://issuer.example/", "audience": "quoter", "keys": {"existingSecret": "keys"}}
 
+# It starts the command line a dozen times.
+pytestmark = pytest.mark.timeout(120)
 
-def script(values: dict[str, Any], server: ServerProcess, token: Path) -> subprocess.CompletedProcess[str]:
+
+def script(
+    values: dict[str, Any], server: ServerProcess, token: Path, ca: Path = Path("none")
+) -> subprocess.CompletedProcess[str]:
     [container] = rendered(values)["Pod/quoter-test"]["spec"]["containers"]
     written: str = container["args"][0]
     for there, here in {
         "http://quoter:9464": str(server.serving["metrics"][0]).removesuffix("/metrics"),
         "quoter:50051": server.target,
         "/run/secrets/quoter/token": str(token),
+        "/run/secrets/tls/ca.crt": str(ca),
     }.items():
         written = written.replace(there, here)
     return subprocess.run(
@@ -65,3 +73,31 @@ def test_with_an_issuer_it_makes_sure_that_nobody_is_let_in_without_a_token(
         assert script(values, server, token).returncode == 1
         done = script({"auth": {"mode": "none"}}, server, token)
         assert (done.returncode, len(done.stdout.splitlines())) == (0, 5)
+
+
+def test_with_tls_it_calls_where_it_has_the_ca_and_says_where_it_has_not(token: Path, tmp_path: Path) -> None:
+    ca, other = trustme.CA(), trustme.CA()
+    pair = issued(ca, *NAMES)
+    files = {
+        "cert": pair.certificate,
+        "key": pair.key,
+        "ca": ca.cert_pem.bytes(),
+        "other": other.cert_pem.bytes(),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    cert, key = str(tmp_path / "cert"), str(tmp_path / "key")
+    tls = {"enabled": True, "existingSecret": "certificate"}
+    values = {"auth": {"mode": "none"}, "tls": tls}
+    with server_process(APP_TLS_CERT_FILE=cert, APP_TLS_KEY_FILE=key) as server:
+        done = script(values, server, token, tmp_path / "ca")
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, 5), done.stderr
+        assert script(values, server, token, tmp_path / "other").returncode == 64 + 14  # UNAVAILABLE
+
+        done = script(values, server, token)
+        assert (done.returncode, done.stdout) == (0, "ready\nno calls: certificate has no ca.crt\n")
+        done = script(values | {"tls": tls | {"clientCa": {"enabled": True}}}, server, token)
+        assert (done.returncode, done.stdout) == (
+            0,
+            "ready\nno calls: this pod has no certificate of a client\n",
+        )

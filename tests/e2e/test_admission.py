@@ -47,7 +47,7 @@ def rendered(values: dict[str, Any], namespace: Namespace) -> list[Any]:
     objects = [one for one in yaml.safe_load_all(done.stdout) if one]
     [template] = [one["spec"]["template"] for one in objects if one["kind"] == "Deployment"]
     pod = {"apiVersion": "v1", "kind": "Pod"} | template
-    pod["metadata"] |= {"name": "admitted-as-a-pod"}
+    pod["metadata"] = template["metadata"] | {"name": "admitted-as-a-pod"}
     # A pod is admitted only where these are there already.
     pod["spec"] = {key: value for key, value in pod["spec"].items() if key != "priorityClassName"}
     pod["spec"]["serviceAccountName"] = "default"
