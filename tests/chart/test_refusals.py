@@ -6,6 +6,7 @@ import pytest
 
 from tests.chart.chart import refusal, rendered, variables
 from tests.chart.combinations import IMPOSSIBLE, ROWS, with_what_it_needs
+from tests.chart.examples import README
 
 JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "https://issuer.example/keys"}
 
@@ -122,3 +123,11 @@ def test_a_value_that_does_not_exist_or_fit_is_refused_by_its_name(
     values: dict[str, Any], named: str
 ) -> None:
     assert named in refusal(values)
+
+
+def test_the_readme_has_the_seconds_that_the_chart_reckons_with() -> None:
+    words = " ".join(README.split())
+    assert "looked addresses up again: 41 seconds" in words
+    assert "for 41 seconds" in refusal({"drain": {"delaySeconds": 1}})
+    assert "`drain.clients: own` makes the delay 16 seconds" in words
+    assert variables(rendered({"drain": {"clients": "own"}}))["APP_DRAIN_DELAY"] == "16"
