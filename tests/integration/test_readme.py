@@ -177,6 +177,7 @@ def test_the_clusters_commands_are_those_of_the_charts_notes_which_the_end_to_en
         "{{ $kubectl }}": "kubectl",
         "{{ $name }}": "quoter",
         '{{ include "quoter.tokenSecret" . }}': "quoter-token",
+        "{{ $tls }}": "",
     }.items():
         notes = notes.replace(template, value)
     shown = README.partition("## On a cluster")[2].partition("## ")[0]

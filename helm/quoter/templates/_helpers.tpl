@@ -19,14 +19,71 @@ app.kubernetes.io/name: {{ include "quoter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "quoter.labels" -}}
+{{/* What every object has but the pods. */}}
+{{- define "quoter.commonLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
-{{ include "quoter.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{- define "quoter.labels" -}}
+{{ include "quoter.selectorLabels" . }}
+{{ include "quoter.commonLabels" . }}
+{{- end }}
+
+{{/* No Service and no policy chooses the test's pod: it has a name of its own. */}}
+{{- define "quoter.testLabels" -}}
+app.kubernetes.io/name: {{ include "quoter.name" . | trunc 49 | trimSuffix "-" }}-test
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "quoter.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end }}
+{{- end }}
+
+{{- define "quoter.serviceAccount" -}}
+{{- default (ternary (include "quoter.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
 {{/* The Secret that has the tokens: the chart's own, or the one that was named. */}}
 {{- define "quoter.tokenSecret" -}}
 {{- default (printf "%s-token" (include "quoter.fullname" .)) .Values.auth.existingSecret }}
+{{- end }}
+
+{{/* The Secret that has the certificate: cert-manager's, or the one that was named. */}}
+{{- define "quoter.tlsSecret" -}}
+{{- default (printf "%s-tls" (include "quoter.fullname" .)) .Values.tls.existingSecret }}
+{{- end }}
+
+{{- define "quoter.quotesConfigMap" -}}
+{{- if or .Values.quotes.text .Values.quotes.existingConfigMap }}
+{{- default (printf "%s-quotes" (include "quoter.fullname" .)) .Values.quotes.existingConfigMap }}
+{{- end }}
+{{- end }}
+
+{{/* The port of a URL; where it has none, 80 for http and 443 for https, and 443 for gRPC, which has no other. */}}
+{{- define "quoter.port" -}}
+{{- $port := regexFind ":[0-9]+$" (urlParse .url).host | trimPrefix ":" }}
+{{- default (ternary "80" "443" (and (hasPrefix "http://" .url) (not .grpc))) $port }}
+{{- end }}
+
+{{- define "quoter.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop:
+    - ALL
+{{- end }}
+
+{{- define "quoter.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile:
+  type: RuntimeDefault
 {{- end }}

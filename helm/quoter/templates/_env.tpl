@@ -1,0 +1,105 @@
+{{/* The server's variables, but those of extraEnv. APP_LISTEN and APP_METRICS_LISTEN are the image's. */}}
+{{- define "quoter.env" -}}
+{{- $drain := include "quoter.drain" . | fromJson -}}
+- name: APP_AUTH_MODE
+  value: {{ .Values.auth.mode }}
+{{- if eq .Values.auth.mode "tokens" }}
+- name: APP_AUTH_TOKENS_FILE
+  value: /run/secrets/quoter/tokens
+{{- else if eq .Values.auth.mode "jwt" }}
+- name: APP_JWT_ISSUER
+  value: {{ .Values.auth.jwt.issuer | quote }}
+- name: APP_JWT_AUDIENCE
+  value: {{ .Values.auth.jwt.audience | quote }}
+- name: APP_JWT_ALGORITHMS
+  value: {{ join "," .Values.auth.jwt.algorithms | quote }}
+- name: APP_JWT_LEEWAY
+  value: {{ .Values.auth.jwt.leewaySeconds | quote }}
+{{- if .Values.auth.jwt.jwksUrl }}
+- name: APP_JWT_JWKS_URL
+  value: {{ .Values.auth.jwt.jwksUrl | quote }}
+{{- else }}
+- name: APP_JWT_KEYS_FILE
+  value: /run/secrets/jwt/{{ .Values.auth.jwt.keys.key }}
+{{- end }}
+{{- end }}
+{{- with .Values.auth.require }}
+- name: APP_AUTH_REQUIRE
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.tls.enabled }}
+- name: APP_TLS_CERT_FILE
+  value: /run/secrets/tls/tls.crt
+- name: APP_TLS_KEY_FILE
+  value: /run/secrets/tls/tls.key
+{{- if .Values.tls.clientCa.enabled }}
+- name: APP_TLS_CLIENT_CA_FILE
+  value: /run/secrets/{{ ternary "client-ca" "tls" (ne .Values.tls.clientCa.existingSecret "") }}/ca.crt
+{{- end }}
+{{- end }}
+{{- with .Values.services }}
+- name: APP_SERVICES
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: APP_REFLECTION
+  value: {{ .Values.reflection | quote }}
+{{- if include "quoter.quotesConfigMap" . }}
+- name: APP_QUOTES_FILE
+  value: /etc/quoter/quotes.txt
+{{- end }}
+- name: APP_DRAIN_DELAY
+  value: {{ $drain.delay | quote }}
+- name: APP_DRAIN_GRACE
+  value: {{ $drain.grace | quote }}
+- name: APP_MAX_CONNECTION_AGE
+  value: {{ $drain.age | quote }}
+- name: APP_MAX_DEADLINE
+  value: {{ $drain.deadline | quote }}
+{{- with .Values.limits }}
+- name: APP_WORKERS
+  value: {{ int64 .workers | quote }}
+- name: APP_MAX_CALLS
+  value: {{ int64 .maxCalls | quote }}
+- name: APP_MAX_STREAMS
+  value: {{ int64 .maxStreams | quote }}
+- name: APP_MAX_WATCHES
+  value: {{ int64 .maxWatches | quote }}
+- name: APP_MAX_CONNECTION_CALLS
+  value: {{ int64 .maxConnectionCalls | quote }}
+- name: APP_MAX_MESSAGE_BYTES
+  value: {{ int64 .maxMessageBytes | quote }}
+- name: APP_MAX_METADATA_BYTES
+  value: {{ int64 .maxMetadataBytes | quote }}
+{{- end }}
+{{- with .Values.keepalive }}
+- name: APP_KEEPALIVE_TIME
+  value: {{ .timeSeconds | quote }}
+- name: APP_KEEPALIVE_TIMEOUT
+  value: {{ .timeoutSeconds | quote }}
+- name: APP_PERMIT_KEEPALIVE_TIME
+  value: {{ .permitTimeSeconds | quote }}
+{{- end }}
+- name: APP_LOG_LEVEL
+  value: {{ .Values.log.level }}
+- name: APP_LOG_FORMAT
+  value: {{ .Values.log.format }}
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: >-
+    service.instance.id=$(POD_NAME),k8s.pod.name=$(POD_NAME),k8s.namespace.name=$(POD_NAMESPACE),k8s.node.name=$(NODE_NAME){{ range $key, $value := .Values.otel.resourceAttributes }},{{ $key }}={{ $value }}{{ end }}
+{{- with .Values.otel.endpoint }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,97 @@
+"""The chart as helm renders it, without a cluster."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.process import ROOT, environment
+
+CHART = ROOT / "helm" / "quoter"
+KUBERNETES = "1.34.0"
+# `make chart` builds helm into the environment. Where it has not run, the test cluster's will do.
+TOOLS = os.environ.get("CLUSTER_BIN") or str(Path.home() / ".cache" / "test-cluster" / "bin")
+
+Objects = dict[str, Any]
+
+
+def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
+    env = environment()
+    env["PATH"] = os.pathsep.join([env["PATH"], TOOLS])
+    if shutil.which("helm", path=env["PATH"]) is None:
+        pytest.skip("there is no helm: make chart builds it")
+    return subprocess.run(
+        ["helm", *arguments, "--values", "-"],
+        env=env,
+        input=json.dumps(values or {}),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def _template(
+    values: Mapping[str, Any] | None, release: str, kubernetes: str, chart: Path = CHART
+) -> subprocess.CompletedProcess[str]:
+    where = ("--namespace", "here", "--kube-version", kubernetes)
+    return helm("template", release, str(chart), *where, values=values)
+
+
+def text(
+    values: Mapping[str, Any] | None = None, release: str = "quoter", kubernetes: str = KUBERNETES
+) -> str:
+    """All that the chart renders to."""
+    done = _template(values, release, kubernetes)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rendered(
+    values: Mapping[str, Any] | None = None, release: str = "quoter", kubernetes: str = KUBERNETES
+) -> Objects:
+    """The objects by their kind and name, such as `Service/quoter`."""
+    found = [one for one in yaml.safe_load_all(text(values, release, kubernetes)) if one]
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
+
+
+def notes(values: Mapping[str, Any], folder: Path) -> str:
+    """What helm prints at an install: `helm template` leaves it out, so a copy has it in a ConfigMap."""
+    copy = folder / "quoter"
+    shutil.copytree(CHART, copy)
+    templates = copy / "templates"
+    written = (templates / "NOTES.txt").read_text()
+    (templates / "_notes.tpl").write_text(f'{{{{- define "notes" -}}}}{written}{{{{- end -}}}}')
+    (templates / "notes.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: notes\n"
+        'data:\n  notes: {{ include "notes" . | quote }}\n'
+    )
+    done = _template(values, "quoter", KUBERNETES, copy)
+    assert done.returncode == 0, done.stderr
+    [found] = [one for one in yaml.safe_load_all(done.stdout) if one and one["metadata"]["name"] == "notes"]
+    printed: str = found["data"]["notes"]
+    return printed
+
+
+def refusal(values: Mapping[str, Any]) -> str:
+    """What helm says of values that it does not render."""
+    done = _template(values, "quoter", KUBERNETES)
+    assert done.returncode != 0, "these values are rendered"
+    return done.stderr
+
+
+def pod(objects: Objects, name: str = "quoter") -> Any:
+    """The pod's template in the Deployment."""
+    return objects[f"Deployment/{name}"]["spec"]["template"]
+
+
+def variables(objects: Objects) -> dict[str, str | None]:
+    """The variables of the server; None for those that have no text."""
+    [container] = pod(objects)["spec"]["containers"]
+    return {one["name"]: one.get("value") for one in container["env"]}

@@ -1,0 +1,434 @@
+"""What the chart renders to."""
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.chart.chart import CHART, Objects, helm, pod, rendered, text, variables
+from tests.chart.combinations import COMBINATIONS, ROWS, SCHEMA, pairs, switches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TLS: dict[str, Any] = {"tls": {"enabled": True, "existingSecret": "certificate"}}
+MUTUAL: dict[str, Any] = {"tls": TLS["tls"] | {"clientCa": {"enabled": True}}}
+JWT: dict[str, Any] = {"issuer": "https://issuer.example/", "audience": "quoter"}
+
+
+def volumes(objects: Objects) -> dict[str, Any]:
+    """What is mounted into the server, by where."""
+    spec = pod(objects)["spec"]
+    volumes = {one["name"]: one for one in spec.get("volumes", [])}
+    mounts = spec["containers"][0].get("volumeMounts", [])
+    return {one["mountPath"]: volumes[one["name"]] | {"mount": one} for one in mounts}
+
+
+def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
+    return selector.items() <= labels.items()
+
+
+def pods_labels(objects: Objects, kind: str = "Deployment/quoter") -> dict[str, str]:
+    one = objects[kind]
+    found: dict[str, str] = (one if kind.startswith("Pod/") else one["spec"]["template"])["metadata"][
+        "labels"
+    ]
+    return found
+
+
+def test_the_names_that_scripts_rely_on() -> None:
+    objects = rendered()
+    assert set(objects) == {
+        "ServiceAccount/quoter",
+        "Secret/quoter-token",
+        "Service/quoter",
+        "Service/quoter-headless",
+        "Deployment/quoter",
+        "PodDisruptionBudget/quoter",
+        "Pod/quoter-test",
+    }
+    for name in ("quoter", "quoter-headless"):
+        ports = objects[f"Service/{name}"]["spec"]["ports"]
+        assert [(port["name"], port["port"], port["appProtocol"]) for port in ports] == [
+            ("grpc", 50051, "grpc"),
+            ("metrics", 9464, "http"),
+        ]
+    data = {
+        key: base64.b64decode(value).decode() for key, value in objects["Secret/quoter-token"]["data"].items()
+    }
+    assert data["tokens"] == f"default:{data['token']}\n"
+    assert len(data["token"]) == 40
+
+
+def test_every_pair_of_switches_is_in_a_combination() -> None:
+    factors = dict(switches(SCHEMA))
+    assert len(factors) > 15
+    assert len(ROWS) < 30
+    seen = {
+        frozenset(pair)
+        for row in ROWS
+        for one in row.items()
+        for pair in [*pairs(row, one)]
+        if len(pair) == 2
+    }
+    for one, choices in factors.items():
+        for other, others in factors.items():
+            missing = [
+                (a, b)
+                for a in choices
+                for b in others
+                if one < other and frozenset({(one, a), (other, b)}) not in seen
+            ]
+            names = {one, other}
+            assert len(missing) == (1 if names in IMPOSSIBLE_NAMES and one < other else 0), (
+                one,
+                other,
+                missing,
+            )
+
+
+IMPOSSIBLE_NAMES = [
+    {"tls.enabled", "tls.certManager.enabled"},
+    {"tls.enabled", "tls.clientCa.enabled"},
+    {"serviceMonitor.enabled", "podMonitor.enabled"},
+]
+
+
+@pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
+def test_every_combination_is_free_of_helms_complaints(values: dict[str, Any]) -> None:
+    done = helm("lint", "--strict", str(CHART), values=values)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
+def test_every_pod_meets_the_restricted_level(values: dict[str, Any]) -> None:
+    objects = rendered(values)
+    for spec in (pod(objects)["spec"], objects["Pod/quoter-test"]["spec"]):
+        assert spec["automountServiceAccountToken"] is False
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
+        assert all(set(one) & {"secret", "configMap", "projected"} for one in spec.get("volumes", []))
+        for container in spec["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert "cpu" in container["resources"]["requests"]
+
+
+@pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
+def test_every_selector_chooses_the_servers_pods_and_not_the_tests(values: dict[str, Any]) -> None:
+    objects = rendered(values)
+    chosen: dict[str, Callable[[Any], dict[str, str]]] = {
+        "Service/quoter": lambda one: one["spec"]["selector"],
+        "Service/quoter-headless": lambda one: one["spec"]["selector"],
+        "Deployment/quoter": lambda one: one["spec"]["selector"]["matchLabels"],
+        "PodDisruptionBudget/quoter": lambda one: one["spec"]["selector"]["matchLabels"],
+        "NetworkPolicy/quoter": lambda one: one["spec"]["podSelector"]["matchLabels"],
+        "PodMonitor/quoter": lambda one: one["spec"]["selector"]["matchLabels"],
+    }
+    for name, selector in chosen.items():
+        if name in objects:
+            assert selects(selector(objects[name]), pods_labels(objects)), name
+            assert not selects(selector(objects[name]), pods_labels(objects, "Pod/quoter-test")), name
+
+
+def test_two_releases_do_not_choose_each_others_pods() -> None:
+    one, other = rendered(release="one"), rendered(release="other")
+    selector = one["Service/one-quoter"]["spec"]["selector"]
+    assert not selects(selector, other["Deployment/other-quoter"]["spec"]["template"]["metadata"]["labels"])
+    assert not set(one) & set(other)
+
+
+@pytest.mark.parametrize("release", ["a" * 53, "quoter", "q"])
+@pytest.mark.parametrize("override", ["", "b" * 63])
+def test_names_are_short_enough_for_kubernetes(release: str, override: str) -> None:
+    everything = TLS | {"nameOverride": override, "quotes": {"text": "a ~ b"}}
+    for name, one in rendered(everything, release=release).items():
+        assert len(one["metadata"]["name"]) <= 63, name
+        assert all(len(label) <= 63 for label in one["metadata"]["labels"].values()), name
+    objects = rendered({"fullnameOverride": "mine"})
+    assert {"Service/mine", "Service/mine-headless", "Secret/mine-token"} <= set(objects)
+
+
+def test_probes_are_grpcs_own_in_plaintext_and_http_with_tls() -> None:
+    def probes(values: dict[str, Any]) -> list[Any]:
+        [container] = pod(rendered(values))["spec"]["containers"]
+        probes = [container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")]
+        return [one.get("grpc") or one["httpGet"] for one in probes]
+
+    alive, ready = ({"port": 50051, "service": name} for name in ("liveness", ""))
+    assert probes({}) == [alive, alive, ready]
+    healthz, readyz = ({"port": "metrics", "path": path} for path in ("/healthz", "/readyz"))
+    assert probes(TLS) == [healthz, healthz, readyz]
+
+
+@pytest.mark.parametrize(
+    ("values", "delay", "grace", "deadline"),
+    [
+        ({}, 45, 300, 300),
+        ({"drain": {"clients": "own"}}, 16, 300, 300),
+        ({"drain": {"graceSeconds": 20}}, 45, 20, 24),
+        ({"drain": {"clients": "own", "graceSeconds": 20}}, 16, 20, 24),
+        ({"maxConnectionAgeSeconds": 100}, 144, 300, 300),
+        ({"drain": {"delaySeconds": 60, "graceSeconds": 400}}, 60, 400, 300),
+        ({"drain": {"graceSeconds": 4000}, "limits": {"maxDeadlineSeconds": 3600}}, 45, 4000, 3600),
+        ({"drain": {"delaySeconds": 0, "graceSeconds": 0}}, 0, 0, 300),
+    ],
+)
+def test_the_drain_and_the_longest_call_are_one_sum(
+    values: dict[str, Any], delay: int, grace: int, deadline: int
+) -> None:
+    objects = rendered(values)
+    found = variables(objects)
+    names = ("APP_DRAIN_DELAY", "APP_DRAIN_GRACE", "APP_MAX_DEADLINE")
+    assert [found[name] for name in names] == [str(delay), str(grace), str(deadline)]
+    assert pod(objects)["spec"]["terminationGracePeriodSeconds"] == delay + grace + 10
+
+
+def test_what_is_read_again_restarts_no_pod() -> None:
+    quotes = [pod(rendered({"quotes": {"text": text}})) for text in ("a ~ b", "c ~ d")]
+    assert quotes[0] == quotes[1]
+    assert "checksum" not in str(quotes[0]["metadata"])
+
+
+@pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
+def test_whole_directories_are_mounted_so_that_changes_arrive(values: dict[str, Any]) -> None:
+    for path, one in volumes(rendered(values | {"quotes": {"text": "a ~ b"}})).items():
+        assert "subPath" not in one["mount"], path
+        assert one["mount"]["readOnly"] is True
+
+
+def test_quotes_of_ones_own_come_from_a_configmap() -> None:
+    objects = rendered({"quotes": {"text": "Well begun is half done. ~ Aristotle\n"}})
+    assert objects["ConfigMap/quoter-quotes"]["data"] == {
+        "quotes.txt": "Well begun is half done. ~ Aristotle\n"
+    }
+    assert volumes(objects)["/etc/quoter"]["configMap"]["name"] == "quoter-quotes"
+    assert variables(objects)["APP_QUOTES_FILE"] == "/etc/quoter/quotes.txt"
+    named = rendered({"quotes": {"existingConfigMap": "mine"}})
+    assert volumes(named)["/etc/quoter"]["configMap"]["name"] == "mine"
+    assert not any(name.startswith("ConfigMap/") for name in named)
+
+
+def test_a_secret_of_ones_own_takes_the_place_of_the_made_one() -> None:
+    objects = rendered({"auth": {"existingSecret": "mine"}})
+    assert volumes(objects)["/run/secrets/quoter"]["secret"]["secretName"] == "mine"
+    assert not any(name.startswith("Secret/") for name in objects)
+    assert text({"auth": {"existingSecret": "mine"}}) == text({"auth": {"existingSecret": "mine"}})
+    assert "auth.existingSecret" in text().partition("kind: Secret")[0], (
+        "the render does not warn of its token"
+    )
+
+
+def test_an_issuers_keys_come_from_a_secret_a_configmap_or_a_url() -> None:
+    def jwt(**source: Any) -> Objects:
+        return rendered({"auth": {"mode": "jwt", "jwt": JWT | source}})
+
+    url = jwt(jwksUrl="https://issuer.example/keys")
+    assert variables(url)["APP_JWT_JWKS_URL"] == "https://issuer.example/keys"
+    assert volumes(url) == {}
+    for kind, name in (("existingSecret", "secretName"), ("existingConfigMap", "name")):
+        objects = jwt(keys={kind: "keys", "key": "keys.pem"})
+        volume = volumes(objects)["/run/secrets/jwt"]
+        assert volume["secret" if name == "secretName" else "configMap"][name] == "keys"
+        assert variables(objects)["APP_JWT_KEYS_FILE"] == "/run/secrets/jwt/keys.pem"
+        assert "APP_JWT_JWKS_URL" not in variables(objects)
+    assert not {"APP_AUTH_TOKENS_FILE", "APP_JWT_ISSUER"} <= set(variables(url))
+    assert not [name for name in variables(rendered()) if name.startswith("APP_JWT_")]
+
+
+def test_clients_are_checked_against_the_cas_of_a_secret() -> None:
+    own = rendered(MUTUAL)
+    assert variables(own)["APP_TLS_CLIENT_CA_FILE"] == "/run/secrets/tls/ca.crt"
+    values = {"tls": TLS["tls"] | {"clientCa": {"enabled": True, "existingSecret": "clients"}}}
+    other = rendered(values)
+    assert variables(other)["APP_TLS_CLIENT_CA_FILE"] == "/run/secrets/client-ca/ca.crt"
+    assert volumes(other)["/run/secrets/client-ca"]["secret"]["items"] == [
+        {"key": "ca.crt", "path": "ca.crt"}
+    ]
+    assert "APP_TLS_CLIENT_CA_FILE" not in variables(rendered(TLS))
+
+
+def test_cert_manager_makes_the_secret_that_is_mounted_for_the_names_of_both_services() -> None:
+    issuer = {"enabled": True, "issuer": {"name": "ca"}, "dnsNames": ["quoter.example"]}
+    objects = rendered({"tls": {"enabled": True, "certManager": issuer}})
+    certificate = objects["Certificate/quoter"]["spec"]
+    assert (
+        certificate["secretName"]
+        == volumes(objects)["/run/secrets/tls"]["secret"]["secretName"]
+        == "quoter-tls"
+    )
+    assert certificate["issuerRef"] == {"name": "ca", "kind": "Issuer", "group": "cert-manager.io"}
+    names = {"quoter", "quoter-headless.here.svc.cluster.local", "quoter-headless", "quoter.here.svc"}
+    assert names | {"quoter.example"} <= set(certificate["dnsNames"])
+
+
+def test_a_pod_is_scraped_once_whatever_scrapes() -> None:
+    def annotated(objects: Objects) -> bool:
+        return "prometheus.io/scrape" in pod(objects)["metadata"].get("annotations", {})
+
+    assert annotated(rendered())
+    by_service = rendered(
+        {"serviceMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "15s"}}
+    )
+    monitor = by_service["ServiceMonitor/quoter"]
+    selector = monitor["spec"]["selector"]["matchLabels"]
+    found = [
+        name
+        for name, one in by_service.items()
+        if name.startswith("Service/") and selects(selector, one["metadata"]["labels"])
+    ]
+    assert found == ["Service/quoter"]
+    assert monitor["metadata"]["labels"]["release"] == "p"
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "path": "/metrics", "interval": "15s"}]
+    by_pod = rendered({"podMonitor": {"enabled": True}})
+    assert by_pod["PodMonitor/quoter"]["spec"]["podMetricsEndpoints"] == [
+        {"port": "metrics", "path": "/metrics"}
+    ]
+    assert not annotated(by_service)
+    assert not annotated(by_pod)
+    custom = pod(rendered({"podAnnotations": {"prometheus.io/scrape": "false"}}))
+    assert custom["metadata"]["annotations"]["prometheus.io/scrape"] == "false"
+
+
+def test_the_autoscaler_decides_how_many_pods_there_are() -> None:
+    objects = rendered(
+        {"autoscaling": {"enabled": True, "minReplicas": 3, "scaleDownStabilizationSeconds": 30}}
+    )
+    assert "replicas" not in objects["Deployment/quoter"]["spec"]
+    scaler = objects["HorizontalPodAutoscaler/quoter"]["spec"]
+    assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 10)
+    assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 30
+    assert rendered({"replicaCount": 0})["Deployment/quoter"]["spec"]["replicas"] == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "ports"),
+    [
+        ({}, [53, 53]),
+        ({"otel": {"endpoint": "http://collector.here:4317"}}, [53, 53, 4317]),
+        ({"otel": {"endpoint": "http://collector.here"}}, [53, 53, 443]),
+        ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "https://issuer.example/keys"}}}, [53, 53, 443]),
+        ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "http://issuer.here/keys"}}}, [53, 53, 80]),
+        ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "http://issuer.here:8080/k"}}}, [53, 53, 8080]),
+    ],
+)
+def test_the_network_policy_lets_out_what_the_server_needs(values: dict[str, Any], ports: list[int]) -> None:
+    policy = rendered(values | {"networkPolicy": {"enabled": True}})["NetworkPolicy/quoter"]["spec"]
+    assert [port["port"] for rule in policy["egress"] for port in rule["ports"]] == ports
+    assert policy["ingress"] == [
+        {"ports": [{"port": name, "protocol": "TCP"}]} for name in ("grpc", "metrics")
+    ]
+
+
+def test_those_who_may_call_can_be_named_and_the_test_is_one_of_them() -> None:
+    from_here = {"podSelector": {"matchLabels": {"role": "caller"}}}
+    objects = rendered({"networkPolicy": {"enabled": True, "grpcFrom": [from_here]}})
+    [first, test] = objects["NetworkPolicy/quoter"]["spec"]["ingress"][0]["from"]
+    assert first == from_here
+    assert selects(test["podSelector"]["matchLabels"], pods_labels(objects, "Pod/quoter-test"))
+
+
+def test_spans_say_which_pod_they_are_of() -> None:
+    found = variables(rendered({"otel": {"resourceAttributes": {"deployment.environment.name": "test"}}}))
+    given = dict(one.split("=") for one in str(found["OTEL_RESOURCE_ATTRIBUTES"]).split(","))
+    assert given == {
+        "service.instance.id": "$(POD_NAME)",
+        "k8s.pod.name": "$(POD_NAME)",
+        "k8s.namespace.name": "$(POD_NAMESPACE)",
+        "k8s.node.name": "$(NODE_NAME)",
+        "deployment.environment.name": "test",
+    }
+    names = list(found)
+    for name in ("POD_NAME", "POD_NAMESPACE", "NODE_NAME"):  # Kubernetes knows what stands further up
+        assert names.index(name) < names.index("OTEL_RESOURCE_ATTRIBUTES")
+
+
+def test_what_users_of_charts_expect_is_passed_on() -> None:
+    constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
+    objects = rendered(
+        {
+            "image": {"repository": "r/q", "digest": f"sha256:{'0' * 64}"},
+            "imagePullSecrets": [{"name": "pull"}],
+            "extraEnv": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}],
+            "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
+            "extraVolumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - the pod's
+            "podAnnotations": {"a": "b"},
+            "podLabels": {"team": "x", "app.kubernetes.io/name": "no"},
+            "nodeSelector": {"disk": "ssd"},
+            "tolerations": [{"operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}},
+            "topologySpreadConstraints": [constraint],
+            "priorityClassName": "high",
+            "serviceAccount": {"name": "me", "annotations": {"role": "r"}},
+            "service": {"annotations": {"s": "t"}},
+        }
+    )
+    template = pod(objects)
+    spec = template["spec"]
+    assert spec["containers"][0]["image"] == f"r/q@sha256:{'0' * 64}"
+    assert spec["imagePullSecrets"] == [{"name": "pull"}]
+    assert variables(objects)["OTEL_TRACES_SAMPLER"] == "always_on"
+    assert volumes(objects)["/tmp"]["emptyDir"] == {}  # noqa: S108 - as above
+    assert template["metadata"]["annotations"]["a"] == "b"
+    assert template["metadata"]["labels"]["team"] == "x"
+    assert template["metadata"]["labels"]["app.kubernetes.io/name"] == "quoter"
+    assert spec["nodeSelector"] == {"disk": "ssd"}
+    assert spec["tolerations"] == [{"operator": "Exists"}]
+    assert spec["affinity"] == {"nodeAffinity": {}}
+    assert spec["topologySpreadConstraints"] == [constraint]
+    assert spec["priorityClassName"] == "high"
+    assert spec["serviceAccountName"] == "me"
+    assert objects["ServiceAccount/me"]["metadata"]["annotations"] == {"role": "r"}
+    for name in ("quoter", "quoter-headless"):
+        assert objects[f"Service/{name}"]["metadata"]["annotations"] == {"s": "t"}
+    assert rendered({"serviceAccount": {"create": False}}).keys() == rendered().keys() - {
+        "ServiceAccount/quoter"
+    }
+
+
+def test_pods_are_spread_over_nodes_and_replaced_before_they_end() -> None:
+    objects = rendered()
+    [constraint] = pod(objects)["spec"]["topologySpreadConstraints"]
+    assert constraint["topologyKey"] == "kubernetes.io/hostname"
+    assert selects(constraint["labelSelector"]["matchLabels"], pods_labels(objects))
+    assert objects["Deployment/quoter"]["spec"]["strategy"]["rollingUpdate"] == {
+        "maxUnavailable": 0,
+        "maxSurge": 1,
+    }
+
+
+def test_ways_in_lead_to_the_service() -> None:
+    route = {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["quoter.example"]}
+    ingress = {"enabled": True, "host": "quoter.example", "tlsSecret": "certificate", "className": "nginx"}
+    objects = rendered({"grpcRoute": route, "ingress": ingress})
+    spec = objects["GRPCRoute/quoter"]["spec"]
+    assert spec["rules"] == [{"backendRefs": [{"name": "quoter", "port": 50051}]}]
+    assert (spec["parentRefs"], spec["hostnames"]) == ([{"name": "gateway"}], ["quoter.example"])
+    spec = objects["Ingress/quoter"]["spec"]
+    assert spec["rules"][0]["http"]["paths"][0]["backend"] == {
+        "service": {"name": "quoter", "port": {"name": "grpc"}}
+    }
+    assert spec["tls"] == [{"secretName": "certificate", "hosts": ["quoter.example"]}]
+
+
+def script(values: dict[str, Any]) -> str:
+    [container] = rendered(values)["Pod/quoter-test"]["spec"]["containers"]
+    found: str = container["args"][0]
+    return found
+
+
+def test_the_charts_test_calls_as_the_values_let_it() -> None:
+    assert 'quoter get "$@" --token-file /run/secrets/quoter/token --allow-plaintext-token' in script({})
+    assert "--allow-plaintext-token" not in script(TLS)
+    assert "--ca /run/secrets/tls/ca.crt" in script(TLS)
+    assert 'quoter get "$@"\n' in script({"auth": {"mode": "none"}})
+    assert "quoter get" not in script({"services": ["calc.Calculator"]})
+    keys = {"mode": "jwt", "jwt": JWT | {"keys": {"existingSecret": "keys"}}}
+    assert "test $? = 80" in script({"auth": keys})
+    assert "exit 0" in script(MUTUAL).partition("quoter health")[0]
+    secrets = rendered(TLS)["Pod/quoter-test"]["spec"]["volumes"]
+    assert "tls.key" not in str(secrets)

@@ -1,0 +1,94 @@
+"""The API server admits what the chart renders to, whatever the switches: nothing is made, all is checked."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.chart.combinations import COMBINATIONS
+from tests.chart.examples import EXAMPLES
+from tests.e2e.cluster import CHART, Namespace, run, succeed
+
+pytestmark = pytest.mark.timeout(120, func_only=True)
+
+CASES = dict(enumerate(COMBINATIONS)) | EXAMPLES
+# They come with projects of their own, which a cluster may lack. `make chart` holds them to those.
+CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "ServiceMonitor"}
+
+
+@pytest.fixture(scope="module")
+def absent(namespace: Namespace) -> set[str]:
+    """The kinds that this cluster does not know."""
+    namespace.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+    listed = succeed("kubectl", "api-resources", "--no-headers", env=namespace.cluster.env).splitlines()
+    unknown = CUSTOM - {line.split()[-1] for line in listed}
+    print(f"admission: this cluster has no {', '.join(sorted(unknown)) or 'unknown kind'}")  # noqa: T201 - not tested
+    return unknown
+
+
+def rendered(values: dict[str, Any], namespace: Namespace) -> list[Any]:
+    """The objects, and the Deployment's pod by itself: Pod Security refuses no other kind."""
+    done = run(
+        "helm",
+        "template",
+        "admitted",
+        str(CHART),
+        "--namespace",
+        namespace.name,
+        "--values",
+        "-",
+        "--kube-version",
+        "1.34.0",
+        env=namespace.cluster.env,
+        stdin=json.dumps(values),
+    )
+    assert done.returncode == 0, done.stderr
+    objects = [one for one in yaml.safe_load_all(done.stdout) if one]
+    [template] = [one["spec"]["template"] for one in objects if one["kind"] == "Deployment"]
+    pod = {"apiVersion": "v1", "kind": "Pod"} | template
+    pod["metadata"] = template["metadata"] | {"name": "admitted-as-a-pod"}
+    # A pod is admitted only where these are there already.
+    pod["spec"] = {key: value for key, value in pod["spec"].items() if key != "priorityClassName"}
+    pod["spec"]["serviceAccountName"] = "default"
+    return [*objects, pod]
+
+
+def admit(namespace: Namespace, objects: list[Any]) -> str:
+    """What kubectl says of the objects: a line for each, or what is wrong."""
+    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    done = run(
+        "kubectl",
+        "--namespace",
+        namespace.name,
+        "apply",
+        "--dry-run=server",
+        "--validate=strict",
+        "--filename",
+        "-",
+        env=namespace.cluster.env,
+        stdin=listed,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_combination_and_example_is_admitted_into_a_restricted_namespace(
+    namespace: Namespace, absent: set[str], case: int | str
+) -> None:
+    objects = [one for one in rendered(CASES[case], namespace) if one["kind"] not in absent]
+    said = admit(namespace, objects).splitlines()
+    assert len(said) == len(objects), "\n".join(said)
+    assert all(line.endswith("created (server dry run)") for line in said), "\n".join(said)
+
+
+def test_a_pod_that_is_not_restricted_is_refused(namespace: Namespace) -> None:
+    *_, pod = rendered({}, namespace)
+    pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
+    assert 'violates PodSecurity "restricted' in admit(namespace, [pod])
+
+
+def test_a_field_that_kubernetes_does_not_have_is_refused(namespace: Namespace) -> None:
+    [deployment] = [one for one in rendered({}, namespace) if one["kind"] == "Deployment"]
+    deployment["spec"]["template"]["spec"]["containers"][0]["prots"] = []
+    assert 'unknown field "spec.template.spec.containers[0].prots"' in admit(namespace, [deployment])

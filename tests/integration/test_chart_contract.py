@@ -1,0 +1,167 @@
+"""The chart's values, its schema and its README say what the settings say."""
+
+import re
+import runpy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from app.core.settings import variable
+from app.settings import Settings
+from tests.integration.process import ROOT
+
+CHART = ROOT / "helm" / "quoter"
+GENERATE = runpy.run_path(str(ROOT / "helm" / "generate.py"))
+VALUES = GENERATE["read"]((CHART / "values.yaml").read_text())
+SCHEMA = GENERATE["schema"](VALUES)
+MODEL = {variable(name): one for name, one in Settings.model_json_schema()["properties"].items()}
+
+# No value holds these: the image sets where to listen, and where files are mounted is the chart's own affair.
+NOT_VALUES = {
+    "APP_LISTEN",
+    "APP_METRICS_LISTEN",
+    "APP_AUTH_TOKENS_FILE",
+    "APP_JWT_KEYS_FILE",
+    "APP_TLS_CERT_FILE",
+    "APP_TLS_KEY_FILE",
+    "APP_TLS_CLIENT_CA_FILE",
+    "APP_QUOTES_FILE",
+}
+# Where the chart's default is not the server's, and why.
+OTHER_DEFAULTS = {
+    "APP_AUTH_MODE": "a pod is reached from other machines, so it must be said",
+    "APP_REFLECTION": "the server's own depends on where it listens, and a pod listens everywhere",
+    "APP_MAX_CONNECTION_AGE": "clients of a pod must hear of new ones",
+    "APP_DRAIN_DELAY": "it is reckoned of what clients need",
+    "APP_DRAIN_GRACE": "as long as a call may take, so that no stream is cut",
+    "APP_MAX_DEADLINE": "it is reckoned of what the drain allows",
+    "APP_LOG_FORMAT": "there is no terminal in a pod",
+}
+
+
+def leaves(values: Any) -> Iterator[Any]:
+    for one in values:
+        yield from leaves(one.inner) if one.inner else [one]
+
+
+def schemas(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each part of a schema, with where it stands."""
+    yield path, schema
+    for name, one in schema.get("properties", {}).items():
+        yield from schemas(one, f"{path}.{name}".removeprefix("."))
+    if "items" in schema:
+        yield from schemas(schema["items"], f"{path}[]")
+
+
+SET = {one.setting: one for one in leaves(VALUES) if one.setting}
+
+
+def bounds(schema: Any) -> dict[str, Any]:
+    kinds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum")
+    for one in [schema, *schema.get("anyOf", [])]:
+        if found := {kind: one[kind] for kind in kinds if kind in one}:
+            return found
+    return {}
+
+
+def test_the_schema_and_the_readme_are_made_of_the_values() -> None:
+    assert GENERATE["schema_file"](VALUES) == (CHART / "values.schema.json").read_text(), "run `make gen`"
+    readme = (CHART / "README.md").read_text()
+    assert GENERATE["readme"](VALUES, readme) == readme, "run `make gen`"
+
+
+def test_each_setting_is_set_by_one_value_or_is_none_of_theirs() -> None:
+    assert len(SET) == sum(bool(one.setting) for one in leaves(VALUES)), "two values are one setting"
+    assert set(SET) | NOT_VALUES == set(MODEL)
+    assert not set(SET) & NOT_VALUES
+
+
+def test_the_chart_gives_the_server_all_settings_and_no_others() -> None:
+    templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*.tpl"))
+    given = set(re.findall(r"^- name: (APP_\w+)$", templates, flags=re.MULTILINE))
+    assert given == set(MODEL) - {"APP_LISTEN", "APP_METRICS_LISTEN"}
+    image = set(re.findall(r"\b(APP_\w+)=\d", (ROOT / "Dockerfile").read_text()))
+    assert image == {"APP_LISTEN", "APP_METRICS_LISTEN"}
+
+
+@pytest.mark.parametrize("setting", SET)
+def test_a_value_is_bounded_as_its_setting_is(setting: str) -> None:
+    ours, servers = bounds(GENERATE["_schema"](SET[setting])), bounds(MODEL[setting])
+    if setting == "APP_MAX_CONNECTION_AGE":  # with 0, clients would do nothing but connect
+        assert ours == servers | {"minimum": 1}
+    else:
+        assert ours == servers
+
+
+@pytest.mark.parametrize("setting", SET)
+def test_a_values_default_is_its_settings(setting: str) -> None:
+    ours, servers = SET[setting].default, MODEL[setting].get("default")
+    texts = {None: "", True: "true", False: "false"}
+    written = ",".join(ours) if isinstance(ours, list) else texts.get(ours, ours)
+    same = written == (servers if servers not in (None, []) else "")
+    assert same is (setting not in OTHER_DEFAULTS)
+
+
+# Kubernetes leaves these open, or Helm does; the rest of the schema is closed.
+OPEN = {
+    "global",
+    "resources",
+    "affinity",
+    "networkPolicy.grpcFrom[]",
+    "networkPolicy.metricsFrom[]",
+    "networkPolicy.extraEgress[]",
+    "grpcRoute.parentRefs[]",
+    "extraEnv[].valueFrom",
+    "extraVolumes[]",
+    "extraVolumeMounts[]",
+    "tolerations[]",
+    "topologySpreadConstraints[]",
+}
+
+
+def test_the_schema_is_closed_but_for_what_kubernetes_leaves_open() -> None:
+    objects = {path: one for path, one in schemas(SCHEMA) if one.get("type") == "object"}
+    assert {path for path, one in objects.items() if one.get("additionalProperties", True) is True} == OPEN
+    for path, one in objects.items():
+        if isinstance(one.get("additionalProperties"), dict):
+            assert one["additionalProperties"]["type"] == "string", path
+
+
+def test_every_value_has_a_type_and_words_that_end() -> None:
+    for path, one in schemas(SCHEMA):
+        assert {"type", "enum"} & set(one), path
+        if path and "[]" not in path:
+            assert one["description"][-1] == ".", path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: 1\n", "a: it has no comment above it"),
+        ("# A.\na:\n  b: 1\n", "a.b: it has no comment above it"),
+        ("# A.\n\na: 1\n", "a: it has no comment above it"),
+        ("# A.\na: null\n", "a: null tells no type"),
+        ("# A.\na: []\n", "a: say with @schema {items"),
+        ("# A.\na: {}\n", "a: say with @schema {additionalProperties"),
+    ],
+)
+def test_a_value_that_says_too_little_is_refused_by_its_name(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(words)):
+        GENERATE["read"](text)
+
+
+def test_a_comment_tells_words_rules_and_setting() -> None:
+    lines = ["# Some", "# words.", "# @setting APP_A", "# @schema {minimum: 1}", "a: 2"]
+    [value] = GENERATE["read"]("\n".join(lines))
+    assert (value.name, value.words, value.setting) == ("a", "Some words.", "APP_A")
+    made = GENERATE["schema"]([value])
+    assert made["properties"] == {"a": {"description": "Some words.", "type": "integer", "minimum": 1}}
+    assert made["required"] == ["a"]
+
+
+def test_the_chart_and_the_program_have_one_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    [version] = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)
+    assert chart["appVersion"] == version
