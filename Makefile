@@ -6,8 +6,8 @@ PYTHON_IMAGE ?=
 # More options of the build, such as --no-cache.
 BUILD_OPTIONS ?=
 PYTEST ?=
-# Over two processes: most tests wait more than they work.
-SPREAD := -n 2 --dist worksteal
+# Over four processes: most tests wait more than they work.
+SPREAD := -n 4 --dist worksteal
 BENCH ?=
 
 UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
