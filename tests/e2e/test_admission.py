@@ -1,6 +1,7 @@
 """The API server admits what the chart renders to, whatever the switches: nothing is made, all is checked."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -91,4 +92,5 @@ def test_a_pod_that_is_not_restricted_is_refused(namespace: Namespace) -> None:
 def test_a_field_that_kubernetes_does_not_have_is_refused(namespace: Namespace) -> None:
     [deployment] = [one for one in rendered({}, namespace) if one["kind"] == "Deployment"]
     deployment["spec"]["template"]["spec"]["containers"][0]["prots"] = []
-    assert 'unknown field "spec.template.spec.containers[0].prots"' in admit(namespace, [deployment])
+    # kubectl says it by itself, or the server by the whole path.
+    assert re.search(r'unknown field "(spec.*\.)?prots"', admit(namespace, [deployment]))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.cluster import CHART, ROOT, Cluster, run, succeed
+from tests.e2e.cluster import CHART, Cluster, run, succeed
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
@@ -71,15 +71,3 @@ def test_a_value_that_does_not_exist_or_fit_is_refused_by_its_name(
 
 def test_values_that_a_parent_chart_shares_are_let_in(cluster: Cluster) -> None:
     rendered(cluster, "global.region=here")
-
-
-def test_the_image_is_built_by_the_makefiles_version_of_uv() -> None:
-    def version(file: str, before: str) -> str:
-        (found,) = [
-            line.removeprefix(before)
-            for line in (ROOT / file).read_text().splitlines()
-            if line.startswith(before)
-        ]
-        return found
-
-    assert version("Dockerfile", "ARG UV_VERSION=") == version("Makefile", "UV_VERSION := ")
