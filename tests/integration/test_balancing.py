@@ -109,10 +109,14 @@ def test_a_dead_replica_costs_nothing_with_retries_and_calls_without() -> None:
             made = {
                 stub: [stub.GetQuote.future(pb.QuoteRequest()) for _ in range(12)] for stub in (retried, once)
             }
-            until(lambda: all(sum(one.done() for one in futures) == 8 for futures in made.values()))
+            # A third of them is with it, give or take those for which a connection was made anew.
+            until(lambda: all(sum(one.done() for one in futures) >= 6 for futures in made.values()))
+            assert not all(one.done() for one in made[retried])
             third.process.kill()
             assert Counter(outcome(future.result) for future in made[retried]) == {OK: 12}
-            assert Counter(outcome(future.result) for future in made[once]) == {OK: 8, UNAVAILABLE: 4}
+            ends = Counter(outcome(future.result) for future in made[once])
+            assert set(ends) == {OK, UNAVAILABLE}
+            assert 2 <= ends[UNAVAILABLE] <= 6
             assert set(calls(retried, 100)()) == {OK}
 
 
@@ -128,7 +132,7 @@ def test_a_draining_replica_costs_nothing_without_retries() -> None:
 
         leaving.act = held
         running = [stub.GetQuote.future(pb.QuoteRequest()) for _ in range(12)]
-        for _ in range(4):
+        for _ in range(3):
             assert began.acquire(timeout=5)
         leaving.act = lambda _context: None
 
