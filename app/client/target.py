@@ -9,10 +9,19 @@ _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:/@#?,%]+))(?::(\d+))?")
 
 
 def is_loopback(target: str) -> bool:
-    """Whether a target, such as `localhost:50051` or `dns:///quoter:50051`, is surely on this machine."""
+    """Whether a target, such as `localhost:50051` or `dns:///quoter:50051`, is surely on this machine.
+
+    Of several addresses (`ipv4:127.0.0.1:50051,127.0.0.1:50052`) all are.
+    """
     if is_unix_socket(target):
         return True
-    host, _ = server_of(target)
+    if target.startswith(("ipv4:", "ipv6:")):
+        matches = [_HOST.fullmatch(address) for address in target.partition(":")[2].split(",")]
+        return all(match is not None and _is_loopback(match[1] or match[2]) for match in matches)
+    return _is_loopback(server_of(target)[0])
+
+
+def _is_loopback(host: str) -> bool:
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -152,6 +152,16 @@ def test_addresses_may_be_looked_up_whenever_a_connection_has_reached_its_age() 
     assert found["grpc.dns_min_time_between_resolutions_ms"] <= 1000 * age / 10
 
 
+@pytest.mark.parametrize("form", ["127.0.0.1:{0}", "ipv4:127.0.0.1:{0}", "ipv4:127.0.0.1:{0},127.0.0.1:{0}"])
+def test_calls_on_this_machine_do_not_go_through_a_proxy(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
+    with backends(echo) as [server]:
+        target = form.format(server.address.rpartition(":")[2])
+        with open_channel(target, timeout=5) as channel:
+            call: Any = channel.unary_unary("/a.B/C")
+            assert call(b"a") == b"a"
+
+
 def run(several: list[Backend], work: Callable[[Any], Awaitable[None]], **settings: Any) -> None:
     async def main() -> None:
         target = target_of(several)

@@ -19,6 +19,9 @@ from app.client.target import is_loopback, server_of
         "dns://8.8.8.8/127.0.0.1:50051",
         "unix:/tmp/socket",
         "unix:///tmp/socket",
+        "ipv4:127.0.0.1:1",
+        "ipv4:127.0.0.1:1,127.0.0.2:2",
+        "ipv6:[::1]:1,[::1]:2",
     ],
 )
 def test_a_target_on_this_machine(target: str) -> None:
@@ -39,6 +42,9 @@ def test_a_target_on_this_machine(target: str) -> None:
         "localhost@example:1",
         "localhost:1,example:1",
         "ipv4:127.0.0.1:1,10.0.0.1:1",
+        "ipv4:127.0.0.1:1,unix:/tmp/socket",
+        "ipv4:127.0.0.1:1,",
+        "ipv4:",
         "http://localhost:1",
         "xds:///localhost",
     ],
