@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version as installed_version
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import grpc
 import typer
@@ -29,6 +29,9 @@ from app.core.name import NAME, variable
 from app.core.service import Verb
 from app.runtime.signals import Signals
 from app.services import SERVICES
+
+if TYPE_CHECKING:
+    from app.client.tls import Tls
 
 # Exit codes, for scripts. 0: done. 1: not serving (health), or not every call was made and OK (load). 2:
 # wrong usage, settings or files. A call that failed: 64 + its status code, as grpcurl has it, so that 78 is
@@ -173,17 +176,15 @@ def over_channel(verb: Verb) -> Callable[..., None]:
     ) -> None:
         # Imported only here: a shell that completes words does not need it.
         from app.client.channel import channel  # noqa: PLC0415
-        from app.client.tls import Tls  # noqa: PLC0415
 
-        # What goes wrong is told once, by the lines below, and not by grpc as well.
-        logging.getLogger("grpc").addHandler(logging.NullHandler())
-        secure = tls or any((ca, cert, key, server_name))
+        _quiet_grpc()
         files = {"--ca": ca, "--cert": cert, "--key": key, "--token-file": token_file}
         try:
             _check_files(files)
+            secured = _tls(ca, cert, key, server_name, tls=tls)
             with channel(
                 target,
-                tls=Tls(ca, cert, key, server_name or None) if secure else None,
+                tls=secured,
                 token_file=token_file,
                 allow_plaintext_token=allow_plaintext_token,
                 timeout=timeout,
@@ -191,7 +192,7 @@ def over_channel(verb: Verb) -> Callable[..., None]:
             ) as opened:
                 verb(opened, **arguments)
         except grpc.RpcError as error:
-            _fail(_advice(error, target, secure=secure), code=STATUS + _code(error).value[0])
+            _fail(_advice(error, target, secure=secured is not None), code=STATUS + _code(error).value[0])
         except (OSError, ValueError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -217,10 +218,24 @@ def _check_files(files: Mapping[str, Path | None]) -> None:
                 path.open("rb").close()
             except OSError as error:
                 raise ValueError(f"{option}: {path}: {error.strerror}") from None
-    if (files["--cert"] is None) is not (files["--key"] is None):
-        raise ValueError(
-            "--cert and --key go together: a certificate, and the private key that belongs to it"
-        )
+
+
+def _tls(
+    ca: Path | None, cert: Path | None, key: Path | None, server_name: str | None, *, tls: bool
+) -> "Tls | None":
+    """What the options say of TLS; None where none of them does. Raises ValueError."""
+    # Imported only here: a shell that completes words does not need it.
+    from app.client.tls import Tls  # noqa: PLC0415
+
+    if (cert is None) is not (key is None):
+        raise ValueError("--cert and --key go together: a certificate, and its private key")
+    named = any((ca, cert, key, server_name))
+    return Tls(ca, cert, key, server_name or None) if tls or named else None
+
+
+def _quiet_grpc() -> None:
+    """What goes wrong is told once, by us, and not by grpc as well."""
+    logging.getLogger("grpc").addHandler(logging.NullHandler())
 
 
 _verbs: tuple[Verb, ...] = (health, call, load, *(verb for service in SERVICES for verb in service.verbs))
@@ -255,15 +270,15 @@ def doctor(  # noqa: PLR0913 - one for each option
     from app.client.doctor.case import Asked  # noqa: PLC0415
     from app.client.doctor.report import print_report  # noqa: PLC0415
     from app.client.doctor.steps import diagnose  # noqa: PLC0415
-    from app.client.tls import Tls  # noqa: PLC0415
 
-    logging.getLogger("grpc").addHandler(logging.NullHandler())
-    if (cert is None) is not (key is None):
-        _fail("--cert and --key go together: a certificate, and its private key", code=WRONG)
-    secure = tls or any((ca, cert, key, server_name))
+    _quiet_grpc()
+    try:
+        secured = _tls(ca, cert, key, server_name, tls=tls)
+    except ValueError as error:
+        _fail(str(error), code=WRONG)
     asked = Asked(
         target=target,
-        tls=Tls(ca, cert, key, server_name or None) if secure else None,
+        tls=secured,
         token_file=token_file,
         allow_plaintext_token=allow_plaintext_token,
         timeout=timeout,

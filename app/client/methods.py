@@ -1,8 +1,8 @@
 """The methods of this program's services, by name."""
 
 from google.protobuf.descriptor import MethodDescriptor
-from google.protobuf.descriptor_pb2 import MethodOptions
 
+from app.client.descriptors import full_name, is_harmless
 from app.services import SERVICES
 
 
@@ -31,18 +31,11 @@ def harmless_method() -> MethodDescriptor:
     Raises ValueError where there is none.
     """
     for method in _methods():
-        if (
-            not (method.client_streaming or method.server_streaming)
-            and method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
-        ):
+        if is_harmless(method):
             return method
     raise ValueError(
         f"name a method: none is marked NO_SIDE_EFFECTS of {', '.join(map(full_name, _methods()))}"
     )
-
-
-def full_name(method: MethodDescriptor) -> str:
-    return f"{method.containing_service.full_name}/{method.name}"
 
 
 def complete_method(incomplete: str) -> list[str]:

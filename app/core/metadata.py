@@ -13,6 +13,9 @@ INSTANCE = "x-instance"
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
+# A name that somebody else chose, and that is safe in a log line and in a header.
+SHOWABLE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _TEXT = re.compile(r"[\x20-\x7e]*")
 

@@ -1,14 +1,10 @@
 """A name for each call, the caller's own where it sent one, in logs and in the reply's metadata."""
 
-import re
 from random import getrandbits
 
 from app.core.call import Call
-from app.core.metadata import REQUEST_ID
+from app.core.metadata import REQUEST_ID, SHOWABLE
 from app.interceptors.concern import Concern
-
-# What is safe in a log line and in a header; anything else is replaced by an id of ours.
-_FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
 class RequestId(Concern):
@@ -16,7 +12,7 @@ class RequestId(Concern):
 
     def accept(self, call: Call) -> None:
         given = call.headers.get(REQUEST_ID)
-        if isinstance(given, str) and _FORM.fullmatch(given):
+        if isinstance(given, str) and SHOWABLE.fullmatch(given):
             call.request_id = given
         else:
             call.request_id = f"{getrandbits(128):032x}"

@@ -1,12 +1,10 @@
 """Which of a service's servers this one is."""
 
-import re
 from random import getrandbits
 
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource, ServiceInstanceIdResourceDetector
 
-# What is safe in a log line and in a header.
-_FORM = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+from app.core.metadata import SHOWABLE
 
 
 def new_instance() -> str:
@@ -24,4 +22,4 @@ def given_instance(resource: Resource) -> str:
 def instance_of(resource: Resource) -> str:
     """The given instance; a new one where there is none, or one that is long or unsafe to show."""
     given = given_instance(resource)
-    return given if _FORM.fullmatch(given) else new_instance()
+    return given if SHOWABLE.fullmatch(given) else new_instance()

@@ -10,9 +10,9 @@ from typing import Any
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.descriptor_pb2 import MethodOptions
 
 from app.client.channel import channel
+from app.client.descriptors import full_name, is_harmless
 from app.client.doctor.case import Asked, Case
 from app.client.doctor.report import Found, Remedy, Wrong
 from app.core.code import CODE_LABELS
@@ -62,7 +62,7 @@ def call(case: Case) -> Found:
 def make_call(case: Case) -> Reply | None:
     """Calls the first safe method that the server has, with an empty request and with the token."""
     for method in safe_methods(case.services, case.listed):
-        path = f"{method.containing_service.full_name}/{method.name}"
+        path = full_name(method)
         request = message_factory.GetMessageClass(method.input_type)
         response = message_factory.GetMessageClass(method.output_type)
         with opened(case.asked, token=True) as to:
@@ -91,8 +91,7 @@ def safe_methods(
         for service in services
         if listed is None or service.full_name in listed
         for method in service.methods
-        if method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
-        and not (method.client_streaming or method.server_streaming)
+        if is_harmless(method)
     ]
 
 

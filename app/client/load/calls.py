@@ -8,6 +8,8 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from app.client.descriptors import full_name
+from app.client.invoke import only
 from app.core.metadata import INSTANCE
 
 # Asks the server who it is: grpc does not tell which of a channel's servers a call went to.
@@ -27,14 +29,13 @@ def calls_of(
     end on a thread of `streams`. Raises ValueError where a method that takes one request is given none or
     several.
     """
-    path = f"/{method.containing_service.full_name}/{method.name}"
+    if not method.client_streaming:
+        requests = [only(requests)]
     encoded = [request.SerializeToString() for request in requests]
-    if not method.client_streaming and len(encoded) != 1:
-        raise ValueError(f"the method takes one request, and there are {len(encoded)}")
     ways = (
         "stream" if streamed else "unary" for streamed in (method.client_streaming, method.server_streaming)
     )
-    arity: Any = getattr(channel, "_".join(ways))(path)
+    arity: Any = getattr(channel, "_".join(ways))(f"/{full_name(method)}")
 
     def argument() -> Any:
         return iter(encoded) if method.client_streaming else encoded[0]

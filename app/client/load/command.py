@@ -7,6 +7,7 @@ import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from app.client.descriptors import full_name
 from app.client.json_requests import parse_json
 from app.client.load.calls import calls_of
 from app.client.load.drive import Drive
@@ -57,7 +58,7 @@ def load(  # noqa: PLR0913 - one for each option
         begin = calls_of(channel, descriptor, requests, streams)
         drive = Drive(begin, rps=rps, seconds=seconds, most=in_flight)
         try:
-            good = run(drive, f"{descriptor.containing_service.full_name}/{descriptor.name}", as_json=as_json)
+            good = run(drive, full_name(descriptor), as_json=as_json)
         finally:
             channel.close()  # what is left of a load that was interrupted need not be waited for
     if not good:
