@@ -56,15 +56,7 @@ WORKDIR /app
 ENTRYPOINT ["/app/.venv/bin/quoter"]
 CMD ["serve"]
 
-# `make image` says all four, and CREATED is the commit's time: a build's own would differ each time.
-ARG VERSION=
-ARG REVISION=
-ARG CREATED=
-ARG SOURCE=
+# `make image` adds version, revision, created and source.
 LABEL org.opencontainers.image.title="quoter" \
       org.opencontainers.image.description="Quotes over gRPC, and the example services beside them" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}" \
-      org.opencontainers.image.created="${CREATED}" \
-      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.licenses="Apache-2.0"

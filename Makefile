@@ -23,6 +23,8 @@ SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 CREATED = $(shell $(PYTHON) -c 'import datetime as d; print(d.datetime.fromtimestamp($(SOURCE_DATE_EPOCH), d.timezone.utc).strftime("%FT%TZ"))')
 # Where the code is: the https address of `origin`, without a name or password in it. SOURCE=… says another.
 SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -nE -e 's|^git@([^:]+):|https://\1/|' -e 's|^https://[^/@]*@|https://|' -e '/^https:/p')
+# As labels, and not as arguments of the build: podman would take those of an earlier commit from its cache.
+LABELS = $(foreach label,version=$(VERSION) revision=$(REVISION) created=$(CREATED) source=$(SOURCE),--label org.opencontainers.image.$(label))
 SBOM ?= dist/quoter-$(VERSION).cdx.json
 CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 
@@ -63,8 +65,7 @@ gen: setup ## generate app/gen from protos/, and the chart's schema and table fr
 
 image: ## build the container image, with podman or docker: make image IMAGE=…
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \
-	  $(BUILD_OPTIONS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
-	  --build-arg REVISION=$(REVISION) --build-arg CREATED=$(CREATED) --build-arg SOURCE=$(SOURCE) -t $(IMAGE) .
+	  $(BUILD_OPTIONS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(LABELS) -t $(IMAGE) .
 
 image-test: setup ## build the image, twice, and look at what is in it, how it starts, and that both are equal; podman
 	.venv/bin/python -m pytest tests/image -s $(PYTEST)

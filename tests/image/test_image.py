@@ -137,6 +137,14 @@ def test_its_labels_say_what_it_is_and_where_it_comes_from(image: Built) -> None
     }
 
 
+def test_an_image_of_a_later_commit_with_equal_files_says_its_own(image: Built) -> None:
+    """Though podman has all of its layers in the cache."""
+    del image
+    later = build("localhost/quoter-test:later", ROOT, "CONTAINERS=podman", "REVISION=later")
+    assert later.inspect()["Labels"]["org.opencontainers.image.revision"] == "later"
+    podman("rmi", "--force", later.name)
+
+
 def seconds_to_serving(container: Container, target: str) -> float:
     """From the start of the process until a client that waits for it hears SERVING."""
     options = [("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 100)]
