@@ -31,6 +31,8 @@ CUT_IN_A_READ = {
     "refused: long message, later",
     "refused: long metadata",
     "replies too long for it",
+    "long reply",
+    "long reply mid-stream",
 }
 
 
