@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop chart lint gen image image-test sbom pin e2e bench overload soak clean
+.PHONY: help setup run test interop chart lint gen image image-test sbom pin e2e e2e-full bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -77,8 +77,11 @@ sbom: $(UV) ## write the packages of the image with versions and hashes, as Cycl
 pin: ## write the digests of the Dockerfile's base images into it, as their registry has them
 	@$(PYTHON) deploy/pin.py Dockerfile
 
-e2e: setup ## install the chart on the cluster of KUBECONFIG (or a test cluster beside this checkout) and use it
-	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -s $(PYTEST)
+e2e: .venv/.ghz ## try all that it claims on the cluster of KUBECONFIG, or on a test cluster beside this checkout
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile $(PYTEST)
+
+e2e-full: ## the same, with ten updates and ten deletions in place of three
+	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"
 
 bench: .venv/.bench ## print what a call costs the server, beside what it costs others; nine minutes on a quiet machine
 	.venv/bin/python -m tests.bench $(BENCH)
@@ -106,6 +109,11 @@ clean: ## remove what make installed here
 	cd tests/chart/helm && $(GO) -o $(CURDIR)/.venv/bin/helm helm.sh/helm/v3/cmd/helm
 	cd tests/chart/score && $(GO) -o $(CURDIR)/.venv/bin/kube-score github.com/zegl/kube-score/cmd/kube-score
 	cd tests/chart/custom && $(GO) -o $(CURDIR)/.venv/bin/custom-resources .
+	@touch $@
+
+# Static, to run in the image.
+.venv/.ghz: .venv/.bench $(wildcard tests/e2e/ghz/go.*)
+	cd tests/e2e/ghz && CGO_ENABLED=0 $(GO) -ldflags "-s -w" -o $(CURDIR)/.venv/bin/ghz github.com/bojand/ghz/cmd/ghz
 	@touch $@
 
 $(UV): Makefile Dockerfile

@@ -1,8 +1,9 @@
 """A cluster, and a namespace in it, by way of kubectl and helm."""
 
+import base64
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,11 @@ class Namespace:
             pods, events = self.kubectl("describe", "pods"), self.kubectl("get", "events")
             raise AssertionError(f"{error}\n{pods}\n{events}") from None
 
+    def upgrade(self, release: str, *arguments: str) -> str:
+        """Upgrades to this chart with these values, and returns once the pods of it are ready."""
+        command = ("upgrade", release, str(CHART), *self.cluster.image_values, "--wait", "--timeout", "120s")
+        return self.helm(*command, *arguments)
+
     def uninstall(self, release: str) -> None:
         """Returns once the pods have drained and everything is gone."""
         self.helm("uninstall", release, "--wait", "--cascade", "foreground", "--timeout", "3m")
@@ -74,6 +80,19 @@ class Namespace:
     def pods(self, release: str) -> list[Any]:
         found: list[Any] = self.get("pods", "--selector", f"app.kubernetes.io/instance={release}")["items"]
         return found
+
+    def pod_names(self, release: str) -> set[str]:
+        """Of those that have not been told to end."""
+        living = [pod for pod in self.pods(release) if "deletionTimestamp" not in pod["metadata"]]
+        return {pod["metadata"]["name"] for pod in living}
+
+    def gone(self, pods: Iterable[str]) -> None:
+        """Returns once there are none of these pods any more."""
+        names = [f"pod/{name}" for name in pods]
+        self.kubectl("wait", "--for=delete", *names, "--timeout=360s", seconds=370)
+
+    def token(self, secret: str = "quoter-token") -> str:  # noqa: S107 - the Secret's name
+        return base64.b64decode(self.get("secret", secret)["data"]["token"]).decode()
 
     def objects(self) -> set[str]:
         """All objects but events, metrics and what Kubernetes itself puts into each namespace."""

@@ -1,16 +1,18 @@
-"""Where the tests run.
+"""Where the tests run, and what they say.
 
 On the cluster of $KUBECONFIG, where that is set; the image that $IMAGE names (localhost/quoter:dev where it
 is unset) must have been loaded into it, or be one that it can pull. Elsewhere on the test cluster that stands
 beside this checkout: it is started, and stopped at the end unless it was up before, and the image is built
 and loaded. The tests are skipped where there is neither, or where a tool is missing.
+
+Files run side by side, each in a namespace of its own.
 """
 
 import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,61 +20,118 @@ import pytest
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, run, succeed
 
 BESIDE = ROOT.parent / "shared" / "cluster" / "cluster"
+IMAGE = os.environ.get("IMAGE") or "localhost/quoter:dev"
+TOOLS = ("kubectl", "helm", "curl", "base64")
 
 
-def _skip(reason: str) -> None:
-    print(f"e2e tests are skipped: {reason}")  # noqa: T201 - to be seen without -ra, too
-    pytest.skip(reason)
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--times", type=int, default=3, help="how many updates and deletions there are (3)")
 
 
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    image = os.environ.get("IMAGE") or "localhost/quoter:dev"
+def environment() -> dict[str, str]:
+    """With KUBECONFIG, empty where there is no cluster, and a PATH that has the tools."""
     tools = os.environ.get("CLUSTER_BIN") or str(Path.home() / ".cache" / "test-cluster" / "bin")
     path = os.pathsep.join([str(Path(sys.executable).parent), tools, os.environ.get("PATH", os.defpath)])
-    env = {name: value for name, value in os.environ.items() if not name.startswith("QUOTER_")} | {
-        "PATH": path
-    }
-    beside = succeed(str(BESIDE), "kubeconfig", env=env).strip() if BESIDE.exists() else ""
-    env["KUBECONFIG"] = env.get("KUBECONFIG") or beside
-    if not env["KUBECONFIG"]:
-        _skip(f"$KUBECONFIG is not set, and there is no test cluster at {BESIDE}")
+    found = {name: value for name, value in os.environ.items() if not name.startswith("QUOTER_")}
+    return found | {"PATH": path, "KUBECONFIG": os.environ.get("KUBECONFIG") or beside()}
 
-    started = False
-    if env["KUBECONFIG"] == beside:
-        succeed(str(BESIDE), "base-image", env=env, seconds=1200)
-        up = run(str(BESIDE), "up", env=env, seconds=3600)
-        assert up.returncode == 0, up.stderr
-        started = "already up" not in up.stderr
-    try:
-        needed = ["kubectl", "helm", "curl", "base64", *(["podman"] if env["KUBECONFIG"] == beside else [])]
-        if missing := [tool for tool in needed if shutil.which(tool, path=path) is None]:
-            _skip(f"not on the PATH: {', '.join(missing)}")
-        if env["KUBECONFIG"] == beside:
-            succeed("make", "image", f"IMAGE={image}", env=env, seconds=1200)
-            succeed(str(BESIDE), "load", image, env=env, seconds=300)
-        yield Cluster(env, image)
-    finally:
-        if started:
-            succeed(str(BESIDE), "down", env=env)
+
+def beside() -> str:
+    """The path of the kubeconfig of the test cluster beside this checkout, or nothing."""
+    return succeed(str(BESIDE), "kubeconfig", env=os.environ).strip() if BESIDE.exists() else ""
+
+
+class TestCluster:
+    """The one beside this checkout, up while the tests run, with the image in it."""
+
+    __test__ = False  # to pytest
+    _started = False
+
+    def __init__(self) -> None:
+        self._env = environment()
+
+    @pytest.hookimpl(tryfirst=True)  # before the processes that run the tests
+    def pytest_sessionstart(self) -> None:
+        succeed(str(BESIDE), "base-image", env=self._env, seconds=1200)
+        up = run(str(BESIDE), "up", env=self._env, seconds=3600)
+        if up.returncode:
+            pytest.exit(f"the test cluster is not up: {up.stderr}", 1)
+        self._started = "already up" not in up.stderr
+        succeed("make", "image", f"IMAGE={IMAGE}", env=self._env, seconds=1200)
+        succeed(str(BESIDE), "load", IMAGE, env=self._env, seconds=300)
+
+    def pytest_unconfigure(self) -> None:
+        if self._started:
+            succeed(str(BESIDE), "down", env=self._env)
+
+
+class Measured:
+    """Shows what tests have measured, once each is done."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        lines = [value for name, value in report.user_properties if name == "measured"]
+        if report.when == "call" and lines:
+            terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+            assert terminal is not None
+            terminal.ensure_newline()
+            for line in lines:
+                terminal.write_line(str(line))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # one of several processes: the first of all does this
+        return
+    config.pluginmanager.register(Measured(config))
+    env = environment()
+    if env["KUBECONFIG"] and env["KUBECONFIG"] == beside() and not config.option.collectonly:
+        config.pluginmanager.register(TestCluster())
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Takes a line that says what was measured."""
+    return lambda line: request.node.user_properties.append(("measured", line))
 
 
 @pytest.fixture(scope="session")
+def cluster() -> Cluster:
+    env = environment()
+    if not env["KUBECONFIG"]:
+        pytest.skip(f"$KUBECONFIG is not set, and there is no test cluster at {BESIDE}")
+    if missing := [tool for tool in TOOLS if shutil.which(tool, path=env["PATH"]) is None]:
+        pytest.skip(f"not on the PATH: {', '.join(missing)}")
+    return Cluster(env, IMAGE)
+
+
+@pytest.fixture(scope="module")
 def namespace(cluster: Cluster) -> Iterator[Namespace]:
-    """A namespace of its own, which is gone afterwards."""
+    """A namespace of the file's own, which is gone afterwards."""
     name = f"quoter-e2e-{secrets.token_hex(4)}"
     level = "pod-security.kubernetes.io/enforce=restricted"
     succeed("kubectl", "create", "namespace", name, env=cluster.env)
+    found = Namespace(name, cluster)
     try:
         succeed("kubectl", "label", "namespace", name, level, env=cluster.env)
-        yield Namespace(name, cluster)
+        found.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+        yield found
     finally:
+        succeed("kubectl", "delete", "namespace", name, "--wait=false", env=cluster.env)
+        found.kubectl("delete", "pods", "--all", "--grace-period=1", "--wait=false")
         succeed(
-            "kubectl", "delete", "namespace", name, "--wait", "--timeout", "3m", env=cluster.env, seconds=200
+            "kubectl",
+            "wait",
+            "--for=delete",
+            f"namespace/{name}",
+            "--timeout=3m",
+            env=cluster.env,
+            seconds=200,
         )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def quoter(namespace: Namespace) -> Iterator[Namespace]:
     """The namespace with the chart installed in it, by its default values. Uninstalling it leaves nothing."""
     namespace.install(RELEASE)

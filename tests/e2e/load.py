@@ -1,133 +1,152 @@
-"""Steady calls to the service, from a pod beside it: `python load.py TARGET TOKEN_FILE SECONDS`.
+"""Steady calls to the service, from a pod beside it, each kept with what became of it: `load.py --help`.
 
-Two clients make them: `own` is this project's, which looks up addresses again within a second; `stock` is
-what everybody else's does, at most every 30 seconds. Each makes 50 unary calls and two streams a second, and
-two conversations at a time that outlast a connection's age. Nothing is retried, and an answer that is cut
-short counts as a failure. Prints a line when calls are answered, and one with what became of all of them
-(JSON) after SIGTERM or SECONDS.
+Nothing is retried unless it is said. Prints a line when calls are answered. Ends after SIGTERM, once all
+calls have: then OUTPUT has one JSON object a line for each call made, with times in seconds since the epoch.
 """
 
+import argparse
 import json
 import signal
-import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
 
 from app.client.channel import channel
+from app.client.tls import Tls
 from app.client.token import read_token
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 
 ROUND_ROBIN = '{"loadBalancingConfig": [{"round_robin": {}}]}'
-TURNS = 24  # of a conversation, half a second each
+QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
+DEADLINE = 5
+TURNS = 24  # of a conversation, half a second each: it outlasts a connection's age
 LISTED = 50
+SECONDS = 1800  # it ends by itself after this
+
+Metadata = tuple[tuple[str, str | bytes], ...]
 
 
-class Outcomes:
-    def __init__(self) -> None:
+class Load:
+    """Calls on a channel until `ended` is set, and what became of them."""
+
+    def __init__(self, opened: grpc.Channel, metadata: Metadata) -> None:
+        self._stub = quote_service_pb2_grpc.QuoterStub(opened)
+        self._metadata = metadata
+        self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._began = time.monotonic()
-        self._codes: dict[str, Counter[str]] = {}
-        self._failures: list[str] = []
+        self.calls: list[dict[str, object]] = []
         self.answered = threading.Event()
+        self.ended = threading.Event()
 
-    def count(self, what: str, call: Callable[[], bool]) -> None:
-        """`call` returns whether it got the whole answer."""
+    def steadily(self, method: str, interval: float) -> None:
+        """Calls at this interval, also where a call before took longer than that."""
+        call = {"GetQuote": self._get, "ListQuotes": self._list, "Converse": self._converse}[method]
+
+        def go() -> None:
+            due = time.monotonic()
+            while not self.ended.wait(max(0.0, due - time.monotonic())):
+                self._keep(method, call)
+                due += interval
+
+        thread = threading.Thread(target=go)
+        thread.start()
+        self._threads.append(thread)
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _keep(self, method: str, call: Callable[[], tuple[bool, str]]) -> None:
+        began = time.time()
+        code, text, instance = "OK", "", ""
         try:
-            code, text = ("OK", "") if call() else ("INCOMPLETE", "")
+            whole, instance = call()
+            if not whole:
+                code = "INCOMPLETE"
         except grpc.RpcError as error:
             code, text = error.code().name, str(error.details())
+        kept = {"method": method, "began": began, "ended": time.time(), "code": code}
         with self._lock:
-            self._codes.setdefault(what, Counter())[code] += 1
-            if code != "OK":
-                self._failures.append(f"{time.monotonic() - self._began:.3f} s: {what} {code} {text}")
+            self.calls.append(kept | {"text": text, "instance": instance})
         if code == "OK":
             self.answered.set()
 
-    def summary(self) -> str:
-        with self._lock:
-            return json.dumps(
-                {
-                    "seconds": round(time.monotonic() - self._began, 1),
-                    "codes": self._codes,
-                    "failures": self._failures[:20],
-                }
-            )
+    # Each returns whether the whole answer came, and from which server where that is known.
 
+    def _get(self) -> tuple[bool, str]:
+        asking = (*self._metadata, ("x-instance", "?"))
+        reply, call = self._stub.GetQuote.with_call(pb.QuoteRequest(), timeout=DEADLINE, metadata=asking)
+        return bool(reply.quote), str(dict(call.trailing_metadata())["x-instance"])
 
-def steadily(ended: threading.Event, interval: float, call: Callable[[], None]) -> threading.Thread:
-    """Calls at this interval, also where a call before took longer than that."""
-
-    def go() -> None:
-        due = time.monotonic()
-        while not ended.wait(max(0.0, due - time.monotonic())):
-            call()
-            due += interval
-
-    thread = threading.Thread(target=go)
-    thread.start()
-    return thread
-
-
-def start(
-    client: str,
-    opened: grpc.Channel,
-    metadata: tuple[tuple[str, str | bytes], ...],
-    outcomes: Outcomes,
-    ended: threading.Event,
-) -> list[threading.Thread]:
-    stub = quote_service_pb2_grpc.QuoterStub(opened)
-
-    def unary() -> bool:
-        return bool(stub.GetQuote(pb.QuoteRequest(), timeout=5, metadata=metadata).quote)
-
-    def stream() -> bool:
+    def _list(self) -> tuple[bool, str]:
         request = pb.ListQuotesRequest(limit=LISTED)
-        return len(list(stub.ListQuotes(request, timeout=5, metadata=metadata))) == LISTED
+        replies = self._stub.ListQuotes(request, timeout=DEADLINE, metadata=self._metadata)
+        return len(list(replies)) == LISTED, ""
 
-    def conversation() -> bool:
+    def _converse(self) -> tuple[bool, str]:
         def turns() -> Iterator[pb.ConverseRequest]:
             for _ in range(TURNS):
-                ended.wait(0.5)
+                self.ended.wait(0.5)
                 yield pb.ConverseRequest()
 
-        return len(list(stub.Converse(turns(), timeout=60, metadata=metadata))) == TURNS
-
-    return [
-        *(steadily(ended, 0.1, lambda: outcomes.count(f"{client} unary", unary)) for _ in range(5)),
-        steadily(ended, 0.5, lambda: outcomes.count(f"{client} stream", stream)),
-        *(
-            steadily(ended, 0.5, lambda: outcomes.count(f"{client} conversation", conversation))
-            for _ in range(2)
-        ),
-    ]
+        replies = self._stub.Converse(turns(), timeout=60, metadata=self._metadata)
+        return len(list(replies)) == TURNS, ""
 
 
-def main(target: str, token_file: Path, seconds: float) -> None:
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
-    outcomes = Outcomes()
-    with (
-        channel(target, token_file=token_file, allow_plaintext_token=True) as own,
-        grpc.insecure_channel(target, options=[("grpc.service_config", ROUND_ROBIN)]) as stock,
-    ):
-        authorization = (("authorization", f"Bearer {read_token(token_file)}"),)
-        threads = start("own", own, (), outcomes, ended) + start(
-            "stock", stock, authorization, outcomes, ended
-        )
-        outcomes.answered.wait(30)
+def opened(given: argparse.Namespace) -> tuple[grpc.Channel, Metadata]:
+    """A channel as it was asked for, and what its calls need beside it."""
+    if given.stock:
+        options = [("grpc.service_config", ROUND_ROBIN)]
+        token = (("authorization", f"Bearer {read_token(given.token_file)}"),)
+        return grpc.insecure_channel(given.target, options=options), token
+    tls = Tls(given.ca, given.cert, given.key, given.server_name) if given.ca else None
+    found = channel(
+        given.target,
+        tls=tls,
+        token_file=given.token_file,
+        allow_plaintext_token=tls is None,
+        services=[QUOTER] if given.retries else [],
+    )
+    return found, ()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("target")
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--token-file", type=Path)
+    parser.add_argument("--ca", type=Path)
+    parser.add_argument("--cert", type=Path)
+    parser.add_argument("--key", type=Path)
+    parser.add_argument("--server-name")
+    parser.add_argument("--stock", action="store_true", help="grpc's own channel, in place of app.client's")
+    parser.add_argument("--retries", action="store_true", help="by the library's default policy")
+    parser.add_argument("--unary", type=int, default=50, help="calls a second, a multiple of ten")
+    parser.add_argument("--streams", type=int, default=2, help="streams a second")
+    parser.add_argument("--conversations", type=int, default=2, help="at a time, each of twelve seconds")
+    given = parser.parse_args()
+
+    found, metadata = opened(given)
+    load = Load(found, metadata)
+    signal.signal(signal.SIGTERM, lambda *_: load.ended.set())
+    with found:
+        for _ in range(given.unary // 10):
+            load.steadily("GetQuote", 0.1)
+        for _ in range(given.streams):
+            load.steadily("ListQuotes", 1)
+        for _ in range(given.conversations):
+            load.steadily("Converse", 0.5)
+        load.answered.wait(30)
         print("calling", flush=True)  # noqa: T201 - output of a script
-        ended.wait(seconds)
-        ended.set()
-        for thread in threads:
-            thread.join()
-    print(outcomes.summary(), flush=True)  # noqa: T201 - output of a script
+        load.ended.wait(SECONDS)
+        load.ended.set()
+        load.join()
+    given.output.write_text("".join(json.dumps(call) + "\n" for call in load.calls))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), float(sys.argv[3]))
+    main()

@@ -1,0 +1,238 @@
+"""Clients that call the service from a pod beside it, at a steady rate, while a test does something to it."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.cluster import ROOT, Namespace
+
+LOAD = Path(__file__).with_name("load.py")
+PROTO = ROOT / "protos" / "quote_service.proto"
+GHZ = ROOT / ".venv" / "bin" / "ghz"
+PYTHON = "/app/.venv/bin/python"
+TURNS = 24
+
+
+@dataclass(frozen=True)
+class Call:
+    """What became of a call, with times in seconds since the epoch by the cluster's clock."""
+
+    client: str
+    method: str
+    began: float
+    ended: float
+    code: str
+    text: str = ""
+    instance: str = ""
+
+
+@dataclass(frozen=True)
+class Client:
+    """A program of the pod that makes calls, and writes them down."""
+
+    name: str
+    command: tuple[str, ...]
+    rate: Mapping[str, float]  # at least so many calls a second, by method
+    speaks: bool = False  # prints a line once its calls are answered
+
+    def parsed(self, text: str) -> list[Call]:
+        return [Call(self.name, **json.loads(line)) for line in text.splitlines()]
+
+
+@dataclass(frozen=True)
+class Ghz(Client):
+    """A stock client in Go. It counts each attempt as a call."""
+
+    def parsed(self, text: str) -> list[Call]:
+        [method] = self.rate
+        return [self._call(method, one) for one in json.loads(text)["details"]]
+
+    def _call(self, method: str, one: Mapping[str, Any]) -> Call:
+        ended = datetime.fromisoformat(one["timestamp"]).timestamp()
+        began = ended - one["latency"] / 1e9
+        return Call(self.name, method, began, ended, one["status"].upper(), one["error"])
+
+
+def own(target: str, *options: str, name: str = "own", unary: int = 50, streams: int = 2) -> Client:
+    """This project's client."""
+    command = (
+        PYTHON,
+        "/work/load.py",
+        target,
+        "/work/calls",
+        "--unary",
+        str(unary),
+        "--streams",
+        str(streams),
+    )
+    rate = {"GetQuote": unary * 0.9, "ListQuotes": streams * 0.8, "Converse": 0.08}
+    return Client(
+        name, (*command, *options), {method: least for method, least in rate.items() if least}, True
+    )
+
+
+def stock(target: str, token_file: str = "/token/token") -> Client:  # noqa: S107 - a path
+    """The channel of grpc itself in Python, which looks addresses up at most every 30 seconds."""
+    return own(target, "--stock", "--token-file", token_file, name="Python, round_robin")
+
+
+def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Client, ...]:
+    """A stock client in Go for each of three arities; it looks addresses up at most every 30 seconds."""
+
+    def client(method: str, rate: float, *options: str, data: object = {}) -> Ghz:
+        command = (
+            *("/work/ghz", "--insecure", "--proto", "/work/quote_service.proto"),
+            *("--call", f"quotes.Quoter/{method}", "--data", json.dumps(data)),
+            *("--metadata", json.dumps({"authorization": f"Bearer {token}"})),
+            *("--connections", "1", "--lb-strategy", balancing),
+            *("--duration", "30m", "--duration-stop", "wait", "--format", "json", "--output", "/work/calls"),
+            *options,
+            target,
+        )
+        return Ghz(f"Go, {balancing}", command, {method: rate})
+
+    steady = ("--timeout", "5s", "--concurrency", "10")
+    turns = ("--timeout", "60s", "--concurrency", "2", "--stream-interval", "500ms")
+    return (
+        client("GetQuote", unary * 0.9, "--rps", str(unary), *steady),
+        client("ListQuotes", 1.6, "--rps", "2", *steady, data={"limit": 50}),
+        client("Converse", 0.08, *turns, data=[{}] * TURNS),
+    )
+
+
+class Pod:
+    """A pod in the namespace in which clients run, with directories of Secrets: path → the Secret's name."""
+
+    def __init__(self, namespace: Namespace, secrets: Mapping[str, str], name: str = "clients") -> None:
+        self._namespace = namespace
+        self.name = name
+        namespace.kubectl("apply", "--filename", "-", stdin=json.dumps(self._manifest(secrets)))
+        namespace.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
+        for file in (LOAD, PROTO, GHZ):
+            self._put(file)
+
+    def _manifest(self, secrets: Mapping[str, str]) -> dict[str, Any]:
+        volumes: list[dict[str, Any]] = [{"name": "work", "emptyDir": {}}]
+        mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/work"}]
+        for number, (path, secret) in enumerate(secrets.items()):
+            volumes.append({"name": f"secret-{number}", "secret": {"secretName": secret}})
+            mounts.append({"name": f"secret-{number}", "mountPath": path, "readOnly": True})
+        container = {
+            "name": "clients",
+            "image": self._namespace.cluster.image,
+            "imagePullPolicy": "IfNotPresent",
+            # It ends with its pod, and has no processes of an exec left that nobody waits for.
+            "command": [PYTHON, "-c", "import signal; signal.signal(signal.SIGTERM, exit); signal.pause()"],
+            "workingDir": "/work",
+            "volumeMounts": mounts,
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+        }
+        spec = {
+            "restartPolicy": "Never",
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 1,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": 10001,
+                "runAsGroup": 10001,
+                "fsGroup": 10001,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [container],
+            "volumes": volumes,
+        }
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name}, "spec": spec}
+
+    def _put(self, file: Path) -> None:
+        """A file, into /work."""
+        script = f"cat > /work/{file.name} && chmod +x /work/{file.name}"
+        with file.open("rb") as content:
+            subprocess.run(
+                self._exec("sh", "-c", script, stdin=True),
+                env=self._namespace.cluster.env,
+                stdin=content,
+                timeout=120,
+                check=True,
+            )
+
+    def _exec(self, *command: str, stdin: bool = False) -> list[str]:
+        options = ["--stdin"] if stdin else []
+        return ["kubectl", "--namespace", self._namespace.name, "exec", *options, self.name, "--", *command]
+
+    def run(self, *command: str, seconds: float = 60) -> str:
+        """What a command in the pod prints. It must succeed."""
+        return self._namespace.kubectl("exec", self.name, "--", *command, seconds=seconds)
+
+    def now(self) -> float:
+        """The cluster's clock, in seconds since the epoch."""
+        return float(self.run("date", "+%s.%N"))
+
+    @contextmanager
+    def calling(self, *clients: Client) -> Iterator[list[Call]]:
+        """Has the clients call until it is left; the list then has what became of every call they made."""
+        made: list[Call] = []
+        began = self.now()
+        with ExitStack() as stack:
+            running = [stack.enter_context(self._running(client, str(n))) for n, client in enumerate(clients)]
+            for client, process in zip(clients, running, strict=True):
+                if client.speaks:
+                    assert process.stdout is not None
+                    assert process.stdout.readline() == "calling\n", f"{client.name} is not answered"
+            yield made
+        seconds = self.now() - began
+        for number, client in enumerate(clients):
+            found = client.parsed(self.run("cat", f"/work/{number}/calls"))
+            self._check(client, found, seconds)
+            made += found
+
+    @contextmanager
+    def _running(self, client: Client, place: str) -> Iterator["subprocess.Popen[str]"]:
+        command = [part.replace("/work/calls", f"/work/{place}/calls") for part in client.command]
+        script = f'mkdir -p /work/{place} && echo $$ > /work/{place}/pid && exec "$@"'
+        with subprocess.Popen(
+            self._exec("sh", "-c", script, "sh", *command),
+            env=self._namespace.cluster.env,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                signal = "TERM" if client.speaks else "INT"
+                self.run("sh", "-c", f"kill -{signal} $(cat /work/{place}/pid) || true")
+            assert process.wait(90) == 0, f"{client.name} ended with {process.returncode}"
+
+    def _check(self, client: Client, calls: Sequence[Call], seconds: float) -> None:
+        """Fails where a client did not make its calls: what is not made is not lost."""
+        counts = Counter(call.method for call in calls)
+        for method, rate in client.rate.items():
+            # It takes a few seconds to start and to end.
+            assert counts[method] >= rate * (seconds - 10), f"{client.name} made {counts[method]} of {method}"
+
+
+def failed(calls: Sequence[Call]) -> list[Call]:
+    return [call for call in calls if call.code != "OK"]
+
+
+def summary(calls: Sequence[Call]) -> str:
+    """Such as `0 of 5,440 calls failed (own 0 of 2,720, ...)`, with the codes where some did."""
+
+    def of(some: Sequence[Call]) -> str:
+        codes = Counter(call.code for call in failed(some))
+        listed = "".join(f", {code} {times}" for code, times in codes.most_common())
+        return f"{len(failed(some)):,} of {len(some):,}{listed}"
+
+    clients = dict.fromkeys(call.client for call in calls)
+    parts = [f"{client}: {of([call for call in calls if call.client == client])}" for client in clients]
+    return f"{len(failed(calls)):,} of {len(calls):,} calls failed ({'; '.join(parts)})"
