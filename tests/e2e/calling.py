@@ -59,22 +59,20 @@ class Ghz(Client):
         return Call(self.name, method, began, ended, one["status"].upper(), one["error"])
 
 
-def own(target: str, *options: str, name: str = "own", unary: int = 50, streams: int = 2) -> Client:
-    """This project's client."""
-    command = (
-        PYTHON,
-        "/work/load.py",
-        target,
-        "/work/calls",
-        "--unary",
-        str(unary),
-        "--streams",
-        str(streams),
-    )
-    rate = {"GetQuote": unary * 0.9, "ListQuotes": streams * 0.8, "Converse": 0.08}
-    return Client(
-        name, (*command, *options), {method: least for method, least in rate.items() if least}, True
-    )
+def own(
+    target: str,
+    *options: str,
+    name: str = "own",
+    unary: int = 50,
+    streams: int = 2,
+    conversations: int = 2,
+) -> Client:
+    """This project's client; how many calls it makes a second, or of conversations at a time."""
+    least = {"GetQuote": unary * 0.9, "ListQuotes": streams * 0.8, "Converse": conversations * 0.04}
+    given = {"--unary": unary, "--streams": streams, "--conversations": conversations}
+    rates = (part for option, number in given.items() for part in (option, str(number)))
+    command = (PYTHON, "/work/load.py", target, "/work/calls", *rates, *options)
+    return Client(name, command, least, speaks=True)
 
 
 def stock(target: str, token_file: str = "/token/token") -> Client:  # noqa: S107 - a path
@@ -98,7 +96,8 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
         return Ghz(f"Go, {balancing}", command, {method: rate})
 
     steady = ("--timeout", "5s", "--concurrency", "10")
-    turns = ("--timeout", "60s", "--concurrency", "2", "--stream-interval", "500ms")
+    # Two at a time; the rate is for when they fail at once.
+    turns = ("--timeout", "60s", "--concurrency", "2", "--rps", "1", "--stream-interval", "500ms")
     return (
         client("GetQuote", unary * 0.9, "--rps", str(unary), *steady),
         client("ListQuotes", 1.6, "--rps", "2", *steady, data={"limit": 50}),

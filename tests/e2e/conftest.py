@@ -21,6 +21,7 @@ from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, run, succeed
 
 BESIDE = ROOT.parent / "shared" / "cluster" / "cluster"
 IMAGE = os.environ.get("IMAGE") or "localhost/quoter:dev"
+Measured = Callable[[str], None]  # takes a line that says what was measured
 TOOLS = ("kubectl", "helm", "curl", "base64")
 
 
@@ -65,7 +66,7 @@ class TestCluster:
             succeed(str(BESIDE), "down", env=self._env)
 
 
-class Measured:
+class Said:
     """Shows what tests have measured, once each is done."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -84,16 +85,21 @@ class Measured:
 def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # one of several processes: the first of all does this
         return
-    config.pluginmanager.register(Measured(config))
+    config.pluginmanager.register(Said(config))
     env = environment()
     if env["KUBECONFIG"] and env["KUBECONFIG"] == beside() and not config.option.collectonly:
         config.pluginmanager.register(TestCluster())
 
 
 @pytest.fixture
-def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Takes a line that says what was measured."""
+def measured(request: pytest.FixtureRequest) -> Measured:
     return lambda line: request.node.user_properties.append(("measured", line))
+
+
+@pytest.fixture
+def times(request: pytest.FixtureRequest) -> int:
+    """How many updates and deletions there are."""
+    return int(request.config.getoption("--times"))
 
 
 @pytest.fixture(scope="session")

@@ -42,12 +42,12 @@ class Load:
         self.answered = threading.Event()
         self.ended = threading.Event()
 
-    def steadily(self, method: str, interval: float) -> None:
-        """Calls at this interval, also where a call before took longer than that."""
+    def steadily(self, method: str, interval: float, *, after: float = 0) -> None:
+        """Calls at this interval, also where a call before took longer than that; all in seconds."""
         call = {"GetQuote": self._get, "ListQuotes": self._list, "Converse": self._converse}[method]
 
         def go() -> None:
-            due = time.monotonic()
+            due = time.monotonic() + after
             while not self.ended.wait(max(0.0, due - time.monotonic())):
                 self._keep(method, call)
                 due += interval
@@ -128,6 +128,7 @@ def main() -> None:
     parser.add_argument("--unary", type=int, default=50, help="calls a second, a multiple of ten")
     parser.add_argument("--streams", type=int, default=2, help="streams a second")
     parser.add_argument("--conversations", type=int, default=2, help="at a time, each of twelve seconds")
+    parser.add_argument("--busy", type=int, default=0, help="unary calls in flight at any time, in addition")
     given = parser.parse_args()
 
     found, metadata = opened(given)
@@ -136,10 +137,12 @@ def main() -> None:
     with found:
         for _ in range(given.unary // 10):
             load.steadily("GetQuote", 0.1)
+        for _ in range(given.busy):
+            load.steadily("GetQuote", 0)
         for _ in range(given.streams):
             load.steadily("ListQuotes", 1)
-        for _ in range(given.conversations):
-            load.steadily("Converse", 0.5)
+        for number in range(given.conversations):
+            load.steadily("Converse", 0.5, after=number / 4)
         load.answered.wait(30)
         print("calling", flush=True)  # noqa: T201 - output of a script
         load.ended.wait(SECONDS)

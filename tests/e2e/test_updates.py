@@ -1,14 +1,12 @@
 """Pods come and go by the chart's default values, and no call is lost: with our client, nor with others'."""
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.e2e.calling import Client, Pod, failed, ghz, own, stock, summary
 from tests.e2e.cluster import RELEASE, Namespace
+from tests.e2e.conftest import Measured
 
 HEADLESS = "dns:///quoter-headless:50051"
-Measured = Callable[[str], None]
 
 
 @pytest.fixture(scope="module")
@@ -25,11 +23,6 @@ def clients(quoter: Namespace) -> list[Client]:
         *ghz(HEADLESS, token, balancing="round_robin"),
         *ghz("quoter:50051", token, balancing="pick_first"),
     ]
-
-
-@pytest.fixture
-def times(request: pytest.FixtureRequest) -> int:
-    return int(request.config.getoption("--times"))
 
 
 @pytest.mark.timeout(1800, func_only=True)

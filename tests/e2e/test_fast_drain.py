@@ -1,0 +1,29 @@
+"""The faster drain, for those who call with this project's client only."""
+
+import time
+
+import pytest
+
+from tests.e2e.calling import Pod, failed, own, summary
+from tests.e2e.cluster import RELEASE, Namespace
+from tests.e2e.conftest import Measured
+
+
+@pytest.mark.timeout(900, func_only=True)
+def test_updates_with_the_faster_drain_lose_no_call_of_our_client(
+    namespace: Namespace, times: int, measured: Measured
+) -> None:
+    namespace.install(RELEASE, "--set", "drain.clients=own")
+    pod = Pod(namespace, {"/token": "quoter-token"})
+    seconds = []
+    with pod.calling(own("dns:///quoter-headless:50051", "--token-file", "/token/token")) as calls:
+        for number in range(times):
+            old, began = namespace.pod_names(RELEASE), time.monotonic()
+            namespace.upgrade(RELEASE, "--reuse-values", "--set-string", f"podAnnotations.update={number}")
+            namespace.gone(old)
+            seconds.append(time.monotonic() - began)
+    measured(
+        f"{times} rolling updates with drain.clients=own, {min(seconds):.0f} to {max(seconds):.0f} s each:"
+        f" {summary(calls)}"
+    )
+    assert not failed(calls), failed(calls)[:20]

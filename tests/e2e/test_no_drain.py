@@ -1,0 +1,27 @@
+"""Without a drain calls are lost: so the tests that find none lost are known to see it."""
+
+import pytest
+
+from tests.e2e.calling import Pod, failed, ghz, summary
+from tests.e2e.cluster import Namespace
+from tests.e2e.conftest import Measured
+
+pytestmark = pytest.mark.timeout(300, func_only=True)
+
+
+def test_without_a_drain_an_update_loses_calls_of_stock_clients(
+    namespace: Namespace, measured: Measured
+) -> None:
+    namespace.install("quoter", "--set", "drain.delaySeconds=0,drain.graceSeconds=0")
+    pod, token = Pod(namespace, {"/token": "quoter-token"}), namespace.token()
+    clients = [
+        *ghz("dns:///quoter-headless:50051", token, balancing="round_robin"),
+        *ghz("quoter:50051", token, balancing="pick_first"),
+    ]
+    with pod.calling(*clients) as calls:
+        old = namespace.pod_names("quoter")
+        namespace.upgrade("quoter", "--reuse-values", "--set-string", "podAnnotations.update=1")
+        namespace.gone(old)
+    measured(f"an update without a drain: {summary(calls)}")
+    assert len(failed(calls)) >= len(calls) / 100
+    assert {call.client for call in failed(calls)} == {client.name for client in clients}
