@@ -91,8 +91,8 @@ class Namespace:
         names = [f"pod/{name}" for name in pods]
         self.kubectl("wait", "--for=delete", *names, "--timeout=360s", seconds=370)
 
-    def token(self, secret: str = "quoter-token") -> str:  # noqa: S107 - the Secret's name
-        return base64.b64decode(self.get("secret", secret)["data"]["token"]).decode()
+    def token(self, secret: str = "quoter-token", key: str = "token") -> str:  # noqa: S107 - names
+        return base64.b64decode(self.get("secret", secret)["data"][key]).decode()
 
     def objects(self) -> set[str]:
         """All objects but events, metrics and what Kubernetes itself puts into each namespace."""

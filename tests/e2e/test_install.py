@@ -21,10 +21,6 @@ def ready(pod: dict[str, object]) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in status["conditions"])
 
 
-def token(namespace: Namespace, key: str = "token") -> str:
-    return base64.b64decode(namespace.get("secret", "quoter-token")["data"][key]).decode()
-
-
 @contextmanager
 def forwarding(command: str, namespace: Namespace, ports: tuple[int, ...]) -> Iterator[None]:
     """Runs the port-forward of the notes while it is in use."""
@@ -63,6 +59,13 @@ def test_the_default_values_make_two_ready_pods_under_the_restricted_level(quote
     assert not any(status["restartCount"] for pod in pods for status in pod["status"]["containerStatuses"])
 
 
+def test_helm_test_calls_it_and_leaves_nothing(quoter: Namespace) -> None:
+    before = quoter.objects()
+    said = quoter.helm("test", RELEASE, "--timeout", "60s")
+    assert "Phase:          Succeeded" in said
+    assert quoter.objects() == before
+
+
 def test_kubernetes_asks_liveness_and_readiness_over_grpc(quoter: Namespace) -> None:
     container = quoter.pods(RELEASE)[0]["spec"]["containers"][0]
     asked = {probe: container[f"{probe}Probe"]["grpc"] for probe in ("startup", "liveness", "readiness")}
@@ -92,7 +95,7 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
         assert commands[1:] == ["quoter get --token-file token", "curl localhost:9464/metrics"]
         made, quotes, metrics = [as_printed(command) for command in commands]
         assert (made.returncode, made.stdout) == (0, "")
-        assert (tmp_path / "token").read_text() == token(quoter)
+        assert (tmp_path / "token").read_text() == quoter.token()
 
         assert quotes.returncode == 0, quotes.stderr
         assert len(quotes.stdout.splitlines()) == 3
@@ -114,14 +117,14 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
 
 
 def test_an_upgrade_keeps_the_token_and_those_that_were_added(quoter: Namespace) -> None:
-    first, line = token(quoter), "second:another-token-of-somebody\n"
-    added = base64.b64encode((token(quoter, "tokens") + line).encode()).decode()
+    first, line = quoter.token(), "second:another-token-of-somebody\n"
+    added = base64.b64encode((quoter.token(key="tokens") + line).encode()).decode()
     quoter.kubectl("patch", "secret", "quoter-token", "--patch", f'{{"data": {{"tokens": "{added}"}}}}')
 
     quoter.helm("upgrade", RELEASE, str(CHART), *quoter.cluster.image_values, "--wait")
 
-    assert token(quoter) == first
-    assert token(quoter, "tokens") == f"default:{first}\n{line}"
+    assert quoter.token() == first
+    assert quoter.token(key="tokens") == f"default:{first}\n{line}"
     assert len(quoter.pods(RELEASE)) == 2  # and nothing was restarted for it
 
 

@@ -1,0 +1,37 @@
+"""Quotes of one's own, in the chart's values."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cluster import RELEASE, Namespace
+from tests.e2e.conftest import Measured
+
+SECONDS = 120  # for Kubernetes to bring a ConfigMap to a pod
+
+
+@pytest.mark.timeout(240, func_only=True)
+def test_a_change_of_the_quotes_reaches_running_pods(
+    namespace: Namespace, tmp_path: Path, measured: Measured
+) -> None:
+    values = tmp_path / "values.yaml"
+
+    def with_quotes(text: str) -> tuple[str, ...]:
+        values.write_text(f"quotes:\n  text: |\n    {text}\n")
+        return "--set", "auth.mode=none", "--values", str(values)
+
+    def served(pod: str) -> str:
+        return namespace.kubectl("exec", pod, "--", "quoter", "list").strip()
+
+    namespace.install(RELEASE, *with_quotes("Well begun is half done. ~ Aristotle"))
+    pods = namespace.pod_names(RELEASE)
+    assert {served(pod) for pod in pods} == {"Well begun is half done. ~ Aristotle"}
+
+    began = time.monotonic()
+    namespace.upgrade(RELEASE, *with_quotes("Know thyself. ~ Thales"))
+    while {served(pod) for pod in pods} != {"Know thyself. ~ Thales"}:
+        assert time.monotonic() < began + SECONDS, f"the old quotes are still there after {SECONDS} s"
+        time.sleep(1)
+    measured(f"changed quotes: served by both pods {time.monotonic() - began:.0f} s after the upgrade began")
+    assert namespace.pod_names(RELEASE) == pods
