@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.e2e.cluster import ROOT, Namespace
 
@@ -106,7 +106,10 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
 
 
 class Pod:
-    """A pod in the namespace in which clients run, with directories of Secrets: path → the Secret's name."""
+    """A pod in the namespace in which clients run, with directories of Secrets: path → the Secret's name.
+
+    It goes with the namespace, or when it is left.
+    """
 
     def __init__(self, namespace: Namespace, secrets: Mapping[str, str], name: str = "clients") -> None:
         self._namespace = namespace
@@ -115,6 +118,12 @@ class Pod:
         namespace.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
         for file in (LOAD, PROTO, GHZ):
             self._put(file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._namespace.kubectl("delete", f"pod/{self.name}")
 
     def _manifest(self, secrets: Mapping[str, str]) -> dict[str, Any]:
         volumes: list[dict[str, Any]] = [{"name": "work", "emptyDir": {}}]

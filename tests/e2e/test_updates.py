@@ -16,8 +16,9 @@ HEADLESS = "dns:///quoter-headless:50051"
 
 
 @pytest.fixture(scope="module")
-def pod(quoter: Namespace) -> Pod:
-    return Pod(quoter, {"/token": "quoter-token"})
+def pod(quoter: Namespace) -> Iterator[Pod]:
+    with Pod(quoter, {"/token": "quoter-token"}) as pod:
+        yield pod
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def clients(quoter: Namespace) -> list[Client]:
 @contextmanager
 def following(namespace: Namespace, pod: str) -> Iterator[Iterable[str]]:
     """The log of a pod, line by line, to the pod's end."""
-    command = ["kubectl", "--namespace", namespace.name, "logs", "--follow", "--tail", "1", pod]
+    command = ["kubectl", "--namespace", namespace.name, "logs", "--follow", pod]
     with subprocess.Popen(command, env=namespace.cluster.env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield process.stdout
