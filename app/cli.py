@@ -192,7 +192,7 @@ def over_channel(verb: Verb) -> Callable[..., None]:
             ) as opened:
                 verb(opened, **arguments)
         except grpc.RpcError as error:
-            _fail(_advice(error, target, secure=secured is not None), code=STATUS + _code(error).value[0])
+            _fail(_advice(error, target, secured), code=STATUS + _code(error).value[0])
         except (OSError, ValueError) as error:
             if isinstance(error, BrokenPipeError):
                 raise
@@ -298,7 +298,7 @@ def _code(error: Any) -> grpc.StatusCode:
     return code
 
 
-def _advice(error: Any, target: str, *, secure: bool) -> str:
+def _advice(error: Any, target: str, tls: "Tls | None") -> str:
     """What an RpcError means, and what to do about it."""
     code, details = _code(error), error.details()
     closer = f"`{NAME} doctor {target}` looks closer"
@@ -308,7 +308,7 @@ def _advice(error: Any, target: str, *, secure: bool) -> str:
         return f"{target} does not serve this: {details}"
     answered = any(key == REQUEST_ID for key, _ in error.trailing_metadata() or ())
     if code is grpc.StatusCode.UNAVAILABLE and not answered:
-        return f"{why_unanswered(target, details, secure=secure)}; {closer}"
+        return f"{why_unanswered(target, details, tls)}; {closer}"
     if code is grpc.StatusCode.DEADLINE_EXCEEDED and not answered:
         return f"{target} did not answer in time: --timeout allows for more seconds; {closer}"
     return f"{CODE_LABELS[code]}: {details}"

@@ -1,6 +1,10 @@
 """Why no server answered, by what grpc says of its connections."""
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from app.client.tls import Tls
 
 # grpc's own texts, and what they mean; the first that fits. `test_cli.py` holds them to what grpc says.
 _OVER_TLS = {
@@ -15,13 +19,21 @@ _OVER_TLS = {
 _HUNG_UP = re.compile(r"Socket closed|Connection reset|Broken pipe")
 
 
-def why_unanswered(target: str, details: str, *, secure: bool) -> str:
+def why_unanswered(target: str, details: str, tls: "Tls | None") -> str:
     """In words, with what to type; `details` are those of a call that ended with UNAVAILABLE."""
     if _HUNG_UP.search(details):
-        guess = "a certificate of ours: --cert and --key name one" if secure else "TLS: --tls, and --ca"
-        return f"{target} hangs up when it is called; perhaps it wants {guess}"
-    if secure:
+        return f"{target} hangs up when it is called; perhaps it wants {_wanted(tls)}"
+    if tls is not None:
         for text, meaning in _OVER_TLS.items():
             if text in details:
                 return f"{target} {meaning}"
     return f"no server answers at {target}: start one with `make run`, or name another with --target"
+
+
+def _wanted(tls: "Tls | None") -> str:
+    """What a server that hangs up may miss."""
+    if tls is None:
+        return "TLS: --tls, and --ca"
+    if tls.cert_file is None:
+        return "a certificate of ours: --cert and --key name one"
+    return f"a certificate of another CA than that of {tls.cert_file}"

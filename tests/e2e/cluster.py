@@ -86,6 +86,13 @@ class Namespace:
         living = [pod for pod in self.pods(release) if "deletionTimestamp" not in pod["metadata"]]
         return {pod["metadata"]["name"] for pod in living}
 
+    def restarts(self, release: str) -> dict[str, int]:
+        """How often each pod's containers have been restarted."""
+        return {
+            pod["metadata"]["name"]: sum(one["restartCount"] for one in pod["status"]["containerStatuses"])
+            for pod in self.pods(release)
+        }
+
     def gone(self, pods: Iterable[str]) -> None:
         """Returns once there are none of these pods any more."""
         names = [f"pod/{name}" for name in pods]

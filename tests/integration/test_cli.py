@@ -393,14 +393,16 @@ def test_a_token_is_not_sent_unencrypted_to_another_machine_unless_that_is_said(
 
 @pytest.fixture(scope="module")
 def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with what TLS needs: `ca`, `cert`, `key`, and a `stranger` of a CA."""
+    """A directory with what TLS needs: `ca`, `cert` and `key`; and the same of a `stranger` that is a CA."""
     directory = tmp_path_factory.mktemp("pems")
-    ca = trustme.CA()
-    pair = issued(ca, "quoter.test")
+    ca, stranger = trustme.CA(), trustme.CA()
+    pair, strangers = issued(ca, "quoter.test"), issued(stranger, "quoter.test")
     (directory / "ca").write_bytes(ca.cert_pem.bytes())
     (directory / "cert").write_bytes(pair.certificate)
     (directory / "key").write_bytes(pair.key)
-    (directory / "stranger").write_bytes(trustme.CA().cert_pem.bytes())
+    (directory / "stranger").write_bytes(stranger.cert_pem.bytes())
+    (directory / "strangers-cert").write_bytes(strangers.certificate)
+    (directory / "strangers-key").write_bytes(strangers.key)
     return directory
 
 
@@ -431,6 +433,10 @@ def test_mutual_tls_takes_a_certificate_and_its_key(mutual: Server, pems: Path) 
     done = run("get", "--target", mutual.target, *trusting)
     assert done.exit_code == 78
     assert "perhaps it wants a certificate of ours: --cert and --key name one" in done.stderr
+    strangers = ("--cert", str(pems / "strangers-cert"), "--key", str(pems / "strangers-key"))
+    done = run("get", "--target", mutual.target, *trusting, *strangers)
+    assert done.exit_code == 78
+    assert f"perhaps it wants a certificate of another CA than that of {strangers[1]}" in done.stderr
 
 
 def test_what_tls_needs_can_come_from_the_environment(mutual: Server, pems: Path) -> None:
