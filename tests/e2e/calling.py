@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
-from tests.e2e.cluster import ROOT, Namespace
+from tests.e2e.cluster import ROOT, Namespace, run
 
 LOAD = Path(__file__).with_name("load.py")
 PROTO = ROOT / "protos" / "quote_service.proto"
@@ -181,6 +181,11 @@ class Pod:
     def run(self, *command: str, seconds: float = 60) -> str:
         """What a command in the pod prints. It must succeed."""
         return self._namespace.kubectl("exec", self.name, "--", *command, seconds=seconds)
+
+    def attempt(self, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """What becomes of a command in the pod."""
+        given = self._exec(*command, stdin=stdin is not None)
+        return run(*given, env=self._namespace.cluster.env, stdin=stdin)
 
     def now(self) -> float:
         """The cluster's clock, in seconds since the epoch."""

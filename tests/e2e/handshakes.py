@@ -1,8 +1,8 @@
 """When servers begin to serve a certificate, as who connects sees it.
 
-`handshakes.py CA NAME SHA256 SECONDS ADDRESS...`, in a pod, opens TLS connections to port 50051 of each address
-until all have served the certificate with that fingerprint, for so many seconds at most. It prints an object:
-when each address did first, in seconds since the epoch.
+`handshakes.py CA NAME SHA256 SECONDS ADDRESS...` runs in a pod. It opens TLS connections to port 50051 of
+each address until all have served the certificate with that fingerprint, for so many seconds at most, and
+prints an object: when each address did first, in seconds since the epoch.
 """
 
 import json

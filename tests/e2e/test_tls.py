@@ -13,7 +13,7 @@ import trustme
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.e2e.calling import PYTHON, Pod, failed, own, summary
-from tests.e2e.cluster import RELEASE, Namespace, notes, run
+from tests.e2e.cluster import CHART, RELEASE, Namespace, notes
 from tests.integration.certificates import Pair, issued
 
 TLS = ("--set", "tls.enabled=true", "--set", "tls.existingSecret=certificate", "--set", "drain.clients=own")
@@ -91,12 +91,6 @@ def forwarding(namespace: Namespace) -> Iterator[str]:
             process.terminate()
 
 
-def quoter_in(pod: Pod, namespace: Namespace, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What becomes of the command `quoter` in that pod."""
-    command = ("kubectl", "--namespace", namespace.name, "exec", pod.name, "--", "quoter", *arguments)
-    return run(*command, env=namespace.cluster.env)
-
-
 def test_kubernetes_asks_for_health_on_the_metrics_port_and_the_pods_are_ready(secure: Namespace) -> None:
     live, ready = (
         {"port": "metrics", "path": f"/{path}", "scheme": "HTTP"} for path in ("healthz", "readyz")
@@ -142,12 +136,10 @@ def test_the_commands_in_the_notes_work_with_tls(secure: Namespace, tmp_path: Pa
 
 def test_a_client_with_the_ca_is_answered_and_one_without_is_told(secure: Namespace, pod: Pod) -> None:
     def ask(target: str, *options: str) -> subprocess.CompletedProcess[str]:
-        return quoter_in(pod, secure, "get", *TOKEN, "--target", target, *options)
+        return pod.attempt("quoter", "get", *TOKEN, "--target", target, *options)
 
     address = f"{secure.pods(RELEASE)[0]['status']['podIP']}:50051"
-    name = ("--server-name", RELEASE)
-    for target, options in (("quoter:50051", CA), (HEADLESS, CA), (address, (*CA, *name))):
-        told = ask(target, *options)
+    for told in (ask("quoter:50051", *CA), ask(HEADLESS, *CA), ask(address, *CA, "--server-name", RELEASE)):
         assert (told.returncode, len(told.stdout.splitlines())) == (0, 3), told.stderr
 
     untrusted = "has a certificate of a CA that is not trusted: --ca names the CA's file"
@@ -166,10 +158,17 @@ def test_a_client_with_the_ca_is_answered_and_one_without_is_told(secure: Namesp
         assert refused.stderr.startswith(f"quoter: {target} {why}; `quoter doctor {target}` looks closer\n")
 
 
-def test_health_is_asked_over_tls_too(secure: Namespace, pod: Pod) -> None:
-    health = ("health", "--target", "quoter:50051")
-    assert quoter_in(pod, secure, *health, *CA).stdout == "SERVING\n"
-    assert quoter_in(pod, secure, *health).returncode == UNAVAILABLE
+def test_health_is_asked_over_tls_too(pod: Pod) -> None:
+    health = ("quoter", "health", "--target", "quoter:50051")
+    assert pod.attempt(*health, *CA).stdout == "SERVING\n"
+    assert pod.attempt(*health).returncode == UNAVAILABLE
+
+
+def test_a_pod_calls_itself_as_the_readme_says_for_new_tokens(secure: Namespace) -> None:
+    [options] = re.findall(r"With TLS, put `(.+)` behind `quoter get`", (CHART / "README.md").read_text())
+    get = ("quoter", "get", "--token-file", "/dev/stdin", *options.split())
+    told = secure.kubectl("exec", "-i", f"deployment/{RELEASE}", "--", *get, stdin=secure.token())
+    assert len(told.splitlines()) == 3
 
 
 def serving(pod: Pod, certificate: Pair, addresses: Iterable[str], seconds: int = 120) -> dict[str, float]:
@@ -216,12 +215,12 @@ def test_mutual_tls_refuses_unknown_clients_and_turning_it_on_loses_no_call_of_k
         secure.gone(old)
         for address in (f"{one['status']['podIP']}:50051" for one in secure.pods(RELEASE)):
             asking = (*CA, "--server-name", RELEASE)
-            assert quoter_in(pod, secure, "get", *TOKEN, "--target", address, *asking, *known).returncode == 0
+            assert pod.attempt("quoter", "get", *TOKEN, "--target", address, *asking, *known).returncode == 0
             for who, found in refusals:
-                refused = quoter_in(pod, secure, "get", *TOKEN, "--target", address, *asking, *who)
+                refused = pod.attempt("quoter", "get", *TOKEN, "--target", address, *asking, *who)
                 assert (refused.returncode, refused.stdout) == (UNAVAILABLE, "")
                 assert "hangs up when it is called; perhaps it wants a certificate of" in refused.stderr
-                closer = quoter_in(pod, secure, "doctor", address, *TOKEN, *asking, *who)
+                closer = pod.attempt("quoter", "doctor", address, *TOKEN, *asking, *who)
                 assert closer.returncode == UNAVAILABLE
                 assert found in " ".join(closer.stdout.split())
     measured(f"mutual TLS, turned on by an update: {summary(calls)}")
