@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.e2e.calling import PYTHON, Pod, failed, own, summary
 from tests.e2e.cluster import CHART, RELEASE, Namespace, notes
+from tests.e2e.conftest import Measured
 from tests.integration.certificates import Pair, issued
 
 TLS = ("--set", "tls.enabled=true", "--set", "tls.existingSecret=certificate", "--set", "drain.clients=own")
@@ -24,7 +25,6 @@ CA = ("--ca", "/ca/ca.crt")
 HANDSHAKES = Path(__file__).with_name("handshakes.py")
 CONNECTION_AGE = 11  # seconds, of the chart's default, at most
 UNAVAILABLE = 64 + 14
-Measured = Callable[[str], None]
 
 pytestmark = pytest.mark.timeout(300, func_only=True)
 

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,10 +11,10 @@ import pytest
 
 from tests.e2e.calling import Pod, failed, own, summary
 from tests.e2e.cluster import CHART, RELEASE, Namespace
+from tests.e2e.conftest import Measured
 
 HEADLESS = "dns:///quoter-headless:50051"
 UNAUTHENTICATED = 64 + 16
-Measured = Callable[[str], None]
 
 SECTION = (CHART / "README.md").read_text().partition("\n## Tokens\n")[2].partition("\n## ")[0]
 # Blocks of indented lines, in their order.
