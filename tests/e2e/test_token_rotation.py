@@ -25,9 +25,8 @@ pytestmark = pytest.mark.timeout(600, func_only=True)
 
 @pytest.fixture(scope="module")
 def pod(quoter: Namespace) -> Iterator[Pod]:
-    found = Pod(quoter, {"/token": "quoter-token"})
-    yield found
-    quoter.kubectl("delete", "pod", found.name)
+    with Pod(quoter, {"/token": "quoter-token"}) as pod:
+        yield pod
 
 
 class Terminal:
@@ -123,4 +122,4 @@ def test_a_change_of_annotations_brings_what_is_new_at_once(
     terminal.paste(add)
     seconds = terminal.paste(f"{HURRY}until {until}")
     measured(f"a token added, and the pods annotated: each takes it after {seconds:.0f} s")
-    assert seconds < 6
+    assert seconds < 15  # by itself it would take a minute, where kubelets have their defaults
