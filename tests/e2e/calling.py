@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
+from app.core.code import CODE_LABELS
 from tests.e2e.cluster import ROOT, Namespace, run
 
 LOAD = Path(__file__).with_name("load.py")
@@ -17,6 +18,8 @@ PROTO = ROOT / "protos" / "quote_service.proto"
 GHZ = ROOT / ".venv" / "bin" / "ghz"
 PYTHON = "/app/.venv/bin/python"
 TURNS = 24
+# gRPC's names of the codes, by Go's.
+CODES = {label: code.name for code, label in CODE_LABELS.items()}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Ghz(Client):
     def _call(self, method: str, one: Mapping[str, Any]) -> Call:
         ended = datetime.fromisoformat(one["timestamp"]).timestamp()
         began = ended - one["latency"] / 1e9
-        return Call(self.name, method, began, ended, one["status"].upper(), one["error"])
+        return Call(self.name, method, began, ended, CODES[one["status"]], one["error"])
 
 
 def own(
@@ -117,7 +120,7 @@ class Pod:
         namespace.kubectl("apply", "--filename", "-", stdin=json.dumps(self._manifest(secrets)))
         namespace.kubectl("wait", f"pod/{name}", "--for=condition=Ready", "--timeout=60s")
         for file in (LOAD, PROTO, GHZ):
-            self._put(file)
+            self.put(file)
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +165,7 @@ class Pod:
         }
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name}, "spec": spec}
 
-    def _put(self, file: Path) -> None:
+    def put(self, file: Path) -> None:
         """A file, into /work."""
         script = f"cat > /work/{file.name} && chmod +x /work/{file.name}"
         with file.open("rb") as content:

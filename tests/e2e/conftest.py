@@ -13,11 +13,13 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, run, succeed
+from tests.e2e.prometheus import Prometheus
 
 BESIDE = ROOT.parent / "shared" / "cluster" / "cluster"
 IMAGE = os.environ.get("IMAGE") or "localhost/quoter:dev"
@@ -112,9 +114,28 @@ def cluster() -> Cluster:
     return Cluster(env, IMAGE)
 
 
+@pytest.fixture(scope="session")
+def prometheus(cluster: Cluster) -> Prometheus:
+    """The one at the address $PROMETHEUS, or of the test cluster beside this checkout, which keeps it."""
+    if address := os.environ.get("PROMETHEUS"):
+        return Prometheus(address.rstrip("/"))
+    if cluster.env["KUBECONFIG"] != beside():
+        pytest.skip("$PROMETHEUS is not set: the address of one that scrapes this cluster's pods")
+    found = Prometheus("http://127.0.0.1:9090")
+    if not found.answers():  # a second one would not find its port free
+        succeed(str(BESIDE), "prometheus", env=cluster.env, seconds=1200)
+    return found
+
+
 @pytest.fixture(scope="module")
 def namespace(cluster: Cluster) -> Iterator[Namespace]:
     """A namespace of the file's own, which is gone afterwards."""
+    with new_namespace(cluster) as found:
+        yield found
+
+
+@contextmanager
+def new_namespace(cluster: Cluster) -> Iterator[Namespace]:
     name = f"quoter-e2e-{secrets.token_hex(4)}"
     level = "pod-security.kubernetes.io/enforce=restricted"
     succeed("kubectl", "create", "namespace", name, env=cluster.env)
@@ -135,6 +156,13 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
             env=cluster.env,
             seconds=200,
         )
+
+
+@pytest.fixture(scope="module")
+def another_namespace(cluster: Cluster) -> Iterator[Namespace]:
+    """A second one."""
+    with new_namespace(cluster) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
