@@ -5,7 +5,6 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import grpc
 import pytest
@@ -13,14 +12,13 @@ import pytest
 from app.core.code import CODE_LABELS
 from app.core.method import UNKNOWN, Arity
 from app.services import SERVICES
-from tests.e2e.calling import PROTO, Call, Ghz, Pod, ghz, own, stock
-from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, succeed
+from tests.e2e.calling import PYTHON, Call, Pod, ghz, own, stock
+from tests.e2e.cluster import RELEASE, Cluster, Namespace, succeed
 from tests.e2e.prometheus import Prometheus
 
 HEADLESS = "dns:///quoter-headless:50051"
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
 SECONDS = 15  # of steady calls, in which every connection comes of age
-EACH = 60  # calls of those that are counted out
 # Kubernetes asks for health whenever it likes.
 OURS = 'grpc_service!="grpc.health.v1.Health"'
 
@@ -37,34 +35,38 @@ def installed(namespace: Namespace) -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="module")
-def pod(installed: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Pod:
-    found = Pod(installed, {"/token": "quoter-token"})
-    found.put(ROOT / "protos" / "Calc.proto")
-    found.put(forgetful(tmp_path_factory.mktemp("protos")))
-    return found
+def pod(installed: Namespace) -> Pod:
+    return Pod(installed, {"/token": "quoter-token"})
 
 
-def forgetful(directory: Path) -> Path:
-    """A proto of the Quoter with a method that the server does not have."""
-    file = directory / "forgetful.proto"
-    file.write_text(
-        PROTO.read_text().replace(
-            "service Quoter {", "service Quoter { rpc Forget(QuoteRequest) returns (QuoteReply);"
-        )
-    )
-    return file
-
-
-def counted_out(pod: Pod, proto: str, path: str, data: object, token: str = "") -> list[Call]:
-    """What became of so many calls by a stock client in Go. Without a token it sends none."""
-    metadata = {"authorization": f"Bearer {token}"} if token else {}
+def counted_out(pod: Pod, method: str, request: object, *options: str) -> Counts:
+    """What became of calls with `quoter load`. grpc-go tells ghz OK of some that are refused at once."""
     command = (
-        *("/work/ghz", "--insecure", "--proto", f"/work/{proto}", "--call", path, "--data", json.dumps(data)),
-        *("--metadata", json.dumps(metadata), "--format", "json", "--lb-strategy", "round_robin"),
-        *("--total", str(EACH), "--concurrency", "4", "--rps", "60", HEADLESS),
+        *("/app/.venv/bin/quoter", "load", method, json.dumps(request), "--target", HEADLESS, "--json"),
+        *("--rps", "60", "--for", "1s", *options),
     )
-    client = Ghz("Go, counted out", command, {path.rpartition("/")[2]: EACH})
-    return client.parsed(pod.run(*client.command))
+    figures = json.loads(pod.run("sh", "-c", '"$@" || test $? = 1', "sh", *command))
+    assert sum(figures["codes"].values()) == 60, figures
+    [label] = [label for label in labels().values() if method == "/".join(label[1:])]
+    return Counter({(*label, code): count for code, count in figures["codes"].items()})
+
+
+UNSERVED = f"""
+import grpc
+with grpc.insecure_channel("{HEADLESS}") as channel:
+    for _ in range(60):
+        try:
+            channel.unary_unary("/quotes.Quoter/Forget")(b"", timeout=5)
+        except grpc.RpcError as error:
+            print(error.code().name)
+"""
+
+
+def unserved(pod: Pod) -> Counts:
+    """Calls of a method that is not there."""
+    codes = pod.run(PYTHON, "-c", UNSERVED).split()
+    label = (UNKNOWN.arity.value, UNKNOWN.service, UNKNOWN.name)
+    return Counter((*label, CODE_LABELS[grpc.StatusCode[code]]) for code in codes)
 
 
 def labels() -> dict[str, tuple[str, ...]]:
@@ -79,7 +81,7 @@ def labels() -> dict[str, tuple[str, ...]]:
         for one, arity in zip(served, arities, strict=True)
     }
     assert len(found) == len(served)
-    return found | {"Forget": (UNKNOWN.arity.value, UNKNOWN.service, UNKNOWN.name)}
+    return found
 
 
 def by_labels(calls: list[Call]) -> Counts:
@@ -131,17 +133,19 @@ def test_the_calls_counted_over_all_pods_are_those_that_were_made(
     ]
     with pod.calling(*clients) as calls:
         time.sleep(SECONDS)
+    taken = ("--token-file", "/token/token", "--allow-plaintext-token")
     quote = {"quote": "What is counted counts.", "author": "Nobody"}
-    calls += counted_out(pod, PROTO.name, "quotes.Quoter/AddQuotes", [quote, quote], token)
-    calls += counted_out(pod, PROTO.name, "quotes.Quoter/AddQuotes", [quote, {}], token)
-    calls += counted_out(pod, PROTO.name, "quotes.Quoter/ListQuotes", {"limit": -1}, token)
-    calls += counted_out(pod, PROTO.name, "quotes.Quoter/Converse", [{}, {}])
-    calls += counted_out(pod, PROTO.name, "quotes.Quoter/GetQuote", {})
-    calls += counted_out(pod, "Calc.proto", "calc.Calculator/Divide", {"n1": 1}, token)
-    calls += counted_out(pod, "Calc.proto", "calc.Calculator/Add", {"n1": 2**31 - 1, "n2": 1}, token)
-    calls += counted_out(pod, "forgetful.proto", "quotes.Quoter/Forget", {}, token)
-
-    made = by_labels(calls)
+    made = (
+        by_labels(calls)
+        + counted_out(pod, "quotes.Quoter/AddQuotes", [quote, quote], *taken)
+        + counted_out(pod, "quotes.Quoter/AddQuotes", [quote, {}], *taken)
+        + counted_out(pod, "quotes.Quoter/ListQuotes", {"limit": -1}, *taken)
+        + counted_out(pod, "calc.Calculator/Divide", {"n1": 1}, *taken)
+        + counted_out(pod, "calc.Calculator/Add", {"n1": 2**31 - 1, "n2": 1}, *taken)
+        + counted_out(pod, "quotes.Quoter/GetQuote", {})
+        + counted_out(pod, "quotes.Quoter/Converse", [{}, {}])
+        + unserved(pod)
+    )
     assert {arity for arity, *_ in made} == set(Arity)
     codes = {code for *_, code in made}
     assert codes == {"OK", "InvalidArgument", "OutOfRange", "Unauthenticated", "Unimplemented"}
