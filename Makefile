@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop chart lint gen image image-test sbom pin e2e e2e-full bench overload soak clean
+.PHONY: help setup run test interop chart lint gen image image-archive image-test sbom pin e2e e2e-full bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -66,6 +66,11 @@ gen: setup ## generate app/gen from protos/, and the chart's schema and table fr
 image: ## build the container image, with podman or docker: make image IMAGE=…
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \
 	  $(BUILD_OPTIONS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(LABELS) -t $(IMAGE) .
+
+image-archive: image ## the same, and write it to dist/image.tar, which kind and minikube load
+	@mkdir -p dist
+	@rm -f dist/image.tar
+	$(CONTAINERS) save --output dist/image.tar $(IMAGE)
 
 image-test: setup ## build the image, twice, and look at what is in it, how it starts, and that both are equal; podman
 	.venv/bin/python -m pytest tests/image -s $(PYTEST)
