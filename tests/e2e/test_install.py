@@ -2,15 +2,18 @@
 
 import base64
 import re
+import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.cluster import CHART, RELEASE, Namespace, notes, run
+from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, run, succeed
 
 pytestmark = pytest.mark.timeout(240, func_only=True)
 
@@ -116,6 +119,60 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
         assert "a token is needed" in refused.stderr
 
 
+def at_home(namespace: Namespace, kubeconfig: Path) -> Namespace:
+    """The same, where kubectl and helm take it without being told."""
+    env = namespace.cluster.env
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text(succeed("kubectl", "config", "view", "--raw", "--flatten", env=env))
+    found = replace(
+        namespace, cluster=replace(namespace.cluster, env=dict(env) | {"KUBECONFIG": str(kubeconfig)})
+    )
+    found.kubectl("config", "set-context", "--current", f"--namespace={namespace.name}")
+    return found
+
+
+def test_the_commands_of_the_readme_lead_from_a_checkout_to_a_quote(
+    another_namespace: Namespace, tmp_path: Path, measured: Callable[[str], None]
+) -> None:
+    if not (shutil.which("podman") or shutil.which("docker")):
+        pytest.skip("neither podman nor docker is here to build the image")
+    here = at_home(another_namespace, tmp_path / "kubeconfig")
+    section = (ROOT / "README.md").read_text().partition("## On a cluster\n")[2].partition("\n## ")[0]
+    shown = [line for line in notes(section) if not line.startswith(("kind load", "minikube image load"))]
+    assert len(shown) == len(notes(section)) - 2, "the image is loaded before"
+    [forward] = [line for line in shown if "port-forward" in line]
+    repository, _, tag = here.cluster.image.rpartition(":")
+
+    def paste(*lines: str) -> str:
+        text = "\n".join(lines).replace("repository=localhost/quoter ", f"repository={repository} ")
+        text = text.replace("tag=dev ", f"tag={tag} ")
+        return succeed("bash", "-e", env=here.cluster.env, stdin=text, seconds=180)
+
+    began = time.monotonic()
+    try:
+        paste(*shown[: shown.index(forward)])
+        with forwarding(forward, here, (50051, 9464)):
+            *calling, test, uninstall = shown[shown.index(forward) + 1 :]
+            quotes = paste(*calling).splitlines()
+            measured(f"the README's commands, from the checkout to a quote: {time.monotonic() - began:.0f} s")
+            assert len(quotes) == 3
+            assert all(re.fullmatch(r"\S.* ~ \S.*", line) for line in quotes)
+            assert "Phase:          Succeeded" in paste(test)
+            assert paste(uninstall) == 'release "quoter" uninstalled\n'
+    finally:
+        for made in ("token", "dist/image.tar"):
+            (ROOT / made).unlink(missing_ok=True)
+
+    for pod in here.pods(
+        RELEASE
+    ):  # they drain, and a second signal ends that, maybe before kubectl hears of it
+        run("kubectl", "exec", pod["metadata"]["name"], "--", "sh", "-c", "kill 1", env=here.cluster.env)
+    end = time.monotonic() + 30
+    while (left := here.objects()) and time.monotonic() < end:
+        time.sleep(0.5)
+    assert left == set()
+
+
 def test_an_upgrade_keeps_the_token_and_those_that_were_added(quoter: Namespace) -> None:
     first, line = quoter.token(), "second:another-token-of-somebody\n"
     added = base64.b64encode((quoter.token(key="tokens") + line).encode()).decode()
@@ -199,3 +256,19 @@ def test_a_secret_of_ones_own_is_used_in_place_of_a_made_one(namespace: Namespac
     finally:
         namespace.uninstall("own")
         namespace.kubectl("delete", "secret", "mine")
+
+
+def test_a_test_that_fails_leaves_its_pod_to_be_read_and_no_more(namespace: Namespace) -> None:
+    before = namespace.objects()
+    wrong = ("--from-literal=token=a-token-of-nobody-here", "--from-literal=tokens=me:a-token-of-my-own")
+    namespace.kubectl("create", "secret", "generic", "wrong", *wrong)
+    namespace.install("wrong", "--set", "auth.existingSecret=wrong", "--set", "drain.delaySeconds=0")
+    tested = run("helm", "--namespace", namespace.name, "test", "wrong", env=namespace.cluster.env)
+    assert tested.returncode != 0
+    assert "pod wrong-quoter-test failed" in tested.stderr
+    assert "the token is not valid here" in namespace.kubectl("logs", "wrong-quoter-test")
+
+    namespace.uninstall("wrong")
+    namespace.kubectl("delete", "secret", "wrong")
+    assert namespace.objects() - before == {"pod/wrong-quoter-test"}
+    namespace.kubectl("delete", "pod", "wrong-quoter-test")

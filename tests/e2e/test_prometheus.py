@@ -76,7 +76,7 @@ def labels() -> dict[str, tuple[str, ...]]:
         Arity.of(request_streaming=one.client_streaming, response_streaming=one.server_streaming)
         for one in served
     ]
-    found = {
+    found: dict[str, tuple[str, ...]] = {
         one.name: (arity.value, one.containing_service.full_name, one.name)
         for one, arity in zip(served, arities, strict=True)
     }
@@ -106,7 +106,7 @@ def test_every_pod_is_found_by_its_annotations_and_no_other_is(
     prometheus: Prometheus, installed: Namespace, pod: Pod
 ) -> None:
     pods = installed.pods(RELEASE)
-    wanted = Counter(
+    wanted: Counts = Counter(
         (one["metadata"]["name"], f"http://{one['status']['podIP']}:9464/metrics", "up") for one in pods
     )
     assert len(wanted) == 2
