@@ -50,7 +50,11 @@ class Client:
 
 @dataclass(frozen=True)
 class Ghz(Client):
-    """A stock client in Go. It counts each attempt as a call."""
+    """A stock client in Go. It counts each attempt as a call.
+
+    A call that the server ends before its message is sent may be told as OK: grpc-go's statistics have it so
+    (`retryLocked` in its stream.go). Count refusals with another client.
+    """
 
     def parsed(self, text: str) -> list[Call]:
         [method] = self.rate

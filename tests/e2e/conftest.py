@@ -5,6 +5,9 @@ is unset) must have been loaded into it, or be one that it can pull. Elsewhere o
 beside this checkout: it is started, and stopped at the end unless it was up before, and the image is built
 and loaded. The tests are skipped where there is neither, or where a tool is missing.
 
+$PROMETHEUS is the address of one that scrapes this cluster's pods by their annotations; the test cluster's is
+started where it is needed.
+
 Files run side by side, each in a namespace of its own.
 """
 

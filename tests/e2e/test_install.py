@@ -163,9 +163,8 @@ def test_the_commands_of_the_readme_lead_from_a_checkout_to_a_quote(
         for made in ("token", "dist/image.tar"):
             (ROOT / made).unlink(missing_ok=True)
 
-    for pod in here.pods(
-        RELEASE
-    ):  # they drain, and a second signal ends that, maybe before kubectl hears of it
+    # They drain, and a second signal ends that, maybe before kubectl hears of it.
+    for pod in here.pods(RELEASE):
         run("kubectl", "exec", pod["metadata"]["name"], "--", "sh", "-c", "kill 1", env=here.cluster.env)
     end = time.monotonic() + 30
     while (left := here.objects()) and time.monotonic() < end:
