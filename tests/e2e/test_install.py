@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, run, succeed
+from tests.e2e.conftest import Measured
 
 pytestmark = pytest.mark.timeout(240, func_only=True)
 
@@ -132,7 +133,7 @@ def at_home(namespace: Namespace, kubeconfig: Path) -> Namespace:
 
 
 def test_the_commands_of_the_readme_lead_from_a_checkout_to_a_quote(
-    another_namespace: Namespace, tmp_path: Path, measured: Callable[[str], None]
+    another_namespace: Namespace, tmp_path: Path, measured: Measured
 ) -> None:
     if not (shutil.which("podman") or shutil.which("docker")):
         pytest.skip("neither podman nor docker is here to build the image")

@@ -14,6 +14,7 @@ from app.core.method import UNKNOWN, Arity
 from app.services import SERVICES
 from tests.e2e.calling import PYTHON, Call, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, Cluster, Namespace, succeed
+from tests.e2e.conftest import Measured
 from tests.e2e.prometheus import Prometheus
 
 HEADLESS = "dns:///quoter-headless:50051"
@@ -22,7 +23,6 @@ SECONDS = 15  # of steady calls, in which every connection comes of age
 # Kubernetes asks for health whenever it likes.
 OURS = 'grpc_service!="grpc.health.v1.Health"'
 
-Measured = Callable[[str], None]
 Counts = Counter[tuple[str, ...]]
 
 
@@ -35,8 +35,9 @@ def installed(namespace: Namespace) -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="module")
-def pod(installed: Namespace) -> Pod:
-    return Pod(installed, {"/token": "quoter-token"})
+def pod(installed: Namespace) -> Iterator[Pod]:
+    with Pod(installed, {"/token": "quoter-token"}) as found:
+        yield found
 
 
 def counted_out(pod: Pod, method: str, request: object, *options: str) -> Counts:
@@ -45,7 +46,7 @@ def counted_out(pod: Pod, method: str, request: object, *options: str) -> Counts
         *("/app/.venv/bin/quoter", "load", method, json.dumps(request), "--target", HEADLESS, "--json"),
         *("--rps", "60", "--for", "1s", *options),
     )
-    figures = json.loads(pod.run("sh", "-c", '"$@" || test $? = 1', "sh", *command))
+    figures = json.loads(pod.attempt(*command).stdout)  # it exits with 1 where calls fail
     assert sum(figures["codes"].values()) == 60, figures
     [label] = [label for label in labels().values() if method == "/".join(label[1:])]
     return Counter({(*label, code): count for code, count in figures["codes"].items()})

@@ -1,7 +1,7 @@
 """Two releases in one namespace, and one named like the first in another, do not notice each other."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,13 +11,12 @@ import pytest
 
 from tests.e2e.calling import Pod, failed, own, summary
 from tests.e2e.cluster import RELEASE, Namespace
+from tests.e2e.conftest import Measured
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
 OTHER = "second"
 NO_DRAIN = ("--set", "drain.delaySeconds=0")
-
-Measured = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,18 @@ def releases(
 
 def load(pod: Pod, target: str, token_file: str) -> Any:
     """What became of twenty calls from the pod, and who has answered."""
-    options = f"--rps 40 --for 0.5s --json --token-file {token_file} --allow-plaintext-token"
-    # It exits with 1 where calls fail, as some shall.
-    return json.loads(
-        pod.run("sh", "-c", f"/app/.venv/bin/quoter load --target {target} {options} || test $? = 1")
+    options = (
+        "--rps",
+        "40",
+        "--for",
+        "0.5s",
+        "--json",
+        "--token-file",
+        token_file,
+        "--allow-plaintext-token",
     )
+    command = ("/app/.venv/bin/quoter", "load", "--target", target, *options)
+    return json.loads(pod.attempt(*command).stdout)  # it exits with 1 where calls fail
 
 
 @pytest.mark.timeout(240, func_only=True)
