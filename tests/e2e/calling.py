@@ -1,6 +1,7 @@
 """Clients that call the service from a pod beside it, at a steady rate, while a test does something to it."""
 
 import json
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from app.core.code import CODE_LABELS
 from tests.e2e.cluster import ROOT, Namespace, run
@@ -19,12 +20,15 @@ GHZ = ROOT / ".venv" / "bin" / "ghz"
 PYTHON = "/app/.venv/bin/python"
 TURNS = 24
 # gRPC's names of the codes, by Go's.
-CODES = {label: code.name for code, label in CODE_LABELS.items()}
+_CODES = {label: code.name for code, label in CODE_LABELS.items()}
 
 
 @dataclass(frozen=True)
 class Call:
-    """What became of a call, with times in seconds since the epoch by the cluster's clock."""
+    """What became of a call, with times in seconds since the epoch by the cluster's clock.
+
+    Of a call in Go, only the end is known.
+    """
 
     client: str
     method: str
@@ -43,6 +47,7 @@ class Client:
     command: tuple[str, ...]
     rate: Mapping[str, float]  # at least so many calls a second, by method
     speaks: bool = False  # prints a line once its calls are answered
+    ends: ClassVar[str] = "^"  # the lines that tell of a call's end, as a pattern of grep -E
 
     def parsed(self, text: str) -> list[Call]:
         return [Call(self.name, **json.loads(line)) for line in text.splitlines()]
@@ -50,20 +55,27 @@ class Client:
 
 @dataclass(frozen=True)
 class Ghz(Client):
-    """A stock client in Go. It counts each attempt as a call.
+    """A stock client in Go.
 
-    A call that the server ends before its message is sent may be told as OK: grpc-go's statistics have it so
-    (`retryLocked` in its stream.go). Count refusals with another client.
+    Its calls are those of its debug log. Its report has those of grpc-go's statistics, which count each
+    attempt, pass over calls for which there is no connection, and tell OK of a call that the server ends
+    before its message is sent (`retryLocked` in its stream.go).
     """
 
-    def parsed(self, text: str) -> list[Call]:
-        [method] = self.rate
-        return [self._call(method, one) for one in json.loads(text)["details"]]
+    # A reply, the end of a stream, or a call that could not be begun.
+    ends: ClassVar[str] = r'"Received response"|"Receive message".*"error":"|"Invoke [A-Z]'
 
-    def _call(self, method: str, one: Mapping[str, Any]) -> Call:
-        ended = datetime.fromisoformat(one["timestamp"]).timestamp()
-        began = ended - one["latency"] / 1e9
-        return Call(self.name, method, began, ended, CODES[one["status"]], one["error"])
+    def parsed(self, text: str) -> list[Call]:
+        return [self._call(json.loads(line)) for line in text.splitlines()]
+
+    def _call(self, line: Mapping[str, Any]) -> Call:
+        [method] = self.rate
+        ended = datetime.fromisoformat(line["time"]).timestamp()
+        text = "" if line["error"] in (None, "EOF") else line["error"]
+        code = re.search(r"code = (\w+)", text)
+        return Call(
+            self.name, method, ended, ended, _CODES[code[1]] if code else "UNKNOWN" if text else "OK", text
+        )
 
 
 def own(
@@ -96,7 +108,16 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
             *("--call", f"quotes.Quoter/{method}", "--data", json.dumps(data)),
             *("--metadata", json.dumps({"authorization": f"Bearer {token}"})),
             *("--connections", "1", "--lb-strategy", balancing),
-            *("--duration", "30m", "--duration-stop", "wait", "--format", "json", "--output", "/work/calls"),
+            *(
+                "--duration",
+                "30m",
+                "--duration-stop",
+                "wait",
+                "--output",
+                "/dev/null",
+                "--debug",
+                "/work/calls",
+            ),
             *options,
             target,
         )
@@ -212,7 +233,7 @@ class Pod:
             yield made
             seconds = self.now() - began  # they end one after the other, and some take their time
         for number, client in enumerate(clients):
-            found = client.parsed(self.run("cat", f"/work/{number}/calls"))
+            found = client.parsed(self.run("grep", "-E", client.ends, f"/work/{number}/calls"))
             self._check(client, found, seconds)
             made += found
 

@@ -5,8 +5,8 @@ is unset) must have been loaded into it, or be one that it can pull. Elsewhere o
 beside this checkout: it is started, and stopped at the end unless it was up before, and the image is built
 and loaded. The tests are skipped where there is neither, or where a tool is missing.
 
-$PROMETHEUS is the address of one that scrapes this cluster's pods by their annotations; the test cluster's is
-started where it is needed.
+$PROMETHEUS is the address of one that scrapes this cluster's pods by their annotations; the test cluster has
+one.
 
 Files run side by side, each in a namespace of its own.
 """
@@ -25,6 +25,7 @@ from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, run, succeed
 from tests.e2e.prometheus import Prometheus
 
 BESIDE = ROOT.parent / "shared" / "cluster" / "cluster"
+ITS_PROMETHEUS = "http://127.0.0.1:9090"
 IMAGE = os.environ.get("IMAGE") or "localhost/quoter:dev"
 Measured = Callable[[str], None]  # takes a line that says what was measured
 TOOLS = ("kubectl", "helm", "curl", "base64")
@@ -65,6 +66,8 @@ class TestCluster:
         self._started = "already up" not in up.stderr
         succeed("make", "image", f"IMAGE={IMAGE}", env=self._env, seconds=1200)
         succeed(str(BESIDE), "load", IMAGE, env=self._env, seconds=300)
+        if not Prometheus(ITS_PROMETHEUS).answers():  # a second one would not find its port free
+            succeed(str(BESIDE), "prometheus", env=self._env, seconds=1200)
 
     def pytest_unconfigure(self) -> None:
         if self._started:
@@ -119,15 +122,11 @@ def cluster() -> Cluster:
 
 @pytest.fixture(scope="session")
 def prometheus(cluster: Cluster) -> Prometheus:
-    """The one at the address $PROMETHEUS, or of the test cluster beside this checkout, which keeps it."""
     if address := os.environ.get("PROMETHEUS"):
         return Prometheus(address.rstrip("/"))
     if cluster.env["KUBECONFIG"] != beside():
         pytest.skip("$PROMETHEUS is not set: the address of one that scrapes this cluster's pods")
-    found = Prometheus("http://127.0.0.1:9090")
-    if not found.answers():  # a second one would not find its port free
-        succeed(str(BESIDE), "prometheus", env=cluster.env, seconds=1200)
-    return found
+    return Prometheus(ITS_PROMETHEUS)
 
 
 @pytest.fixture(scope="module")
