@@ -59,7 +59,8 @@ class Ghz(Client):
 
     Its calls are those of its debug log. Its report has those of grpc-go's statistics, which count each
     attempt, pass over calls for which there is no connection, and tell OK of a call that the server ends
-    before its message is sent (`retryLocked` in its stream.go).
+    before its message is sent (`retryLocked` in its stream.go). No more than a hundred messages a second
+    come from one of them: of more, the log leaves out some.
     """
 
     # A reply, the end of a stream, or a call that could not be begun.
@@ -128,7 +129,7 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
     turns = ("--timeout", "60s", "--concurrency", "2", "--rps", "1", "--stream-interval", "500ms")
     return (
         client("GetQuote", unary * 0.9, "--rps", str(unary), *steady),
-        client("ListQuotes", 1.6, "--rps", "2", *steady, data={"limit": 50}),
+        client("ListQuotes", 1.6, "--rps", "2", *steady, data={"limit": 20}),
         client("Converse", 0.08, *turns, data=[{}] * TURNS),
     )
 
