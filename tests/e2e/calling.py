@@ -241,7 +241,7 @@ class Pod:
     @contextmanager
     def _running(self, client: Client, place: str) -> Iterator["subprocess.Popen[str]"]:
         command = [part.replace("/work/calls", f"/work/{place}/calls") for part in client.command]
-        script = f'mkdir -p /work/{place} && echo $$ > /work/{place}/pid && exec "$@"'
+        script = f'rm -rf /work/{place} && mkdir /work/{place} && echo $$ > /work/{place}/pid && exec "$@"'
         with subprocess.Popen(
             self._exec("sh", "-c", script, "sh", *command),
             env=self._namespace.cluster.env,
