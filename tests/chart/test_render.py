@@ -298,11 +298,21 @@ def test_the_autoscaler_decides_how_many_pods_there_are() -> None:
     objects = rendered(
         {"autoscaling": {"enabled": True, "minReplicas": 3, "scaleDownStabilizationSeconds": 30}}
     )
-    assert "replicas" not in objects["Deployment/quoter"]["spec"]
+    deployment = objects["Deployment/quoter"]
+    assert "replicas" not in deployment["spec"]
+    assert deployment["metadata"]["annotations"] == {"quoter/replicas": "autoscaler"}  # for later upgrades
     scaler = objects["HorizontalPodAutoscaler/quoter"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 10)
     assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 30
-    assert rendered({"replicaCount": 0})["Deployment/quoter"]["spec"]["replicas"] == 0
+
+    fixed = rendered({"replicaCount": 0})["Deployment/quoter"]
+    assert fixed["spec"]["replicas"] == 0
+    assert "annotations" not in fixed["metadata"]
+
+
+def test_what_a_server_says_that_does_not_start_is_kept_with_its_pod() -> None:
+    [container] = pod(rendered())["spec"]["containers"]
+    assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
 
 @pytest.mark.parametrize(
