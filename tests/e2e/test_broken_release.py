@@ -1,0 +1,241 @@
+"""A release whose pods do not get ready: it is told why, and nobody who calls sees it.
+
+What is typed is what the chart's README says.
+"""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.calling import Client, Pod, failed, ghz, own, summary
+from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, succeed
+from tests.e2e.conftest import Measured
+from tests.support import until
+
+HEADLESS = "dns:///quoter-headless:50051"
+# Seconds that helm waits, where the README says two minutes: a good pod is ready within a few.
+PATIENCE = 15
+# In place of a bug by which a server never says that it is ready.
+NEVER_READY = """
+from app.runtime.health import Health
+be = Health.set_ready
+Health.set_ready = lambda health, *, ready: be(health, ready=False)
+"""
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A release that does not get ready: its values, and what `kubectl` says of its pod."""
+
+    name: str
+    values: Mapping[str, Any]
+    state: str
+    reason: str
+
+
+REFUSED = Broken(
+    "values that the server refuses",
+    {"services": ["quotes.Nope"]},
+    "CrashLoopBackOff|Error",
+    "APP_SERVICES: 'quotes.Nope' is not a service of this program; choose of quotes.Quoter, ",
+)
+UNREADABLE = Broken(
+    "quotes that the server refuses",
+    {"quotes": {"existingConfigMap": "unreadable"}},
+    "CrashLoopBackOff|Error",
+    "APP_QUOTES_FILE: /etc/quoter/quotes.txt: line 2: write quote ~ author",
+)
+UNREADY = Broken(
+    "a server that is never ready",
+    {
+        "extraEnv": [{"name": "PYTHONPATH", "value": "/never-ready"}],
+        "extraVolumes": [{"name": "never-ready", "configMap": {"name": "never-ready"}}],
+        "extraVolumeMounts": [{"name": "never-ready", "mountPath": "/never-ready", "readOnly": True}],
+    },
+    "Running",
+    'Readiness probe failed: .*"NOT_SERVING"',
+)
+IMAGE = Broken(
+    "an image that does not exist",
+    {"image": {"tag": "no-such-tag"}},
+    "ErrImagePull|ImagePullBackOff",
+    'Failed to pull image ".*:no-such-tag"',
+)
+SECRET = Broken(
+    "a Secret that does not exist",
+    {"auth": {"existingSecret": "no-such-secret"}},
+    "ContainerCreating",
+    'secret "no-such-secret" not found',
+)
+
+
+class Operator:
+    """Types the commands of the chart's README, in a folder with the chart and `values.yaml`."""
+
+    def __init__(self, namespace: Namespace, folder: Path) -> None:
+        self.namespace = namespace
+        self._folder = folder
+        (folder / "helm").symlink_to(ROOT / "helm")
+        env = namespace.cluster.env
+        config = folder / "kubeconfig"
+        config.write_text(succeed("kubectl", "config", "view", "--raw", "--flatten", env=env))
+        self._env = dict(env) | {"KUBECONFIG": str(config)}
+        succeed(
+            "kubectl", "config", "set-context", "--current", f"--namespace={namespace.name}", env=self._env
+        )
+        section = (CHART / "README.md").read_text().split("## An upgrade that does not get ready")[1]
+        commands = notes(section.split("\n## ")[0])
+        self.upgrade, self.get, self.describe, self.history, self.rollback, self.atomic = commands
+
+    def values(self, values: Mapping[str, Any]) -> None:
+        repository, _, tag = self.namespace.cluster.image.rpartition(":")
+        image = {"repository": repository, "tag": tag} | values.get("image", {})
+        (self._folder / "values.yaml").write_text(json.dumps({**values, "image": image}))
+
+    def type(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Runs it as it is printed, but for the time that helm waits."""
+        command = command.replace("--timeout 2m", f"--timeout {PATIENCE}s")
+        return subprocess.run(
+            ["bash", "-c", command],
+            cwd=self._folder,
+            env=self._env,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def succeed(self, command: str) -> str:
+        done = self.type(command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def fail(self, command: str, words: str) -> None:
+        done = self.type(command)
+        assert done.returncode == 1, done.stdout
+        assert words in done.stderr
+
+    def became(self) -> list[str]:
+        """What the history says became of each revision, the oldest first."""
+        return [status for _, status in self.revisions()]
+
+    def revisions(self) -> list[tuple[int, str]]:
+        found = re.findall(r"^(\d+) *\t.*?\t(\w+) *\t", self.succeed(self.history), flags=re.MULTILINE)
+        return [(int(number), status) for number, status in found]
+
+
+@pytest.fixture(scope="module")
+def released(namespace: Namespace) -> Namespace:
+    """With the chart by its default values, and with what broken releases need."""
+    content = {
+        "unreadable": "quotes.txt=A good line. ~ Somebody\nA bad one.",
+        "never-ready": f"sitecustomize.py={NEVER_READY}",
+    }
+    for name, file in content.items():
+        namespace.kubectl("create", "configmap", name, f"--from-literal={file}")
+    namespace.install(RELEASE)
+    return namespace
+
+
+@pytest.fixture
+def operator(released: Namespace, tmp_path: Path) -> Operator:
+    return Operator(released, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def pod(released: Namespace) -> Pod:
+    return Pod(released, {"/token": "quoter-token"})
+
+
+@pytest.fixture(scope="module")
+def clients(released: Namespace) -> list[Client]:
+    token = released.token()
+    return [
+        own(HEADLESS, "--token-file", "/token/token"),
+        *ghz(HEADLESS, token, balancing="round_robin")[:2],  # without conversations, which take long to end
+        *ghz("quoter:50051", token, balancing="pick_first")[:2],
+    ]
+
+
+def ready(namespace: Namespace) -> set[str]:
+    """The names of the pods that are ready, and have not been told to end."""
+    living = [pod for pod in namespace.pods(RELEASE) if "deletionTimestamp" not in pod["metadata"]]
+    conditions = {pod["metadata"]["name"]: pod["status"].get("conditions", []) for pod in living}
+    return {
+        name
+        for name, found in conditions.items()
+        if any(one["type"] == "Ready" and one["status"] == "True" for one in found)
+    }
+
+
+KINDS = {broken.name: broken for broken in (REFUSED, UNREADABLE, UNREADY, IMAGE, SECRET)}
+
+
+@pytest.mark.timeout(240, func_only=True)
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_fails_in_words_and_no_call_does(
+    operator: Operator, pod: Pod, clients: list[Client], kind: str, measured: Measured
+) -> None:
+    broken, namespace = KINDS[kind], operator.namespace
+    old, others = ready(namespace), {one["metadata"]["name"] for one in namespace.pods(RELEASE)}
+    assert len(old) == 2
+    with pod.calling(*clients) as calls:
+        operator.values(broken.values)
+        began = time.monotonic()
+        operator.fail(operator.upgrade, "UPGRADE FAILED: context deadline exceeded")
+        failing = time.monotonic() - began
+
+        lines = operator.succeed(operator.get).splitlines()
+        [new] = [line for line in lines[1:] if line.split()[0] not in others]
+        assert re.search(rf" 0/1 +({broken.state}) ", new)
+        until(lambda: re.search(broken.reason, operator.succeed(operator.describe)), seconds=15)
+        assert operator.became()[-2:] == ["deployed", "failed"]
+        assert ready(namespace) == old
+
+        began = time.monotonic()
+        operator.succeed(operator.rollback)
+        going_back = time.monotonic() - began
+        assert operator.became()[-1] == "deployed"
+        operator.values({})
+        operator.succeed(operator.upgrade)
+        until(lambda: namespace.pod_names(RELEASE) == old, seconds=15)
+    measured(
+        f"{kind}: helm waited {PATIENCE} s and failed after {failing:.0f}, went back in {going_back:.1f}:"
+        f" {summary(calls)}"
+    )
+    assert not failed(calls), failed(calls)[:20]
+    assert {call.instance for call in calls if call.instance} == old  # a broken pod answers nobody
+
+
+@pytest.mark.timeout(120, func_only=True)
+def test_helm_can_go_back_by_itself(
+    operator: Operator, pod: Pod, clients: list[Client], measured: Measured
+) -> None:
+    old = ready(operator.namespace)
+    with pod.calling(*clients) as calls:
+        operator.values(REFUSED.values)
+        operator.fail(operator.atomic, "UPGRADE FAILED: release quoter failed, and has been rolled back")
+        until(lambda: operator.namespace.pod_names(RELEASE) == old, seconds=15)
+    measured(f"{REFUSED.name}, with --atomic: {summary(calls)}")
+    assert operator.became()[-2:] == ["failed", "deployed"]
+    assert not failed(calls), failed(calls)[:20]
+    assert {call.instance for call in calls if call.instance} == old
+
+
+@pytest.mark.timeout(120, func_only=True)
+def test_after_another_failed_upgrade_nothing_is_left_of_either(operator: Operator) -> None:
+    old = ready(operator.namespace)
+    for broken in (UNREADABLE, REFUSED):
+        operator.values(broken.values)
+        operator.fail(operator.upgrade.replace("2m", "3s"), "UPGRADE FAILED")
+    *_, (number, first), (_, second), (_, third) = operator.revisions()
+    assert (first, second, third) == ("deployed", "failed", "failed")
+    operator.succeed(operator.rollback.replace("quoter", f"quoter {number} --force"))
+    until(lambda: operator.namespace.pod_names(RELEASE) == old, seconds=15)
