@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.calling import Client, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, run, succeed
 from tests.e2e.prometheus import Prometheus
 
@@ -174,3 +175,22 @@ def quoter(namespace: Namespace) -> Iterator[Namespace]:
     yield namespace
     namespace.uninstall(RELEASE)
     assert namespace.objects() == set()
+
+
+@pytest.fixture(scope="module")
+def pod(quoter: Namespace) -> Iterator[Pod]:
+    """Where clients call from, with the token in /token."""
+    with Pod(quoter, {"/token": "quoter-token"}) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def clients(quoter: Namespace) -> list[Client]:
+    """Every kind that we know of, at both Services."""
+    headless, token = "dns:///quoter-headless:50051", quoter.token()
+    return [
+        own(headless, "--token-file", "/token/token"),
+        stock(headless),
+        *ghz(headless, token, balancing="round_robin"),
+        *ghz("quoter:50051", token, balancing="pick_first"),
+    ]

@@ -3,7 +3,6 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
@@ -21,12 +20,6 @@ SECTION = (CHART / "README.md").read_text().partition("\n## Tokens\n")[2].partit
 FUNCTIONS, ADD, HAND_OUT, REMOVE, HURRY = map(dedent, re.findall(r"(?:^    .*\n)+", SECTION, re.MULTILINE))
 
 pytestmark = pytest.mark.timeout(600, func_only=True)
-
-
-@pytest.fixture(scope="module")
-def pod(quoter: Namespace) -> Iterator[Pod]:
-    with Pod(quoter, {"/token": "quoter-token"}) as pod:
-        yield pod
 
 
 class Terminal:

@@ -1,0 +1,41 @@
+"""Pods are deleted, and drain: no call is lost."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.e2e.calling import Client, Pod, failed, summary
+from tests.e2e.cluster import RELEASE, Namespace
+from tests.e2e.conftest import Measured
+from tests.support import DRAIN_STEPS
+
+
+@contextmanager
+def following(namespace: Namespace, pod: str) -> Iterator[Iterable[str]]:
+    """The log of a pod, line by line, to the pod's end."""
+    command = ["kubectl", "--namespace", namespace.name, "logs", "--follow", pod]
+    with subprocess.Popen(command, env=namespace.cluster.env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.stdout
+
+
+@pytest.mark.timeout(1800, func_only=True)
+def test_deletions_of_pods_lose_no_call(
+    quoter: Namespace, pod: Pod, clients: list[Client], times: int, measured: Measured
+) -> None:
+    with pod.calling(*clients) as calls:
+        for _ in range(times):
+            deleted = min(quoter.pod_names(RELEASE))
+            with following(quoter, deleted) as log:
+                quoter.kubectl("delete", "pod", deleted, "--wait=false")
+                quoter.gone([deleted])
+                lines = [json.loads(line) for line in log if line.startswith("{")]
+            quoter.kubectl("rollout", "status", "deployment/quoter", "--timeout=60s")
+            steps = {line["event"]: line for line in lines if line["event"] != "call"}
+            assert list(steps)[-len(DRAIN_STEPS) :] == DRAIN_STEPS
+            assert steps["drain_calls_ended"]["all_finished"] is True
+    measured(f"{times} deletions: {summary(calls)}")
+    assert not failed(calls), failed(calls)[:20]
