@@ -83,7 +83,7 @@ pin: ## write the digests of the Dockerfile's base images into it, as their regi
 	@$(PYTHON) deploy/pin.py Dockerfile
 
 e2e: .venv/.ghz ## try all that it claims on the cluster of KUBECONFIG, or on a test cluster beside this checkout
-	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile $(PYTEST)
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 e2e-full: ## the same, with ten updates and ten deletions in place of three
 	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"

@@ -227,12 +227,13 @@ class Pod:
         began = self.now()
         with ExitStack() as stack:
             running = [stack.enter_context(self._running(client, str(n))) for n, client in enumerate(clients)]
+            stack.callback(self._end, clients)  # before any is waited for: some take their time
             for client, process in zip(clients, running, strict=True):
                 if client.speaks:
                     assert process.stdout is not None
                     assert process.stdout.readline() == "calling\n", f"{client.name} is not answered"
             yield made
-            seconds = self.now() - began  # they end one after the other, and some take their time
+            seconds = self.now() - began
         for number, client in enumerate(clients):
             found = client.parsed(self.run("grep", "-E", client.ends, f"/work/{number}/calls"))
             self._check(client, found, seconds)
@@ -240,6 +241,7 @@ class Pod:
 
     @contextmanager
     def _running(self, client: Client, place: str) -> Iterator["subprocess.Popen[str]"]:
+        """Returns once it has ended, and fails where it did not end well."""
         command = [part.replace("/work/calls", f"/work/{place}/calls") for part in client.command]
         script = f'rm -rf /work/{place} && mkdir /work/{place} && echo $$ > /work/{place}/pid && exec "$@"'
         with subprocess.Popen(
@@ -248,12 +250,14 @@ class Pod:
             stdout=subprocess.PIPE,
             text=True,
         ) as process:
-            try:
-                yield process
-            finally:
-                signal = "TERM" if client.speaks else "INT"
-                self.run("sh", "-c", f"kill -{signal} $(cat /work/{place}/pid) || true")
+            yield process
             assert process.wait(90) == 0, f"{client.name} ended with {process.returncode}"
+
+    def _end(self, clients: Sequence[Client]) -> None:
+        """Asks all to end once their calls have."""
+        signals = ["TERM" if client.speaks else "INT" for client in clients]
+        kills = [f"kill -{signal} $(cat /work/{number}/pid)" for number, signal in enumerate(signals)]
+        self.run("sh", "-c", "; ".join([*kills, "true"]))
 
     def _check(self, client: Client, calls: Sequence[Call], seconds: float) -> None:
         """Fails where a client did not make its calls: what is not made is not lost."""

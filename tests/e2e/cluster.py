@@ -4,7 +4,7 @@ import base64
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,34 @@ RELEASE = "quoter"
 
 
 def run(
-    *command: str, env: Mapping[str, str], stdin: str | None = None, seconds: float = 120
+    *command: str,
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    seconds: float = 120,
+    folder: Path = ROOT,
 ) -> subprocess.CompletedProcess[str]:
-    """Runs a command in this checkout to its end, whatever that is."""
+    """Runs a command to its end, whatever that is."""
     return subprocess.run(
-        command, cwd=ROOT, env=env, input=stdin, capture_output=True, text=True, timeout=seconds, check=False
+        command,
+        cwd=folder,
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
     )
 
 
-def succeed(*command: str, env: Mapping[str, str], stdin: str | None = None, seconds: float = 120) -> str:
+def succeed(
+    *command: str,
+    env: Mapping[str, str],
+    stdin: str | None = None,
+    seconds: float = 120,
+    folder: Path = ROOT,
+) -> str:
     """Runs a command that must succeed, and returns what it printed."""
-    done = run(*command, env=env, stdin=stdin, seconds=seconds)
+    done = run(*command, env=env, stdin=stdin, seconds=seconds, folder=folder)
     assert done.returncode == 0, f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
 
@@ -48,6 +65,15 @@ class Namespace:
 
     name: str
     cluster: Cluster
+
+    def at_home(self, kubeconfig: Path) -> "Namespace":
+        """The same, where kubectl and helm take it without being told, by a file that this makes."""
+        env = dict(self.cluster.env)
+        kubeconfig.touch(mode=0o600)
+        kubeconfig.write_text(succeed("kubectl", "config", "view", "--raw", "--flatten", env=env))
+        env["KUBECONFIG"] = str(kubeconfig)
+        succeed("kubectl", "config", "set-context", "--current", f"--namespace={self.name}", env=env)
+        return replace(self, cluster=replace(self.cluster, env=env))
 
     def kubectl(self, *arguments: str, stdin: str | None = None, seconds: float = 120) -> str:
         env = self.cluster.env

@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,9 +87,8 @@ class Said:
         if report.when == "call" and lines:
             terminal = self._config.pluginmanager.get_plugin("terminalreporter")
             assert terminal is not None
-            terminal.ensure_newline()
             for line in lines:
-                terminal.write_line(str(line))
+                terminal.write(f"\n{line}\n")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -98,6 +98,15 @@ def pytest_configure(config: pytest.Config) -> None:
     env = environment()
     if env["KUBECONFIG"] and env["KUBECONFIG"] == beside() and not config.option.collectonly:
         config.pluginmanager.register(TestCluster())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The files that may take longest come first, so that none is left at the end by itself."""
+    longest: Counter[Path] = Counter()
+    for item in items:
+        if allowed := item.get_closest_marker("timeout"):
+            longest[item.path] = max(longest[item.path], allowed.args[0])
+    items.sort(key=lambda item: -longest[item.path])
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.calling import Client, Pod, failed, ghz, own, summary
-from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, succeed
+from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, run
 from tests.e2e.conftest import Measured
 from tests.support import until
 
@@ -83,13 +83,7 @@ class Operator:
         self.namespace = namespace
         self._folder = folder
         (folder / "helm").symlink_to(ROOT / "helm")
-        env = namespace.cluster.env
-        config = folder / "kubeconfig"
-        config.write_text(succeed("kubectl", "config", "view", "--raw", "--flatten", env=env))
-        self._env = dict(env) | {"KUBECONFIG": str(config)}
-        succeed(
-            "kubectl", "config", "set-context", "--current", f"--namespace={namespace.name}", env=self._env
-        )
+        self._env = namespace.at_home(folder / "kubeconfig").cluster.env
         section = (CHART / "README.md").read_text().split("## An upgrade that does not get ready")[1]
         commands = notes(section.split("\n## ")[0])
         self.upgrade, self.get, self.describe, self.history, self.rollback, self.atomic = commands
@@ -102,15 +96,7 @@ class Operator:
     def type(self, command: str) -> subprocess.CompletedProcess[str]:
         """Runs it as it is printed, but for the time that helm waits."""
         command = command.replace("--timeout 2m", f"--timeout {PATIENCE}s")
-        return subprocess.run(
-            ["bash", "-c", command],
-            cwd=self._folder,
-            env=self._env,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return run("bash", "-c", command, env=self._env, folder=self._folder)
 
     def succeed(self, command: str) -> str:
         done = self.type(command)

@@ -8,7 +8,6 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,15 +84,7 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
     assert forward == f"kubectl --namespace {quoter.name} port-forward svc/quoter 50051 9464"
 
     def as_printed(command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", "-c", command],
-            cwd=tmp_path,
-            env=quoter.cluster.env,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        return run("bash", "-c", command, env=quoter.cluster.env, folder=tmp_path)
 
     with forwarding(forward, quoter, (50051, 9464)):
         assert commands[1:] == ["quoter get --token-file token", "curl localhost:9464/metrics"]
@@ -120,24 +111,12 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
         assert "a token is needed" in refused.stderr
 
 
-def at_home(namespace: Namespace, kubeconfig: Path) -> Namespace:
-    """The same, where kubectl and helm take it without being told."""
-    env = namespace.cluster.env
-    kubeconfig.touch(mode=0o600)
-    kubeconfig.write_text(succeed("kubectl", "config", "view", "--raw", "--flatten", env=env))
-    found = replace(
-        namespace, cluster=replace(namespace.cluster, env=dict(env) | {"KUBECONFIG": str(kubeconfig)})
-    )
-    found.kubectl("config", "set-context", "--current", f"--namespace={namespace.name}")
-    return found
-
-
 def test_the_commands_of_the_readme_lead_from_a_checkout_to_a_quote(
     another_namespace: Namespace, tmp_path: Path, measured: Measured
 ) -> None:
     if not (shutil.which("podman") or shutil.which("docker")):
         pytest.skip("neither podman nor docker is here to build the image")
-    here = at_home(another_namespace, tmp_path / "kubeconfig")
+    here = another_namespace.at_home(tmp_path / "kubeconfig")
     section = (ROOT / "README.md").read_text().partition("## On a cluster\n")[2].partition("\n## ")[0]
     shown = [line for line in notes(section) if not line.startswith(("kind load", "minikube image load"))]
     assert len(shown) == len(notes(section)) - 2, "the image is loaded before"

@@ -13,7 +13,7 @@ import trustme
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from tests.e2e.calling import PYTHON, Pod, failed, own, summary
-from tests.e2e.cluster import CHART, RELEASE, Namespace, notes
+from tests.e2e.cluster import CHART, RELEASE, Namespace, notes, succeed
 from tests.e2e.conftest import Measured
 from tests.integration.certificates import Pair, issued
 
@@ -121,17 +121,8 @@ def test_the_commands_in_the_notes_work_with_tls(secure: Namespace, tmp_path: Pa
     with forwarding(secure) as target:
         # As printed, but for the port, which another test may use.
         for command in (*commands[:-1], f"{commands[-1]} --target {target}"):
-            done = subprocess.run(
-                ["bash", "-c", command],
-                cwd=tmp_path,
-                env=secure.cluster.env,
-                capture_output=True,
-                text=True,
-                timeout=30,
-                check=False,
-            )
-            assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3
+            said = succeed("bash", "-c", command, env=secure.cluster.env, folder=tmp_path)
+    assert len(said.splitlines()) == 3
 
 
 def test_a_client_with_the_ca_is_answered_and_one_without_is_told(secure: Namespace, pod: Pod) -> None:

@@ -1,7 +1,6 @@
 """A token is replaced by the commands of the chart's README, while clients use it."""
 
 import re
-import subprocess
 import time
 from pathlib import Path
 from textwrap import dedent
@@ -9,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from tests.e2e.calling import Pod, failed, own, summary
-from tests.e2e.cluster import CHART, RELEASE, Namespace
+from tests.e2e.cluster import CHART, RELEASE, Namespace, succeed
 from tests.e2e.conftest import Measured
 
 HEADLESS = "dns:///quoter-headless:50051"
@@ -35,16 +34,8 @@ class Terminal:
     def paste(self, commands: str) -> float:
         """Returns how many seconds they took."""
         began = time.monotonic()
-        done = subprocess.run(
-            ["bash", "-eu", "-o", "pipefail", "-c", self._functions + commands],
-            cwd=self._directory,
-            env=self._env,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        strict = ("bash", "-eu", "-o", "pipefail", "-c")
+        succeed(*strict, self._functions + commands, env=self._env, folder=self._directory, seconds=180)
         return time.monotonic() - began
 
 
