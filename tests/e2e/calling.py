@@ -251,7 +251,15 @@ class Pod:
             text=True,
         ) as process:
             yield process
-            assert process.wait(90) == 0, f"{client.name} ended with {process.returncode}"
+            try:
+                process.wait(90)
+            except subprocess.TimeoutExpired:
+                self.run(
+                    "sh",
+                    "-c",
+                    f"kill -USR1 $(cat /work/{place}/pid); sleep 1; kill -9 $(cat /work/{place}/pid)",
+                )
+            assert process.wait(10) == 0, f"{client.name} ended with {process.returncode}"
 
     def _end(self, clients: Sequence[Client]) -> None:
         """Asks all to end once their calls have."""

@@ -5,6 +5,7 @@ calls have: then OUTPUT has one JSON object a line for each call made, with time
 """
 
 import argparse
+import faulthandler
 import json
 import signal
 import threading
@@ -134,6 +135,7 @@ def main() -> None:
     found, metadata = opened(given)
     load = Load(found, metadata)
     signal.signal(signal.SIGTERM, lambda *_: load.ended.set())
+    faulthandler.register(signal.SIGUSR1)  # tells where each thread is, should it not end
     with found:
         for _ in range(given.unary // 10):
             load.steadily("GetQuote", 0.1)
