@@ -20,13 +20,13 @@ from app.client.tls import Tls
 from app.client.token import read_token
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
+from app.runtime.signals import Signals
 
 ROUND_ROBIN = '{"loadBalancingConfig": [{"round_robin": {}}]}'
 QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
 DEADLINE = 5
 TURNS = 24  # of a conversation, half a second each: it outlasts a connection's age
 LISTED = 50
-SECONDS = 1800  # it ends by itself after this
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -134,7 +134,7 @@ def main() -> None:
 
     found, metadata = opened(given)
     load = Load(found, metadata)
-    signal.signal(signal.SIGTERM, lambda *_: load.ended.set())
+    signals = Signals()
     faulthandler.register(signal.SIGUSR1)  # tells where each thread is, should it not end
     with found:
         for _ in range(given.unary // 10):
@@ -147,7 +147,7 @@ def main() -> None:
             load.steadily("Converse", 0.5, after=number / 4)
         load.answered.wait(30)
         print("calling", flush=True)  # noqa: T201 - output of a script
-        load.ended.wait(SECONDS)
+        signals.wait()
         load.ended.set()
         load.join()
     given.output.write_text("".join(json.dumps(call) + "\n" for call in load.calls))
