@@ -11,6 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import pytest
+
 from app.core.code import CODE_LABELS
 from tests.e2e.cluster import ROOT, Namespace, run
 
@@ -91,7 +93,7 @@ def own(
     least = {"GetQuote": unary * 0.9, "ListQuotes": streams * 0.8, "Converse": conversations * 0.04}
     given = {"--unary": unary, "--streams": streams, "--conversations": conversations}
     rates = (part for option, number in given.items() for part in (option, str(number)))
-    command = (PYTHON, "/work/load.py", target, "/work/calls", *rates, *options)
+    command = (PYTHON, "/clients/load.py", target, "/clients/calls", *rates, *options)
     return Client(name, command, least, speaks=True)
 
 
@@ -105,7 +107,7 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
 
     def client(method: str, rate: float, *options: str, data: object = {}) -> Ghz:
         command = (
-            *("/work/ghz", "--insecure", "--proto", "/work/quote_service.proto"),
+            *("/clients/ghz", "--insecure", "--proto", "/clients/quote_service.proto"),
             *("--call", f"quotes.Quoter/{method}", "--data", json.dumps(data)),
             *("--metadata", json.dumps({"authorization": f"Bearer {token}"})),
             *("--connections", "1", "--lb-strategy", balancing),
@@ -117,7 +119,7 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
                 "--output",
                 "/dev/null",
                 "--debug",
-                "/work/calls",
+                "/clients/calls",
             ),
             *options,
             target,
@@ -155,8 +157,8 @@ class Pod:
         self._namespace.kubectl("delete", f"pod/{self.name}")
 
     def _manifest(self, secrets: Mapping[str, str]) -> dict[str, Any]:
-        volumes: list[dict[str, Any]] = [{"name": "work", "emptyDir": {}}]
-        mounts: list[dict[str, Any]] = [{"name": "work", "mountPath": "/work"}]
+        volumes: list[dict[str, Any]] = [{"name": "clients", "emptyDir": {}}]
+        mounts: list[dict[str, Any]] = [{"name": "clients", "mountPath": "/clients"}]
         for number, (path, secret) in enumerate(secrets.items()):
             volumes.append({"name": f"secret-{number}", "secret": {"secretName": secret}})
             mounts.append({"name": f"secret-{number}", "mountPath": path, "readOnly": True})
@@ -166,7 +168,7 @@ class Pod:
             "imagePullPolicy": "IfNotPresent",
             # It ends with its pod, and has no processes of an exec left that nobody waits for.
             "command": [PYTHON, "-c", "import signal; signal.signal(signal.SIGTERM, exit); signal.pause()"],
-            "workingDir": "/work",
+            "workingDir": "/clients",
             "volumeMounts": mounts,
             "securityContext": {
                 "allowPrivilegeEscalation": False,
@@ -192,8 +194,8 @@ class Pod:
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name}, "spec": spec}
 
     def put(self, file: Path) -> None:
-        """A file, into /work."""
-        script = f"cat > /work/{file.name} && chmod +x /work/{file.name}"
+        """A file, into /clients."""
+        script = f"cat > /clients/{file.name} && chmod +x /clients/{file.name}"
         with file.open("rb") as content:
             subprocess.run(
                 self._exec("sh", "-c", script, stdin=True),
@@ -235,15 +237,16 @@ class Pod:
             yield made
             seconds = self.now() - began
         for number, client in enumerate(clients):
-            found = client.parsed(self.run("grep", "-E", client.ends, f"/work/{number}/calls"))
+            found = client.parsed(self.run("grep", "-E", client.ends, f"/clients/{number}/calls"))
             self._check(client, found, seconds)
             made += found
 
     @contextmanager
     def _running(self, client: Client, place: str) -> Iterator["subprocess.Popen[str]"]:
         """Returns once it has ended, and fails where it did not end well."""
-        command = [part.replace("/work/calls", f"/work/{place}/calls") for part in client.command]
-        script = f'rm -rf /work/{place} && mkdir /work/{place} && echo $$ > /work/{place}/pid && exec "$@"'
+        home = f"/clients/{place}"
+        command = [part.replace("/clients/calls", f"{home}/calls") for part in client.command]
+        script = f'rm -rf {home} && mkdir {home} && echo $$ > {home}/pid && exec "$@"'
         with subprocess.Popen(
             self._exec("sh", "-c", script, "sh", *command),
             env=self._namespace.cluster.env,
@@ -253,18 +256,16 @@ class Pod:
             yield process
             try:
                 process.wait(90)
-            except subprocess.TimeoutExpired:
-                self.run(
-                    "sh",
-                    "-c",
-                    f"kill -USR1 $(cat /work/{place}/pid); sleep 1; kill -9 $(cat /work/{place}/pid)",
-                )
-            assert process.wait(10) == 0, f"{client.name} ended with {process.returncode}"
+            except subprocess.TimeoutExpired:  # ours says where it is, and then it is ended
+                ask, end = f"kill -USR1 $(cat {home}/pid)", f"kill -KILL $(cat {home}/pid)"
+                self.run("sh", "-c", f"{ask}; sleep 1; {end}; true")
+                pytest.fail(f"{client.name} did not end")
+            assert process.returncode == 0, f"{client.name} ended with {process.returncode}"
 
     def _end(self, clients: Sequence[Client]) -> None:
         """Asks all to end once their calls have."""
         signals = ["TERM" if client.speaks else "INT" for client in clients]
-        kills = [f"kill -{signal} $(cat /work/{number}/pid)" for number, signal in enumerate(signals)]
+        kills = [f"kill -{signal} $(cat /clients/{number}/pid)" for number, signal in enumerate(signals)]
         self.run("sh", "-c", "; ".join([*kills, "true"]))
 
     def _check(self, client: Client, calls: Sequence[Call], seconds: float) -> None:

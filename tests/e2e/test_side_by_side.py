@@ -30,7 +30,7 @@ class Release:
     @property
     def token_file(self) -> str:
         """In the clients' pod."""
-        return f"/work/token-of-{self.fullname}-in-{self.namespace.name}"
+        return f"/clients/token-of-{self.fullname}-in-{self.namespace.name}"
 
     @property
     def services(self) -> tuple[str, str]:
