@@ -60,9 +60,9 @@ class Ghz(Client):
     """A stock client in Go.
 
     Its calls are those of its debug log. Its report has those of grpc-go's statistics, which count each
-    attempt, pass over calls for which there is no connection, and tell OK of a call that the server ends
-    before its message is sent (`retryLocked` in its stream.go). No more than a hundred messages a second
-    come from one of them: of more, the log leaves out some.
+    attempt, and tell OK of a call that the server ends before its message is sent (`retryLocked` in its
+    stream.go). No more than a hundred messages a second come from one of them: of more, the log leaves
+    out some.
     """
 
     # A reply, the end of a stream, or a call that could not be begun.
