@@ -21,6 +21,7 @@ PROTO = ROOT / "protos" / "quote_service.proto"
 GHZ = ROOT / ".venv" / "bin" / "ghz"
 PYTHON = "/app/.venv/bin/python"
 TURNS = 24
+HEADLESS = "dns:///quoter-headless:50051"
 # gRPC's names of the codes, by Go's.
 _CODES = {label: code.name for code, label in CODE_LABELS.items()}
 
@@ -75,10 +76,9 @@ class Ghz(Client):
         [method] = self.rate
         ended = datetime.fromisoformat(line["time"]).timestamp()
         text = "" if line["error"] in (None, "EOF") else line["error"]
-        code = re.search(r"code = (\w+)", text)
-        return Call(
-            self.name, method, ended, ended, _CODES[code[1]] if code else "UNKNOWN" if text else "OK", text
-        )
+        found = re.search(r"code = (\w+)", text)
+        failure = _CODES[found[1]] if found else "UNKNOWN"
+        return Call(self.name, method, ended, ended, failure if text else "OK", text)
 
 
 def own(
@@ -111,16 +111,8 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
             *("--call", f"quotes.Quoter/{method}", "--data", json.dumps(data)),
             *("--metadata", json.dumps({"authorization": f"Bearer {token}"})),
             *("--connections", "1", "--lb-strategy", balancing),
-            *(
-                "--duration",
-                "30m",
-                "--duration-stop",
-                "wait",
-                "--output",
-                "/dev/null",
-                "--debug",
-                "/clients/calls",
-            ),
+            *("--duration", "30m", "--duration-stop", "wait"),
+            *("--output", "/dev/null", "--debug", "/clients/calls"),
             *options,
             target,
         )

@@ -96,6 +96,10 @@ class Namespace:
         command = ("upgrade", release, str(CHART), *self.cluster.image_values, "--wait", "--timeout", "120s")
         return self.helm(*command, *arguments)
 
+    def test(self, release: str) -> None:
+        """Runs the chart's own test, which must succeed."""
+        assert "Phase:          Succeeded" in self.helm("test", release, "--timeout", "60s")
+
     def uninstall(self, release: str) -> None:
         """Returns once the pods have drained and everything is gone."""
         self.helm("uninstall", release, "--wait", "--cascade", "foreground", "--timeout", "3m")
@@ -107,10 +111,13 @@ class Namespace:
         found: list[Any] = self.get("pods", "--selector", f"app.kubernetes.io/instance={release}")["items"]
         return found
 
+    def living(self, release: str) -> list[Any]:
+        """The pods that have not been told to end."""
+        return [pod for pod in self.pods(release) if "deletionTimestamp" not in pod["metadata"]]
+
     def pod_names(self, release: str) -> set[str]:
         """Of those that have not been told to end."""
-        living = [pod for pod in self.pods(release) if "deletionTimestamp" not in pod["metadata"]]
-        return {pod["metadata"]["name"] for pod in living}
+        return {pod["metadata"]["name"] for pod in self.living(release)}
 
     def restarts(self, release: str) -> dict[str, int]:
         """How often each pod's containers have been restarted."""
@@ -144,6 +151,20 @@ class Namespace:
         ]
         found = self.kubectl("get", ",".join(ours), "--output", "name", "--ignore-not-found").split()
         return set(found) - {"serviceaccount/default", "configmap/kube-root-ca.crt"}
+
+
+def ready(pod: Any) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def teaching(name: str) -> dict[str, Any]:
+    """Values by which the server first runs `sitecustomize.py` of the ConfigMap of that name."""
+    return {
+        "extraEnv": [{"name": "PYTHONPATH", "value": f"/{name}"}],
+        "extraVolumes": [{"name": name, "configMap": {"name": name}}],
+        "extraVolumeMounts": [{"name": name, "mountPath": f"/{name}", "readOnly": True}],
+    }
 
 
 def notes(text: str) -> list[str]:

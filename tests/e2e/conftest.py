@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.calling import Client, Pod, ghz, own, stock
+from tests.e2e.calling import HEADLESS, Client, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, run, succeed
 from tests.e2e.prometheus import Prometheus
 
@@ -196,10 +196,10 @@ def pod(quoter: Namespace) -> Iterator[Pod]:
 @pytest.fixture(scope="module")
 def clients(quoter: Namespace) -> list[Client]:
     """Every kind that we know of, at both Services."""
-    headless, token = "dns:///quoter-headless:50051", quoter.token()
+    token = quoter.token()
     return [
-        own(headless, "--token-file", "/token/token"),
-        stock(headless),
-        *ghz(headless, token, balancing="round_robin"),
+        own(HEADLESS, "--token-file", "/token/token"),
+        stock(HEADLESS),
+        *ghz(HEADLESS, token, balancing="round_robin"),
         *ghz("quoter:50051", token, balancing="pick_first"),
     ]

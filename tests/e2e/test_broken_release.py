@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.calling import Client, Pod, failed, ghz, own, summary
-from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, run
+from tests.e2e.calling import HEADLESS, Client, Pod, failed, ghz, own, summary
+from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, ready, run, teaching
 from tests.e2e.conftest import Measured
 from tests.support import until
 
-HEADLESS = "dns:///quoter-headless:50051"
 # Seconds that helm waits, where the README says two minutes: a good pod is ready within a few.
 PATIENCE = 15
 # In place of a bug by which a server never says that it is ready.
@@ -54,11 +53,7 @@ UNREADABLE = Broken(
 )
 UNREADY = Broken(
     "a server that is never ready",
-    {
-        "extraEnv": [{"name": "PYTHONPATH", "value": "/never-ready"}],
-        "extraVolumes": [{"name": "never-ready", "configMap": {"name": "never-ready"}}],
-        "extraVolumeMounts": [{"name": "never-ready", "mountPath": "/never-ready", "readOnly": True}],
-    },
+    teaching("never-ready"),
     "Running",
     'Readiness probe failed: .*"NOT_SERVING"',
 )
@@ -150,15 +145,9 @@ def clients(released: Namespace) -> list[Client]:
     ]
 
 
-def ready(namespace: Namespace) -> set[str]:
+def ready_names(namespace: Namespace) -> set[str]:
     """The names of the pods that are ready, and have not been told to end."""
-    living = [pod for pod in namespace.pods(RELEASE) if "deletionTimestamp" not in pod["metadata"]]
-    conditions = {pod["metadata"]["name"]: pod["status"].get("conditions", []) for pod in living}
-    return {
-        name
-        for name, found in conditions.items()
-        if any(one["type"] == "Ready" and one["status"] == "True" for one in found)
-    }
+    return {pod["metadata"]["name"] for pod in namespace.living(RELEASE) if ready(pod)}
 
 
 KINDS = {broken.name: broken for broken in (REFUSED, UNREADABLE, UNREADY, IMAGE, SECRET)}
@@ -170,7 +159,7 @@ def test_it_fails_in_words_and_no_call_does(
     operator: Operator, pod: Pod, clients: list[Client], kind: str, measured: Measured
 ) -> None:
     broken, namespace = KINDS[kind], operator.namespace
-    old, others = ready(namespace), {one["metadata"]["name"] for one in namespace.pods(RELEASE)}
+    old, others = ready_names(namespace), {one["metadata"]["name"] for one in namespace.pods(RELEASE)}
     assert len(old) == 2
     with pod.calling(*clients) as calls:
         operator.values(broken.values)
@@ -183,7 +172,7 @@ def test_it_fails_in_words_and_no_call_does(
         assert re.search(rf" 0/1 +({broken.state}) ", new)
         until(lambda: re.search(broken.reason, operator.succeed(operator.describe)), seconds=15)
         assert operator.became()[-2:] == ["deployed", "failed"]
-        assert ready(namespace) == old
+        assert ready_names(namespace) == old
 
         began = time.monotonic()
         operator.succeed(operator.rollback)
@@ -204,7 +193,7 @@ def test_it_fails_in_words_and_no_call_does(
 def test_helm_can_go_back_by_itself(
     operator: Operator, pod: Pod, clients: list[Client], measured: Measured
 ) -> None:
-    old = ready(operator.namespace)
+    old = ready_names(operator.namespace)
     with pod.calling(*clients) as calls:
         operator.values(REFUSED.values)
         operator.fail(operator.atomic, "UPGRADE FAILED: release quoter failed, and has been rolled back")
@@ -217,7 +206,7 @@ def test_helm_can_go_back_by_itself(
 
 @pytest.mark.timeout(120, func_only=True)
 def test_after_another_failed_upgrade_nothing_is_left_of_either(operator: Operator) -> None:
-    old = ready(operator.namespace)
+    old = ready_names(operator.namespace)
     for broken in (UNREADABLE, REFUSED):
         operator.values(broken.values)
         operator.fail(operator.upgrade.replace("2m", "3s"), "UPGRADE FAILED")

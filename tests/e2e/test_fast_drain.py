@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from tests.e2e.calling import Pod, failed, own, summary
+from tests.e2e.calling import HEADLESS, Pod, failed, own, summary
 from tests.e2e.cluster import RELEASE, Namespace
 from tests.e2e.conftest import Measured
 
@@ -16,7 +16,7 @@ def test_updates_with_the_faster_drain_lose_no_call_of_our_client(
     namespace.install(RELEASE, "--set", "drain.clients=own")
     pod = Pod(namespace, {"/token": "quoter-token"})
     seconds = []
-    with pod.calling(own("dns:///quoter-headless:50051", "--token-file", "/token/token")) as calls:
+    with pod.calling(own(HEADLESS, "--token-file", "/token/token")) as calls:
         for number in range(times):
             old, began = namespace.pod_names(RELEASE), time.monotonic()
             namespace.upgrade(RELEASE, "--reuse-values", "--set-string", f"podAnnotations.update={number}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.calling import Pod, failed, ghz, summary
+from tests.e2e.calling import HEADLESS, Pod, failed, ghz, summary
 from tests.e2e.cluster import Namespace
 from tests.e2e.conftest import Measured
 
@@ -15,7 +15,7 @@ def test_without_a_drain_an_update_loses_calls_of_stock_clients(
     namespace.install("quoter", "--set", "drain.delaySeconds=0,drain.graceSeconds=0")
     pod, token = Pod(namespace, {"/token": "quoter-token"}), namespace.token()
     clients = [
-        *ghz("dns:///quoter-headless:50051", token, balancing="round_robin"),
+        *ghz(HEADLESS, token, balancing="round_robin"),
         *ghz("quoter:50051", token, balancing="pick_first"),
     ]
     with pod.calling(*clients) as calls:

@@ -12,12 +12,11 @@ import pytest
 from app.core.code import CODE_LABELS
 from app.core.method import UNKNOWN, Arity
 from app.services import SERVICES
-from tests.e2e.calling import PYTHON, Call, Pod, ghz, own, stock
+from tests.e2e.calling import HEADLESS, PYTHON, Call, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, Cluster, Namespace, succeed
 from tests.e2e.conftest import Measured
 from tests.e2e.prometheus import Prometheus
 
-HEADLESS = "dns:///quoter-headless:50051"
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
 SECONDS = 15  # of steady calls, in which every connection comes of age
 # Kubernetes asks for health whenever it likes.

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.e2e.calling import Pod, failed, own, summary
+from tests.e2e.calling import HEADLESS, Pod, failed, own, summary
 from tests.e2e.cluster import RELEASE, Namespace
 from tests.e2e.conftest import Measured
 
@@ -18,9 +18,7 @@ def test_twenty_seconds_after_a_pod_is_ready_all_have_even_shares(
 ) -> None:
     namespace.install(RELEASE)
     pod = Pod(namespace, {"/token": "quoter-token"})
-    client = own(
-        "dns:///quoter-headless:50051", "--token-file", "/token/token", unary=100, streams=0, conversations=0
-    )
+    client = own(HEADLESS, "--token-file", "/token/token", unary=100, streams=0, conversations=0)
     with pod.calling(client) as calls:
         namespace.upgrade(RELEASE, "--set", "replicaCount=4")
         names = namespace.pod_names(RELEASE)

@@ -12,14 +12,13 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from tests.e2e.calling import PYTHON, Pod, failed, own, summary
+from tests.e2e.calling import HEADLESS, PYTHON, Pod, failed, own, summary
 from tests.e2e.cluster import CHART, RELEASE, Namespace, notes, succeed
 from tests.e2e.conftest import Measured
 from tests.integration.certificates import Pair, issued
 
 TLS = ("--set", "tls.enabled=true", "--set", "tls.existingSecret=certificate", "--set", "drain.clients=own")
 MUTUAL = ("--set", "tls.clientCa.enabled=true", "--set", "tls.clientCa.existingSecret=clients-ca")
-HEADLESS = "dns:///quoter-headless:50051"
 TOKEN = ("--token-file", "/token/token")
 CA = ("--ca", "/ca/ca.crt")
 HANDSHAKES = Path(__file__).with_name("handshakes.py")
@@ -111,7 +110,7 @@ def answered(namespace: Namespace) -> int:
 
 def test_helms_test_calls_over_tls(secure: Namespace) -> None:
     before = answered(secure)
-    assert "Phase:          Succeeded" in secure.helm("test", RELEASE)
+    secure.test(RELEASE)
     assert answered(secure) == before + 3
 
 
@@ -216,4 +215,4 @@ def test_mutual_tls_refuses_unknown_clients_and_turning_it_on_loses_no_call_of_k
                 assert found in " ".join(closer.stdout.split())
     measured(f"mutual TLS, turned on by an update: {summary(calls)}")
     assert not failed(calls), failed(calls)[:20]
-    assert "Phase:          Succeeded" in secure.helm("test", RELEASE)
+    secure.test(RELEASE)

@@ -7,11 +7,10 @@ from textwrap import dedent
 
 import pytest
 
-from tests.e2e.calling import Pod, failed, own, summary
+from tests.e2e.calling import HEADLESS, Pod, failed, own, summary
 from tests.e2e.cluster import CHART, RELEASE, Namespace, succeed
 from tests.e2e.conftest import Measured
 
-HEADLESS = "dns:///quoter-headless:50051"
 UNAUTHENTICATED = 64 + 16
 
 SECTION = (CHART / "README.md").read_text().partition("\n## Tokens\n")[2].partition("\n## ")[0]
