@@ -5,21 +5,16 @@ from collections import Counter
 
 import pytest
 
-from tests.e2e.calling import Pod, failed, own, summary
-from tests.e2e.cluster import RELEASE, Namespace, run
+from tests.e2e.calling import HEADLESS, Pod, failed, own, summary
+from tests.e2e.cluster import RELEASE, Namespace, run, teaching
 from tests.e2e.conftest import Measured
 
 pytestmark = pytest.mark.timeout(180, func_only=True)
 
-TARGET = ("dns:///quoter-headless:50051", "--token-file", "/token/token")
+TARGET = (HEADLESS, "--token-file", "/token/token")
 BUSY = 8  # unary calls in flight at any time, half of them at each of two pods
 # Nobody can kill the first process of a pod from within: the server learns to end by itself, as if killed.
 MORTAL = "import os, signal; signal.signal(signal.SIGUSR1, lambda *_: os._exit(137))"
-VALUES = {
-    "extraEnv": [{"name": "PYTHONPATH", "value": "/mortal"}],
-    "extraVolumes": [{"name": "mortal", "configMap": {"name": "mortal"}}],
-    "extraVolumeMounts": [{"name": "mortal", "mountPath": "/mortal", "readOnly": True}],
-}
 KILL = """
 import os, re, signal, urllib.request
 text = urllib.request.urlopen("http://localhost:9464/metrics").read().decode()
@@ -32,7 +27,7 @@ os.kill(1, signal.SIGUSR1)
 @pytest.fixture(scope="module")
 def pod(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Pod:
     values = tmp_path_factory.mktemp("values") / "mortal.json"
-    values.write_text(json.dumps(VALUES))
+    values.write_text(json.dumps(teaching("mortal")))
     namespace.kubectl("create", "configmap", "mortal", f"--from-literal=sitecustomize.py={MORTAL}")
     namespace.install(RELEASE, "--values", str(values))
     return Pod(namespace, {"/token": "quoter-token"})
@@ -40,7 +35,7 @@ def pod(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Pod:
 
 def kill(namespace: Namespace, victim: str) -> int:
     """Ends a pod's process, and returns how many conversations it had, once another serves in its place."""
-    before = restarts(namespace, victim)
+    before = namespace.restarts(RELEASE)[victim]
     command = ("kubectl", "--namespace", namespace.name, "exec", victim, "--", "python3", "-c", KILL)
     said = run(*command, env=namespace.cluster.env)  # it may die with the pod
     restarted = f"--for=jsonpath={{.status.containerStatuses[0].restartCount}}={before + 1}"
@@ -49,15 +44,11 @@ def kill(namespace: Namespace, victim: str) -> int:
     return int(float(said.stdout))
 
 
-def restarts(namespace: Namespace, pod: str) -> int:
-    return int(namespace.get("pod", pod)["status"]["containerStatuses"][0]["restartCount"])
-
-
 def test_without_retries_only_the_calls_in_flight_at_the_dead_pod_are_lost(
     namespace: Namespace, pod: Pod, measured: Measured
 ) -> None:
     victim = min(namespace.pod_names(RELEASE))
-    with pod.calling(own(*TARGET, "--busy", str(BUSY), conversations=8)) as calls:
+    with pod.calling(own(*TARGET, "--busy", str(BUSY), unary=0, conversations=8)) as calls:
         pod.run("sleep", "3")  # by then it is connected to both, and has conversations with both
         conversations = kill(namespace, victim)
     lost = failed(calls)
