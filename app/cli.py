@@ -17,11 +17,6 @@ from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 
-from app.client.invoke import invoke
-from app.client.json_requests import JsonLines, parse_json
-from app.client.load.command import load
-from app.client.methods import complete_method, complete_service, find_method
-from app.client.unanswered import why_unanswered
 from app.core.code import CODE_LABELS
 from app.core.errors import StartError
 from app.core.metadata import REQUEST_ID
@@ -29,6 +24,11 @@ from app.core.name import NAME, variable
 from app.core.service import Verb
 from app.runtime.signals import Signals
 from app.services import SERVICES
+from app.tools.invoke import invoke
+from app.tools.json_requests import JsonLines, parse_json
+from app.tools.load.command import load
+from app.tools.methods import complete_method, complete_service, find_method
+from app.tools.unanswered import why_unanswered
 
 if TYPE_CHECKING:
     from app.client.tls import Tls
@@ -51,7 +51,7 @@ def serve(context: typer.Context) -> None:
     """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; the README lists them."""
     # Imported only here: it takes longer than everything else, and a shell that completes words waits for it.
     from app import server  # noqa: PLC0415
-    from app.core.settings import load as load_settings  # noqa: PLC0415
+    from app.core.section import load as load_settings  # noqa: PLC0415
     from app.settings import Settings  # noqa: PLC0415
 
     try:
@@ -267,9 +267,9 @@ def doctor(  # noqa: PLR0913 - one for each option
     usage or files, and 64 + the status code, so that 78 is UNAVAILABLE and 80 UNAUTHENTICATED.
     """
     # Imported only here: nothing else needs it.
-    from app.client.doctor.case import Asked  # noqa: PLC0415
-    from app.client.doctor.report import print_report  # noqa: PLC0415
-    from app.client.doctor.steps import diagnose  # noqa: PLC0415
+    from app.tools.doctor.case import Asked  # noqa: PLC0415
+    from app.tools.doctor.report import print_report  # noqa: PLC0415
+    from app.tools.doctor.steps import diagnose  # noqa: PLC0415
 
     _quiet_grpc()
     try:

@@ -18,17 +18,13 @@ from grpc_reflection.v1alpha import reflection
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
+from app.auth.caller import Verify
+from app.auth.tokens import parse_tokens, verify_with
 from app.core.address import Address
-from app.core.caller import Verify
 from app.core.errors import StartError
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.name import NAME
-from app.core.propagation import extractor
-from app.core.semconv import Conventions
 from app.core.service import Service
-from app.core.tokens import parse_tokens, verify_with
-from app.core.watched_file import WatchedFile
-from app.core.watched_url import WatchedUrl
 from app.interceptors.access_log import AccessLog
 from app.interceptors.auth import Auth
 from app.interceptors.chain import Chain
@@ -36,27 +32,31 @@ from app.interceptors.concern import Concern
 from app.interceptors.deadline import Deadline
 from app.interceptors.errors import Errors
 from app.interceptors.instance import Instance
-from app.interceptors.limit import Bound, Limit
+from app.interceptors.limit import ConcurrencyLimit, Limit
 from app.interceptors.metrics import Metrics
 from app.interceptors.peer_identity import PeerIdentity
 from app.interceptors.request_id import RequestId
 from app.interceptors.tracing import Tracing
 from app.interceptors.validation import Validation
-from app.runtime.build_info import build_info
+from app.reload.file import WatchedFile
+from app.reload.url import WatchedUrl
 from app.runtime.drain import drain
 from app.runtime.health import Health
-from app.runtime.instance import instance_of
-from app.runtime.logs import logs, writer
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.ports import bind
 from app.runtime.scheduling import run_in_batches
 from app.runtime.signals import Signals
-from app.runtime.telemetry import tracer_provider
-from app.runtime.tls import Tls
 from app.runtime.transport import options
 from app.services import SERVICES
 from app.settings import Settings
+from app.telemetry.build_info import build_info
+from app.telemetry.conventions import Conventions
+from app.telemetry.instance_id import instance_of
+from app.telemetry.logs import logs, writer
+from app.telemetry.propagation import extractor
+from app.telemetry.tracer_provider import tracer_provider
+from app.tls.server_credentials import ServerCredentials
 
 # Exact names. Probes and tools have no token, and must be answered when nobody else is.
 HEALTH = health.SERVICE_NAME
@@ -93,21 +93,21 @@ def concerns(  # noqa: PLR0913 - the parts that the list is made of
         Metrics(registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, what is raised becomes a code that the three above see
-        Limit(bound_of(settings)),  # on acceptance, before the call waits for a worker or costs more
+        Limit(limit_of(settings)),  # on acceptance, before the call waits for a worker or costs more
         *auth,  # on a worker: it takes time, and who is refused by the limit need not be known
         Deadline(settings.max_deadline, exempt=PROBES),  # after what waits or costs: is there time left?
         Validation({message: rule for service in services for message, rule in service.rules.items()}),
     ]
 
 
-def bound_of(settings: Settings) -> Callable[[Method], Bound | None]:
+def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
     """Calls, streams, health Watches and reflection have a bound each; health checks and UNKNOWN none."""
-    calls = Bound(settings.max_calls, "calls")
-    streams = Bound(settings.max_streams, "streams")
-    watches = Bound(settings.max_watches, "health watches")
-    reflections = Bound(MAX_REFLECTIONS, "reflection streams")
+    calls = ConcurrencyLimit(settings.max_calls, "calls")
+    streams = ConcurrencyLimit(settings.max_streams, "streams")
+    watches = ConcurrencyLimit(settings.max_watches, "health watches")
+    reflections = ConcurrencyLimit(MAX_REFLECTIONS, "reflection streams")
 
-    def choose(method: Method) -> Bound | None:
+    def choose(method: Method) -> ConcurrencyLimit | None:
         if method.service == HEALTH and method.arity is not Arity.UNARY:
             return watches
         if method.service == HEALTH or method is UNKNOWN:
@@ -166,7 +166,7 @@ def serving(
         tls = None
         if settings.tls_cert_file is not None and settings.tls_key_file is not None:
             files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
-            tls = parts.enter_context(Tls(*files, registry))
+            tls = parts.enter_context(ServerCredentials(*files, registry))
 
         pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
         instance = instance_of(spans.resource)
@@ -227,9 +227,9 @@ def verifier(settings: Settings, parts: ExitStack) -> Verify | None:
         return verify_with(lambda: tokens.value)
 
     # Imported only where they are used: it takes a tenth of the time that the server takes to start.
-    from app.core.claims import Expected  # noqa: PLC0415
-    from app.core.jwt import Jwt  # noqa: PLC0415
-    from app.core.jwt_keys import Keys, parse_jwks, parse_keys  # noqa: PLC0415
+    from app.auth.claims import Expected  # noqa: PLC0415
+    from app.auth.jwt import Jwt  # noqa: PLC0415
+    from app.auth.jwt_keys import Keys, parse_jwks, parse_keys  # noqa: PLC0415
 
     def read(parse: Callable[[bytes, tuple[str, ...]], Keys]) -> Callable[[bytes], Keys]:
         def logged(content: bytes) -> Keys:

@@ -2,12 +2,12 @@
 
 from pydantic import field_validator
 
-from app.core.auth_settings import AuthSettings
-from app.core.permissions import Permissions
-from app.core.settings import ServerSettings
-from app.core.tls_settings import TlsSettings
+from app.auth.auth_settings import AuthSettings
+from app.auth.permissions import Permissions
+from app.runtime.server_settings import ServerSettings
 from app.services import SERVICES
-from app.services.quoter.settings import QuoterSettings
+from app.services.quotes.quotes_settings import QuoterSettings
+from app.tls.tls_settings import TlsSettings
 
 
 class Settings(QuoterSettings, AuthSettings, TlsSettings, ServerSettings):

@@ -11,9 +11,9 @@ from opentelemetry.trace import TracerProvider
 
 from app.client.defaults import CallDefaults
 from app.client.files import Files
-from app.client.observed import Observed, Observer
+from app.client.observer import Observer, ObserverInterceptor
 from app.client.options import Keepalive, Options, options
-from app.client.renewed import Renewed
+from app.client.reloading_channel import ReloadingChannel
 from app.client.service_config import ServiceConfig
 from app.client.tls import Tls
 from app.client.token import Token, check_plaintext, local_credentials, with_token
@@ -66,7 +66,7 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     defaults = CallDefaults(timeout) if token is None or tls else CallDefaults(timeout, token.metadata)
     opened = _opened(target, found, tls, token)
     if observers := _observers(target, tracing, metrics):
-        opened = grpc.intercept_channel(opened, Observed(observers))
+        opened = grpc.intercept_channel(opened, ObserverInterceptor(observers))
     return grpc.intercept_channel(opened, defaults)
 
 
@@ -102,13 +102,13 @@ def _opened(target: str, found: Options, tls: Tls | None, token: Token | None) -
     """The channel beneath the interceptors."""
     if tls is None:
         nothing = Files((), lambda: None)
-        return Renewed(nothing, lambda _: grpc.insecure_channel(target, options=found))
+        return ReloadingChannel(nothing, lambda _: grpc.insecure_channel(target, options=found))
     found = [*found, *tls.options(target)]
 
     def open_channel(credentials: grpc.ChannelCredentials) -> grpc.Channel:
         return grpc.secure_channel(target, with_token(credentials, token), options=found)
 
-    return Renewed(tls.credentials(), open_channel)
+    return ReloadingChannel(tls.credentials(), open_channel)
 
 
 def _observers(
@@ -117,10 +117,10 @@ def _observers(
     """From the outermost on: a time's exemplar names the call's own span. Imports only what is used."""
     found: list[Observer] = []
     if tracing is not None:
-        from app.client.tracing import Tracing  # noqa: PLC0415 - reads OTEL_PROPAGATORS, and may raise
-        from app.core.semconv import Conventions  # noqa: PLC0415
+        from app.client.tracing import ClientTracing  # noqa: PLC0415 - reads OTEL_PROPAGATORS, and may raise
+        from app.telemetry.conventions import Conventions  # noqa: PLC0415
 
-        found.append(Tracing(tracing, target, Conventions.from_environment(os.environ)))
+        found.append(ClientTracing(tracing, target, Conventions.from_environment(os.environ)))
     if metrics is not None:
         from app.client.metrics import metrics_in  # noqa: PLC0415
 

@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from typing import Generic, TypeVar
 
 from app.core.errors import StartError
-from app.core.watched_file import WatchedFiles
+from app.reload.file import WatchedFiles
 
 Value = TypeVar("Value")
 

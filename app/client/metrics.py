@@ -9,24 +9,24 @@ from opentelemetry.trace import format_trace_id, get_current_span
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from app.client.details import Metadata
-from app.client.observed import Observation, Observer
+from app.client.observer import Observation, Observer
 from app.core.code import CODE_LABELS
-from app.core.go_prometheus import BUCKETS, LABELS
 from app.core.method import Method
+from app.telemetry.metric_names import BUCKETS, LABELS
 
-_made: "WeakKeyDictionary[CollectorRegistry, Metrics]" = WeakKeyDictionary()
+_made: "WeakKeyDictionary[CollectorRegistry, ClientMetrics]" = WeakKeyDictionary()
 _making = Lock()
 
 
-def metrics_in(registry: CollectorRegistry) -> "Metrics":
+def metrics_in(registry: CollectorRegistry) -> "ClientMetrics":
     """The metrics of all channels that share this registry: a registry takes each name once."""
     with _making:
         if registry not in _made:
-            _made[registry] = Metrics(registry)
+            _made[registry] = ClientMetrics(registry)
         return _made[registry]
 
 
-class Metrics(Observer):
+class ClientMetrics(Observer):
     """Counts calls and messages, and times calls in seconds, from when they are made to when they are over.
 
     A message counts as sent when grpc takes it, and as received when the caller gets it. All codes of a
@@ -74,7 +74,7 @@ class Metrics(Observer):
 class _Series:
     """The series of one method, looked up once."""
 
-    def __init__(self, metrics: Metrics, method: Method) -> None:
+    def __init__(self, metrics: ClientMetrics, method: Method) -> None:
         labels = (method.arity.value, method.service, method.name)
         self.started = metrics.started.labels(*labels)
         self.received = metrics.received.labels(*labels)

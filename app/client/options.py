@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from app.client.checked import Checked
 from app.client.service_config import ServiceConfig
 from app.client.target import is_loopback
+from app.client.validated_config import ValidatedConfig
 
 Options = list[tuple[str, str | int]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Keepalive(Checked):
+class Keepalive(ValidatedConfig):
     """Pings on a connection that has been silent for `time` seconds, with a call on it or without.
 
     A server that does not answer within `timeout` seconds is gone: its calls fail as UNAVAILABLE, and the

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.client.checked import Checked, duration
+from app.client.validated_config import ValidatedConfig, duration
 
 
 @dataclass(frozen=True, kw_only=True)
-class FailurePercentage(Checked):
+class FailurePercentage(ValidatedConfig):
     """Finds a backend of whose calls more than `threshold` percent failed within one interval.
 
     It looks at those that had at least `request_volume` calls in it, and only where at least `minimum_hosts`
@@ -32,7 +32,7 @@ class FailurePercentage(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SuccessRate(Checked):
+class SuccessRate(ValidatedConfig):
     """Finds a backend whose share of successes is `stdev_factor` standard deviations under the mean of all.
 
     The other settings are as in `FailurePercentage`. The worst of n backends is at most √(n - 1) standard
@@ -57,7 +57,7 @@ class SuccessRate(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutlierDetection(Checked):
+class OutlierDetection(ValidatedConfig):
     """Every `interval` seconds, backends that the rules find get no calls for a while.
 
     That is `base_ejection_time` the first time and grows by as much each time that it happens again, up to

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from app.client.checked import Checked, duration
+from app.client.validated_config import ValidatedConfig, duration
 
 # UNAVAILABLE: there is no server, or it does not take the call. RESOURCE_EXHAUSTED: it has as many calls as
 # it takes. When to come again, or not to, a server says by `grpc-retry-pushback-ms`, which gRPC obeys. Every
@@ -32,7 +32,7 @@ def safe_to_repeat(method: MethodDescriptor) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetryPolicy(Checked):
+class RetryPolicy(ValidatedConfig):
     """How often a call is made, the first time included, and how long to wait in between, in seconds.
 
     The waits grow by `multiplier` from `initial_backoff` to `max_backoff`. gRPC makes each up to a fifth
@@ -69,7 +69,7 @@ class RetryPolicy(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RetryThrottling(Checked):
+class RetryThrottling(ValidatedConfig):
     """Ends retries while too much fails, so that they do not make an outage worse.
 
     A channel has `max_tokens`. An attempt that fails with one of the policy's codes takes one away, one that

@@ -13,9 +13,9 @@ from typing import Any, Literal, get_args
 
 from google.protobuf.descriptor import ServiceDescriptor
 
-from app.client.checked import Checked, duration
 from app.client.outlier_detection import OutlierDetection
 from app.client.retries import RetryPolicy, RetryThrottling, safe_to_repeat
+from app.client.validated_config import ValidatedConfig, duration
 
 Balancing = Literal["round_robin", "pick_first"]
 
@@ -23,7 +23,7 @@ _METHOD = re.compile(r"[A-Za-z_][\w.]*/[A-Za-z_]\w*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodConfig(Checked):
+class MethodConfig(ValidatedConfig):
     """What the calls of one method have.
 
     `timeout`, in seconds, bounds their deadlines: the shorter one counts. Calls that wait for ready do not
@@ -50,7 +50,7 @@ class MethodConfig(Checked):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceConfig(Checked):
+class ServiceConfig(ValidatedConfig):
     """Raises ValueError or TypeError for what gRPC would pass over, change, or fail every call for.
 
     `round_robin` gives all addresses of the target their share of the calls, `pick_first` gives all of them

@@ -10,7 +10,7 @@ import grpc
 
 from app.client.files import Files
 from app.client.target import is_unix_socket
-from app.core.certificates import check_pair, parse_certificates, parse_private_key, untimely
+from app.tls.certificates import check_pair, parse_certificates, parse_private_key, untimely
 
 Parsed = TypeVar("Parsed")
 

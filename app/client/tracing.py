@@ -11,13 +11,13 @@ from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, SpanKind, TracerProvider, set_span_in_context
 
 from app.client.details import Metadata
-from app.client.observed import Observation, Observer
+from app.client.observer import Observation, Observer
 from app.client.target import server_of
 from app.core.method import Method
-from app.core.semconv import CLIENT_ERRORS, Conventions, Ending
+from app.telemetry.conventions import CLIENT_ERRORS, Conventions, Ending
 
 
-class Tracing(Observer):
+class ClientTracing(Observer):
     """Spans are children of the current one, and named and described as the conventions have it.
 
     The metadata get what the propagators of OTEL_PROPAGATORS write, in place of what they already have

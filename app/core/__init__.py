@@ -1,1 +1,1 @@
-"""What every other part may import, and what imports none of them: settings, errors, the call, a service."""
+"""What every other part may import: the call, its method, status codes, errors, metadata, a service."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _NEVER = 1e9
 
 
-class _Unbound:
+class _NoContext:
     """Stands for grpc's context until there is one."""
 
     def __getattr__(self, name: str) -> Any:
@@ -30,7 +30,7 @@ class _Unbound:
         raise RuntimeError(f"the call has been accepted, but no worker has taken it up yet: {name}")
 
 
-_UNBOUND: Any = _Unbound()
+_NO_CONTEXT: Any = _NoContext()
 
 
 def trace_id(trace: int) -> str:
@@ -47,7 +47,7 @@ class Call(grpc.ServicerContext):
     and a `time_remaining` that knows the server's own bound too. In code that is not handed the context,
     `current_call()` is the call being served.
 
-    Lifetime: made on grpc's polling thread when the call is accepted; `bound`, grpc's own context, is set
+    Lifetime: made on grpc's polling thread when the call is accepted; `context`, grpc's own context, is set
     when its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
     `wait`, `is_active`, `time_remaining`, `cancel` and `add_callback` may be called from several threads.
     """
@@ -70,7 +70,7 @@ class Call(grpc.ServicerContext):
     sent = 0  # messages that have been given to grpc
     code_label = ""  # the same in the spelling of CODE_LABELS, once the call is over
     duration = 0.0  # seconds from acceptance to the end, once the call is over
-    bound: grpc.ServicerContext = _UNBOUND  # grpc's own context
+    context: grpc.ServicerContext = _NO_CONTEXT  # grpc's own context
 
     def __init__(self, method: "Method", metadata: Metadata) -> None:
         self.method = method
@@ -91,7 +91,7 @@ class Call(grpc.ServicerContext):
         """
         if self._over is None:
             self._over = Event()
-            if not self.bound.add_callback(self._over.set):
+            if not self.context.add_callback(self._over.set):
                 self._over.set()
         if self.expires_at is not None:
             seconds = max(0.0, min(seconds, self.expires_at - time.monotonic()))
@@ -107,7 +107,7 @@ class Call(grpc.ServicerContext):
     # grpc.RpcContext
 
     def is_active(self) -> bool:
-        return self.bound.is_active()
+        return self.context.is_active()
 
     def time_remaining(self) -> float | None:  # type: ignore[override]  # grpc documents None, its types do not
         """Seconds until the client's deadline or the server's bound, whichever comes first; None without."""
@@ -119,7 +119,7 @@ class Call(grpc.ServicerContext):
 
     def client_time_remaining(self) -> float | None:
         """Seconds until the client's own deadline; None where it set none."""
-        remaining = self.bound.time_remaining()
+        remaining = self.context.time_remaining()
         return None if remaining > _NEVER else remaining
 
     def expired(self) -> bool:
@@ -137,10 +137,10 @@ class Call(grpc.ServicerContext):
         return remaining <= max(0.005, granted / 100 + min(0.05, granted / 10))
 
     def cancel(self) -> bool:
-        return self.bound.cancel()
+        return self.context.cancel()
 
     def add_callback(self, callback: "Callable[[], None]") -> bool:
-        return self.bound.add_callback(callback)
+        return self.context.add_callback(callback)
 
     # grpc.ServicerContext
 
@@ -148,13 +148,13 @@ class Call(grpc.ServicerContext):
         return self.metadata
 
     def peer(self) -> str:
-        return self.bound.peer()
+        return self.context.peer()
 
     def peer_identities(self) -> "Iterable[bytes] | None":
-        return self.bound.peer_identities()
+        return self.context.peer_identities()
 
     def peer_identity_key(self) -> str | None:
-        return self.bound.peer_identity_key()
+        return self.context.peer_identity_key()
 
     @property
     def peer_identity(self) -> str:
@@ -168,16 +168,16 @@ class Call(grpc.ServicerContext):
         return name.decode("utf-8", "backslashreplace")
 
     def auth_context(self) -> "Mapping[str, bytes]":
-        return self.bound.auth_context()
+        return self.context.auth_context()
 
     def set_compression(self, compression: grpc.Compression) -> None:
-        self.bound.set_compression(compression)
+        self.context.set_compression(compression)
 
     def disable_next_message_compression(self) -> None:
-        self.bound.disable_next_message_compression()
+        self.context.disable_next_message_compression()
 
     def send_initial_metadata(self, initial_metadata: Metadata) -> None:
-        self.bound.send_initial_metadata(checked(initial_metadata))
+        self.context.send_initial_metadata(checked(initial_metadata))
 
     def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
         self._trailers = checked(trailing_metadata)

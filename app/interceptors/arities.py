@@ -196,7 +196,7 @@ class _Replies:
 def _taken_up(context: grpc.ServicerContext) -> Call:
     """The call that this worker has begun to serve; acceptance has left it in the contextvars of the call."""
     call: Any = CURRENT_CALL.get()
-    call.bound = context
+    call.context = context
     return cast("Call", call)
 
 

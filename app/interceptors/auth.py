@@ -1,12 +1,12 @@
 """Who calls, and whether they may: a bearer token in the `authorization` metadata (RFC 6750, section 2.1)."""
 
+from app.auth.caller import Verify
+from app.auth.permissions import Permission, Permissions
+from app.auth.tokens import LONGEST
 from app.core.call import Call
-from app.core.caller import Verify
 from app.core.errors import PermissionDenied, Unauthenticated
 from app.core.method import Method
-from app.core.permissions import Permission, Permissions
 from app.core.refusal import Refusal
-from app.core.tokens import LONGEST
 from app.interceptors.concern import Concern
 
 _SCHEME = b"bearer "

@@ -6,8 +6,8 @@ from app.core.call import Call
 from app.core.errors import DeadlineExceeded
 from app.core.method import Method
 from app.core.refusal import Refusal
-from app.core.ticker import Ticker
 from app.interceptors.concern import Concern
+from app.reload.ticker import Ticker
 
 # How long past the bound a handler may be blocked before its call is cancelled, in seconds.
 _PATIENCE = 0.5

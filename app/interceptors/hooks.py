@@ -61,7 +61,7 @@ class Hooks:
         """Settles the call's status, runs the `end` hooks, and returns whether the client can be answered."""
         error = call.failure or error
         call.duration = time.monotonic() - call.accepted_at
-        alive = call.bound.is_active()
+        alive = call.context.is_active()
         if error is not None and (alive or not isinstance(error, _ENDED)):
             self._fail(call, error)
         if not alive:

@@ -13,7 +13,7 @@ from app.interceptors.concern import Concern
 _PUSHBACK = "100"
 
 
-class Bound(Concern):
+class ConcurrencyLimit(Concern):
     """Admits at most `most` calls at once, and refuses the rest with RESOURCE_EXHAUSTED.
 
     A call counts from its acceptance, before it waits for a worker, until it is over.
@@ -43,10 +43,10 @@ class Bound(Concern):
 
 
 class Limit(Concern):
-    """Applies to each method the bound that `bound_of` names for it, and none where that is None."""
+    """Applies to each method the bound that `limit_of` names for it, and none where that is None."""
 
-    def __init__(self, bound_of: Callable[[Method], Bound | None]) -> None:
-        self._bound_of = bound_of
+    def __init__(self, limit_of: Callable[[Method], ConcurrencyLimit | None]) -> None:
+        self._bound_of = limit_of
 
     def for_method(self, method: Method) -> Concern | None:
         return self._bound_of(method)

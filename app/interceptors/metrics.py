@@ -20,10 +20,10 @@ from prometheus_client.samples import Exemplar
 
 from app.core.call import Call
 from app.core.code import CODE_LABELS
-from app.core.go_prometheus import BUCKETS, LABELS
 from app.core.method import Arity, Method
 from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
+from app.telemetry.metric_names import BUCKETS, LABELS
 
 
 class Metrics(Concern, Collector):

@@ -14,10 +14,10 @@ from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, TraceFlags, T
 
 from app.core.call import Call
 from app.core.method import Method
-from app.core.propagation import ROOT, Extract, trace_context
-from app.core.sampling import ID_MASK, root_bound
-from app.core.semconv import SERVER_ERRORS, Conventions
 from app.interceptors.concern import Concern
+from app.telemetry.conventions import SERVER_ERRORS, Conventions
+from app.telemetry.propagation import ROOT, Extract, trace_context
+from app.telemetry.sampling import ID_MASK, root_bound
 
 # The key of a context's span, which OpenTelemetry does not name. To make a context of it is cheaper.
 [_SPAN] = trace.set_span_in_context(trace.INVALID_SPAN, ROOT)

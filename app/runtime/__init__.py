@@ -1,1 +1,1 @@
-"""What a process needs around its services: ports, pools, health, telemetry, logs, the drain."""
+"""What a serving process needs: ports, pools, health, signals, the drain, the metrics port."""

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from app.core.address import Address
 from app.core.errors import StartError
-from app.core.watched_file import in_words
+from app.core.file import in_words
 
 
 @contextmanager

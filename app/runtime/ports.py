@@ -9,7 +9,7 @@ import grpc
 
 from app.core.address import Address
 from app.core.errors import StartError
-from app.core.watched_file import in_words
+from app.core.file import in_words
 
 
 def bind(

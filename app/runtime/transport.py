@@ -1,6 +1,6 @@
 """What the transport bounds, as grpc takes it."""
 
-from app.core.settings import ServerSettings
+from app.runtime.server_settings import ServerSettings
 
 # Calls that may wait for their acceptance, 15 KB each: as many as one process can accept in half a second.
 PENDING = 4_000

@@ -4,6 +4,6 @@ from app.core.service import Service
 from app.services.calculator import CALCULATOR
 from app.services.greeter import GREETER
 from app.services.grpctest import GRPCTEST
-from app.services.quoter import QUOTER
+from app.services.quotes import QUOTER
 
 SERVICES: tuple[Service, ...] = (QUOTER, GREETER, GRPCTEST, CALCULATOR)

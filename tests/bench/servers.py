@@ -14,9 +14,9 @@ import grpc
 
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from app.services.quoter import open_quoter
-from app.services.quoter.servicer import Quoter
-from app.services.quoter.settings import QuoterSettings
+from app.services.quotes import open_quoter
+from app.services.quotes.quoter import Quoter
+from app.services.quotes.quotes_settings import QuoterSettings
 
 ANY_PORT = "127.0.0.1:0"
 
@@ -86,7 +86,7 @@ def stock() -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     from tests.bench.process import CALLER, KEY  # noqa: PLC0415
-    from tests.stock import interceptors  # noqa: PLC0415
+    from tests.support.usual_stack import interceptors  # noqa: PLC0415
 
     spans = TracerProvider()
     spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from app import server
 from app.core.call import Call
-from app.core.settings import load
+from app.core.section import load
 from app.interceptors.concern import Concern
 from app.runtime.signals import Signals
-from app.services.quoter import QUOTER
-from app.services.quoter.quotes import Quote
-from app.services.quoter.servicer import Quoter
+from app.services.quotes import QUOTER
+from app.services.quotes.quoter import Quoter
+from app.services.quotes.quotes import Quote
 from app.settings import Settings
 
 # The seconds that each call takes.

@@ -8,8 +8,8 @@ import pytest
 import trustme
 
 from tests.chart.chart import rendered
-from tests.integration.certificates import NAMES, issued
-from tests.integration.process import ServerProcess, environment, server_process
+from tests.support.certificates import NAMES, issued
+from tests.support.process import ServerProcess, environment, server_process
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
 KEYS = {"issuer": "https://issuer.example/", "audience": "quoter", "keys": {"existingSecret": "keys"}}

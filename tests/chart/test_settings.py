@@ -11,7 +11,7 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.core.errors import StartError
-from app.core.settings import load
+from app.core.section import load
 from app.settings import Settings
 from tests.chart.chart import Objects, rendered, variables
 from tests.chart.combinations import COMBINATIONS

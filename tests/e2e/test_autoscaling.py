@@ -13,7 +13,7 @@ import pytest
 from tests.e2e.calling import HEADLESS, Client, Pod, failed, ghz, own, summary
 from tests.e2e.cluster import RELEASE, Cluster, Namespace, run
 from tests.e2e.conftest import Measured
-from tests.support import until
+from tests.support.waiting import until
 
 FEWEST, MOST = 2, 4
 # A pod is to use 40m of CPU, a twenty-fifth of what a process can: so the load is modest.

@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.calling import HEADLESS, Client, Pod, failed, ghz, own, summary
 from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, ready, run, teaching
 from tests.e2e.conftest import Measured
-from tests.support import until
+from tests.support.waiting import until
 
 # Seconds that helm waits, where the README says two minutes: a good pod is ready within a few.
 PATIENCE = 15

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from tests.e2e.calling import HEADLESS, PYTHON, Pod, failed, own, summary
 from tests.e2e.cluster import CHART, RELEASE, Namespace, notes, succeed
 from tests.e2e.conftest import Measured
-from tests.integration.certificates import Pair, issued
+from tests.support.certificates import Pair, issued
 
 TLS = ("--set", "tls.enabled=true", "--set", "tls.existingSecret=certificate", "--set", "drain.clients=own")
 MUTUAL = ("--set", "tls.clientCa.enabled=true", "--set", "tls.clientCa.existingSecret=clients-ca")

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from tests.support import Server, running
+from tests.support.server import Server, running
 
 
 @pytest.fixture

@@ -8,16 +8,17 @@ import grpc
 import pytest
 
 from app.gen import quote_service_pb2 as pb
-from tests.attacks.claims import CLAIMS
-from tests.attacks.forms import FORMS
-from tests.attacks.keys import KEYS
-from tests.attacks.mutations import mutated
-from tests.attacks.places import PLACES, bearer
-from tests.attacks.signatures import SIGNATURES
-from tests.integration.probe import Probed, probed
-from tests.integration.raw_http2 import raw_call
-from tests.issuer import AUDIENCE, ISSUER, issuers_jwks, jwk, private, secret_jwk, token
-from tests.support import code, until
+from tests.support.issuer import AUDIENCE, ISSUER, issuers_jwks, jwk, private, secret_jwk, token
+from tests.support.probe import Probed, probed
+from tests.support.raw_http2 import raw_call
+from tests.support.status import code
+from tests.support.waiting import until
+from tests.token_attacks.claims import CLAIMS
+from tests.token_attacks.forms import FORMS
+from tests.token_attacks.keys import KEYS
+from tests.token_attacks.mutations import mutated
+from tests.token_attacks.places import PLACES, bearer
+from tests.token_attacks.signatures import SIGNATURES
 
 Status = grpc.StatusCode
 

@@ -9,17 +9,18 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from app.core.claims import Expected
+from app.auth.claims import Expected
+from app.auth.jwt import Jwt
+from app.auth.jwt_keys import Keys, parse_jwks
 from app.core.errors import StartError, Unauthenticated
-from app.core.jwt import Jwt
-from app.core.jwt_keys import Keys, parse_jwks
-from app.core.watched_url import WatchedUrl
 from app.gen import quote_service_pb2 as pb
-from tests.integration.probe import CALLS, Probed, probed
-from tests.issuer import AUDIENCE, ISSUER, issuers_jwks, jwk, jwks, pem, private, signed, token
-from tests.issuer import claims as good_claims
-from tests.support import code, outcome, until
-from tests.web import Web, send, web
+from app.reload.url import WatchedUrl
+from tests.support.issuer import AUDIENCE, ISSUER, issuers_jwks, jwk, jwks, pem, private, signed, token
+from tests.support.issuer import claims as good_claims
+from tests.support.probe import CALLS, Probed, probed
+from tests.support.status import code, outcome
+from tests.support.waiting import until
+from tests.support.web import Web, send, web
 
 Status = grpc.StatusCode
 PUBLIC = ("RS256", "ES256", "EdDSA")

@@ -18,10 +18,11 @@ from app.client.outlier_detection import FailurePercentage, OutlierDetection
 from app.client.service_config import ServiceConfig
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.process import server_process
-from tests.integration.proxy import Proxy
-from tests.integration.replicas import Replicas, load, replicas
-from tests.support import outcome, until
+from tests.support.process import server_process
+from tests.support.proxy import Proxy
+from tests.support.replicas import Replicas, load, replicas
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 SERVICES = (pb.DESCRIPTOR.services_by_name["Quoter"],)
 OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE

@@ -21,10 +21,11 @@ from app.client.service_config import MethodConfig, ServiceConfig
 from app.gen import quote_service_pb2 as pb
 from app.runtime import transport
 from app.settings import Settings
-from tests.integration import http2
-from tests.integration.backends import Backend, backends, echo, failing, target_of
-from tests.integration.proxy import Proxy
-from tests.support import outcome, until
+from tests.support import http2
+from tests.support.backends import Backend, backends, echo, failing, target_of
+from tests.support.proxy import Proxy
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from app.core.settings import variable
+from app.core.section import variable
 from app.settings import Settings
-from tests.integration.process import ROOT
+from tests.support.process import ROOT
 
 CHART = ROOT / "helm" / "quoter"
 GENERATE = runpy.run_path(str(ROOT / "helm" / "generate.py"))

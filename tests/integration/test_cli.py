@@ -21,11 +21,11 @@ import trustme
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from app.services.quoter import EMBEDDED
-from tests.integration.certificates import issued
-from tests.integration.probe import probed
-from tests.integration.process import ROOT, environment
-from tests.support import TOKEN, Server, running
+from app.services.quotes import EMBEDDED
+from tests.support.certificates import issued
+from tests.support.probe import probed
+from tests.support.process import ROOT, environment
+from tests.support.server import TOKEN, Server, running
 
 QUOTES = EMBEDDED.read_text().splitlines()
 

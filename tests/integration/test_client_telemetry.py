@@ -22,12 +22,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.exposition import generate_latest
 
 from app.client.channel import channel as open_channel
-from app.client.observed import Observation, Observed, Observer
+from app.client.observer import Observation, Observer, ObserverInterceptor
 from app.core.code import CODE_LABELS
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.probe import CALLS, TYPES, Probed, probed
-from tests.support import outcome, until
+from tests.support.probe import CALLS, TYPES, Probed, probed
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 # How a call of each method is begun without waiting for it.
 BEGIN: dict[str, Callable[..., Any]] = {
@@ -267,7 +268,9 @@ def test_a_call_that_is_dropped_tells_nobody_on_the_thread_that_dropped_it(at: P
                 codes.append(code)
 
     with grpc.insecure_channel(at.server.target) as plain:
-        stub: Any = quote_service_pb2_grpc.QuoterStub(grpc.intercept_channel(plain, Observed([Locking()])))
+        stub: Any = quote_service_pb2_grpc.QuoterStub(
+            grpc.intercept_channel(plain, ObserverInterceptor([Locking()]))
+        )
         call: Any = stub.ListQuotes(pb.ListQuotesRequest())
         with lock:  # as Prometheus' own, in which Python may collect garbage
             del call
@@ -327,7 +330,7 @@ def test_ctrl_c_while_a_call_is_waited_for() -> None:
     details: Any = type("Details", (grpc.ClientCallDetails,), dict.fromkeys(["timeout", "credentials"]))
     details.method, details.metadata, details.wait_for_ready, details.compression = "/a.B/C", None, None, None
     with pytest.raises(KeyboardInterrupt):
-        Observed([Noting()]).intercept_unary_unary(interrupted, details, None)
+        ObserverInterceptor([Noting()]).intercept_unary_unary(interrupted, details, None)
     assert codes == [grpc.StatusCode.CANCELLED]
 
 

@@ -20,14 +20,15 @@ from prometheus_client import CollectorRegistry
 from app.client.channel import aio_channel
 from app.client.channel import channel as open_channel
 from app.client.defaults import CallDefaults
-from app.client.renewed import Renewed
+from app.client.reloading_channel import ReloadingChannel
 from app.client.tls import Tls
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.certificates import NAMES, Mounted, Pair, issued
-from tests.integration.probe import CALLS, Probe, Probed, probed
-from tests.integration.process import ROOT, environment
-from tests.support import outcome, until
+from tests.support.certificates import NAMES, Mounted, Pair, issued
+from tests.support.probe import CALLS, Probe, Probed, probed
+from tests.support.process import ROOT, environment
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 each_method = pytest.mark.parametrize("method", CALLS)
@@ -82,7 +83,7 @@ class Renewing:
         self._target = target
         self._opened: list[weakref.ref[grpc.Channel]] = []
         self.channel = grpc.intercept_channel(
-            Renewed(tls.credentials(interval=0), self._open), CallDefaults(timeout=20)
+            ReloadingChannel(tls.credentials(interval=0), self._open), CallDefaults(timeout=20)
         )
         self.stub = stub_of(self.channel)
 

@@ -15,9 +15,10 @@ from app.client.channel import channel as open_channel
 from app.client.tls import Tls
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.certificates import NAMES, Mounted, issued
-from tests.integration.probe import CALLS, Probed, probed
-from tests.support import code, until
+from tests.support.certificates import NAMES, Mounted, issued
+from tests.support.probe import CALLS, Probed, probed
+from tests.support.status import code
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 each_method = pytest.mark.parametrize("method", CALLS)

@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 
 from app.settings import Settings
-from tests.integration.process import ROOT
-from tests.support import Server
+from tests.support.process import ROOT
+from tests.support.server import Server
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 

@@ -14,17 +14,19 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from app.client.doctor.call import safe_methods
-from app.client.doctor.case import Asked, Case
-from app.client.doctor.connection import connection
-from app.client.doctor.name import proxy_for
-from app.client.doctor.steps import STEPS, diagnose
 from app.services import SERVICES
-from tests.integration.examined import doctor, in_shell, listener, says, typed
-from tests.integration.probe import probed
-from tests.integration.process import server_process
-from tests.support import Server, code, running, until
-from tests.web import web
+from app.tools.doctor.call import safe_methods
+from app.tools.doctor.case import Asked, Case
+from app.tools.doctor.connection import connection
+from app.tools.doctor.name import proxy_for
+from app.tools.doctor.steps import STEPS, diagnose
+from tests.support.examined import doctor, in_shell, listener, says, typed
+from tests.support.probe import probed
+from tests.support.process import server_process
+from tests.support.server import Server, running
+from tests.support.status import code
+from tests.support.waiting import until
+from tests.support.web import web
 
 DESCRIPTORS = [service.descriptor for service in SERVICES]
 # This machine, by an address that the client does not take for it: so it asks the environment's proxy.

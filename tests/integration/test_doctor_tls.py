@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from tests.integration.certificates import Pair, in_days, issued
-from tests.integration.examined import doctor, in_shell, run, typed
-from tests.support import TOKEN, running
-from tests.web import web
+from tests.support.certificates import Pair, in_days, issued
+from tests.support.examined import doctor, in_shell, run, typed
+from tests.support.server import TOKEN, running
+from tests.support.web import web
 
 
 @pytest.fixture(scope="module")

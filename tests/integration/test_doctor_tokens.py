@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.integration.examined import Examined, doctor, in_shell, typed
-from tests.integration.probe import Probed, probed
-from tests.issuer import AUDIENCE, ISSUER, issuers_jwks, token
-from tests.support import TOKEN, Server, running
+from tests.support.examined import Examined, doctor, in_shell, typed
+from tests.support.issuer import AUDIENCE, ISSUER, issuers_jwks, token
+from tests.support.probe import Probed, probed
+from tests.support.server import TOKEN, Server, running
 
 BOB = f"{TOKEN}-of-bob"
 

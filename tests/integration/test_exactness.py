@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from app.core.refusal import Refusal as Gate
-from tests.integration import cases
-from tests.integration.cases import (
+from tests.support import cases
+from tests.support.cases import (
     LONG,
     MID_STREAM,
     PAST_THE_LAST,
@@ -23,10 +23,10 @@ from tests.integration.cases import (
     expired,
     made,
 )
-from tests.integration.exchange import Exchange
-from tests.integration.observed import Counts, Ending, Kept
-from tests.integration.ours import Ours
-from tests.integration.probe import TYPES
+from tests.support.exchange import Exchange
+from tests.support.observed import Counts, Ending, Kept
+from tests.support.ours import Ours
+from tests.support.probe import TYPES
 
 Status = grpc.StatusCode
 OK, CANCELLED, INTERNAL, UNAVAILABLE = Status.OK, Status.CANCELLED, Status.INTERNAL, Status.UNAVAILABLE

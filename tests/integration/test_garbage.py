@@ -13,8 +13,9 @@ import pytest
 
 from app.core.call import Call
 from app.core.errors import ResourceExhausted
-from tests.integration.probe import CALLS, probed
-from tests.support import outcome, until
+from tests.support.probe import CALLS, probed
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ import grpc
 import pytest
 import trustme
 
-from tests.integration.certificates import NAMES, issued, trusting
-from tests.support import code, outcome, until
+from tests.support.certificates import NAMES, issued, trusting
+from tests.support.status import code, outcome
+from tests.support.waiting import until
 
 WHO: ContextVar[str] = ContextVar("who")
 
@@ -280,7 +281,7 @@ def test_an_intercepted_channel_asks_the_one_beneath_for_its_method_at_each_call
 
 
 def test_a_channel_that_only_its_calls_refer_to_is_closed_after_the_last_of_them() -> None:
-    """Their decoders do, here as in app/client/renewed.py."""
+    """Their decoders do, here as in app/client/reloading_channel.py."""
     begun, released = threading.Event(), threading.Event()
 
     def hold(requests: Iterator[bytes], _context: Any) -> bytes:
@@ -323,6 +324,6 @@ channel.unary_unary("/a/b", _registered_method=True)
 
 
 def test_a_method_that_is_registered_on_a_closed_channel_ends_the_process() -> None:
-    """When this fails, they have mended it, and `Renewed` may hand on what generated stubs ask for."""
+    """When this fails, it is fixed, and `ReloadingChannel` may hand on what generated stubs ask for."""
     done = subprocess.run([sys.executable, "-c", REGISTERED], check=False, timeout=30)
     assert done.returncode == -signal.SIGSEGV

@@ -9,7 +9,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from typer.testing import CliRunner
 
 from app.cli import cli
-from tests.support import Server, outcome, running, until
+from tests.support.server import Server, running
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 SERVING, NOT_SERVING = 1, 2
 

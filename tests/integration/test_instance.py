@@ -7,10 +7,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from app.runtime.telemetry import tracer_provider
-from tests.integration.probe import CALLS, Probed, probed
-from tests.integration.process import server_process
-from tests.support import running
+from app.telemetry.tracer_provider import tracer_provider
+from tests.support.probe import CALLS, Probed, probed
+from tests.support.process import server_process
+from tests.support.server import running
 
 ASKING = (("x-instance", "?"),)
 RANDOM = r"[0-9a-f]{8}"

@@ -18,10 +18,12 @@ from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_serv
 from app.core.errors import StartError
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from app.runtime.telemetry import tracer_provider
-from tests.integration.probe import probed
-from tests.integration.process import run, server_process, started
-from tests.support import DRAIN_STEPS, TOKEN, outcome, running, until
+from app.telemetry.tracer_provider import tracer_provider
+from tests.support.probe import probed
+from tests.support.process import run, server_process, started
+from tests.support.server import DRAIN_STEPS, TOKEN, running
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 
 def stub_for(channel: grpc.Channel) -> Any:
@@ -125,8 +127,8 @@ STUCK = """
 import time
 from app.runtime.signals import Signals
 from app.server import run
-from tests.integration.probe import Probe, probe_service
-from tests.support import settings
+from tests.support.probe import Probe, probe_service
+from tests.support.server import settings
 
 def never(_request, _context):
     print('{"timestamp": "", "event": "stuck"}', flush=True)

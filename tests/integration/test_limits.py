@@ -12,8 +12,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.gen import quote_service_pb2 as pb
-from tests.integration.probe import CALLS, Probed, probed
-from tests.support import code, outcome, until
+from tests.support.probe import CALLS, Probed, probed
+from tests.support.status import code, outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 

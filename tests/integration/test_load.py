@@ -15,9 +15,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from tests.integration.probe import Probe, probe_service, probed
-from tests.integration.process import environment
-from tests.support import Server, running, until
+from tests.support.probe import Probe, probe_service, probed
+from tests.support.process import environment
+from tests.support.server import Server, running
+from tests.support.waiting import until
 
 
 def load(target: str, *arguments: str) -> Result:

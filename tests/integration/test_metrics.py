@@ -9,8 +9,8 @@ import pytest
 
 from app.core.refusal import Refusal
 from app.gen import quote_service_pb2 as pb
-from tests.integration.probe import CALLS, TYPES, Probed, probed
-from tests.support import until
+from tests.support.probe import CALLS, TYPES, Probed, probed
+from tests.support.waiting import until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 

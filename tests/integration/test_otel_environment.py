@@ -9,10 +9,11 @@ import grpc
 import pytest
 from opentelemetry import trace
 
-from app.runtime.telemetry import tracer_provider
-from tests.integration.probe import CALLS, probed
-from tests.integration.process import run
-from tests.support import outcome, until
+from app.telemetry.tracer_provider import tracer_provider
+from tests.support.probe import CALLS, probed
+from tests.support.process import run
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 # The sampler by ratio looks at the lower half of a trace's id: these are the first and the last to be taken.
 FIRST, LAST = "0af7651916cd43dd0000000000000001", "0af7651916cd43ddffffffffffffffff"

@@ -15,8 +15,10 @@ from app.core.call import current_call
 from app.core.errors import InvalidArgument, ResourceExhausted
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.probe import CALLS, Probe, probed
-from tests.support import TOKEN, code, outcome, until
+from tests.support.probe import CALLS, Probe, probed
+from tests.support.server import TOKEN
+from tests.support.status import code, outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 STREAMED = ["ListQuotes", "Converse"]

@@ -19,9 +19,9 @@ from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from tests.bench.process import TOKEN, server
 from tests.bench.slow import TAKES
-from tests.integration.process import server_process
+from tests.support.process import server_process
 
-CROWD = Path(__file__).with_name("crowd.py")
+CROWD = Path(__file__).parents[1] / "support" / "crowd.py"
 WORKERS, MOST = 2, 3
 # Five times what two workers carry where a call takes 20 ms, had they not been blocked.
 RATE, SECONDS = 500, 2

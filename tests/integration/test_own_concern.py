@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.fork import forked, python
-from tests.integration.process import ROOT
+from tests.support.fork import forked, python
+from tests.support.process import ROOT
 
 # Prints what clients see, then what span, metric and log line agree on.
 PROGRAM = """
@@ -14,8 +14,9 @@ import pathlib
 import grpc
 from app.gen import helloworld_pb2, helloworld_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.integration.probe import seen
-from tests.support import TOKEN, outcome, running
+from tests.support.probe import seen
+from tests.support.server import TOKEN, running
+from tests.support.status import outcome
 
 tokens = pathlib.Path("tokens")
 tokens.write_text(f"ann:{TOKEN}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.fork import forked, python
+from tests.support.fork import forked, python
 
 PROTO = """syntax = "proto3";
 package acme.yours.v1;
@@ -39,7 +39,7 @@ YOURS = Service(
 # Serves it, calls it through the command line, and prints what was counted.
 PROGRAM = """
 from typer.testing import CliRunner
-from tests.support import running
+from tests.support.server import running
 from app.cli import cli
 
 with running() as server:

@@ -10,9 +10,9 @@ from grpc_status import rpc_status
 
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from app.services.quoter import EMBEDDED
-from app.services.quoter.quotes import Quote, parse_quotes
-from tests.support import code
+from app.services.quotes import EMBEDDED
+from app.services.quotes.quotes import Quote, parse_quotes
+from tests.support.status import code
 
 EMBEDDED_QUOTES = parse_quotes(EMBEDDED.read_bytes())
 

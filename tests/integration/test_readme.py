@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
+from app.auth.permissions import parse_permissions
 from app.client.channel import channel
 from app.client.service_config import ServiceConfig
 from app.core.code import CODE_LABELS
-from app.core.permissions import parse_permissions
-from app.core.settings import variable
+from app.core.section import variable
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.server import EXEMPT
 from app.services import SERVICES
 from app.settings import Settings
-from tests.integration.process import ROOT, ServerProcess, environment, server_process
 from tests.integration.test_exactness import TABLE, arities
+from tests.support.process import ROOT, ServerProcess, environment, server_process
 
 QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
 README = (ROOT / "README.md").read_text()

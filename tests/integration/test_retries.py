@@ -16,9 +16,10 @@ from app.client.retries import RetryPolicy, safe_to_repeat
 from app.client.service_config import ServiceConfig
 from app.gen import quote_service_pb2 as pb
 from app.services import SERVICES
-from tests.integration.backends import backends, echo, failing
-from tests.integration.probe import CALLS, Probe, Probed, probed
-from tests.support import outcome, until
+from tests.support.backends import backends, echo, failing
+from tests.support.probe import CALLS, Probe, Probed, probed
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.process import ROOT, environment
+from tests.support.process import ROOT, environment
 
 
 def locked() -> dict[str, Any]:

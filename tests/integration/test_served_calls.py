@@ -17,9 +17,10 @@ from app.client.channel import channel as open_channel
 from app.core.errors import CallEnded
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.probe import CALLS, Probed, probed
-from tests.integration.process import ROOT, environment
-from tests.support import code, outcome, until
+from tests.support.probe import CALLS, Probed, probed
+from tests.support.process import ROOT, environment
+from tests.support.status import code, outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 each_method = pytest.mark.parametrize("method", CALLS)

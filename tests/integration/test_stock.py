@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 import grpc
 import pytest
 
-from tests.integration.observed import Kept, Said
-from tests.integration.process import ROOT
 from tests.integration.test_exactness import NO_BOUND, READ_MANY, TABLE, Case, arities
-from tests.integration.theirs import Theirs
+from tests.support.observed import Kept, Said
+from tests.support.process import ROOT
+from tests.support.theirs import Theirs
 
 # Not those that have several outcomes, nor what the stack does not have: a bound on how long calls take, and
 # sizes that the chain refuses before grpc does.

@@ -14,9 +14,11 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from app.core.call import current_call
 from app.gen import quote_service_pb2 as pb
-from app.runtime.telemetry import tracer_provider
-from tests.integration.probe import CALLS, Probe, probed
-from tests.support import Server, outcome, running, until
+from app.telemetry.tracer_provider import tracer_provider
+from tests.support.probe import CALLS, Probe, probed
+from tests.support.server import Server, running
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

@@ -17,9 +17,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from app.core.call import current_call
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from tests.integration.certificates import NAMES, Mounted, Pair, in_days, issued, issued_with_uri, trusting
-from tests.integration.probe import CALLS, probed
-from tests.support import TOKEN, Server, outcome, running, until
+from tests.support.certificates import NAMES, Mounted, Pair, in_days, issued, issued_with_uri, trusting
+from tests.support.probe import CALLS, probed
+from tests.support.server import TOKEN, Server, running
+from tests.support.status import outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 each_method = pytest.mark.parametrize("method", CALLS)

@@ -16,9 +16,10 @@ import pytest
 
 from app.gen import quote_service_pb2 as pb
 from app.settings import Settings
-from tests.integration import http2
-from tests.integration.probe import CALLS, Probe, Probed, probed
-from tests.support import code, outcome, until
+from tests.support import http2
+from tests.support.probe import CALLS, Probe, Probed, probed
+from tests.support.status import code, outcome
+from tests.support.waiting import until
 
 Status = grpc.StatusCode
 each_method = pytest.mark.parametrize("method", CALLS)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app.services.quoter import EMBEDDED
-from tests.support import running
+from app.services.quotes import EMBEDDED
+from tests.support.server import running
 
 ROOT = Path(__file__).parents[2]
 

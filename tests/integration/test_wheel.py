@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.process import ROOT, environment
+from tests.support.process import ROOT, environment
 
 
 @pytest.mark.timeout(180)
@@ -25,7 +25,7 @@ def test_the_wheel_carries_the_quotes_and_everything_that_runs(tmp_path: Path) -
     [wheel] = tmp_path.glob("quoter-*.whl")
     names = zipfile.ZipFile(wheel).namelist()
     for name in ("quotes.txt", "SOURCES.md"):
-        assert f"app/services/quoter/{name}" in names
+        assert f"app/services/quotes/{name}" in names
     assert "app/py.typed" in names
     assert not [name for name in names if not name.startswith(("app/", "quoter-"))]
 
@@ -36,7 +36,7 @@ def test_the_wheel_carries_the_quotes_and_everything_that_runs(tmp_path: Path) -
     program = (
         "import app, app.cli, app.gen.quote_service_pb2_grpc, pathlib, sys;"
         "assert pathlib.Path(app.__file__).is_relative_to(sys.argv[1]), app.__file__;"
-        "from app.services.quoter import EMBEDDED; print(len(EMBEDDED.read_text().splitlines()))"
+        "from app.services.quotes import EMBEDDED; print(len(EMBEDDED.read_text().splitlines()))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, str(site)],

@@ -11,10 +11,11 @@ import pytest
 import trustme
 
 from app.core.service import Service
-from tests.integration.probe import seen
-from tests.integration.process import environment
 from tests.interop.service import interop_service
-from tests.support import TOKEN, Server, running, until
+from tests.support.probe import seen
+from tests.support.process import environment
+from tests.support.server import TOKEN, Server, running
+from tests.support.waiting import until
 
 HERE = Path(__file__).parent
 

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from app.core.certificates import check_pair, parse_certificates, parse_private_key, untimely
-from tests.integration.certificates import in_days, issued
+from app.tls.certificates import check_pair, parse_certificates, parse_private_key, untimely
+from tests.support.certificates import in_days, issued
 
 CA = trustme.CA()
 

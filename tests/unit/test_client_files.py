@@ -11,8 +11,8 @@ import trustme
 from app.client.files import Files
 from app.client.tls import Tls
 from app.client.token import Token, local_credentials
-from app.runtime.logs import logs
-from tests.integration.certificates import NAMES, Mounted, in_days, issued
+from app.telemetry.logs import logs
+from tests.support.certificates import NAMES, Mounted, in_days, issued
 
 CA = trustme.CA()
 PAIR, OTHER = issued(CA, *NAMES), issued(CA, *NAMES)

@@ -14,7 +14,7 @@ def call(remaining: float) -> Call:
     """A call whose client leaves it so many seconds."""
     made = Call(Method("a.B", "C", Arity.UNARY), ())
     context: Any = SimpleNamespace(time_remaining=lambda: remaining, is_active=lambda: True)
-    made.bound = context
+    made.context = context
     return made
 
 

@@ -14,9 +14,12 @@ APP = ROOT / "app"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"server", "client"},
+    {"server", "tools"},
+    {"client"},
     {"settings"},
     {"interceptors", "runtime", "services"},
+    {"auth", "telemetry", "tls"},
+    {"reload"},
     {"core"},
     {"gen"},
 ]

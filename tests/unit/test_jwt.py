@@ -5,17 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.core.caller import Caller
-from app.core.claims import Expected
+from app.auth.caller import Caller
+from app.auth.claims import Expected
+from app.auth.jwt import Jwt
+from app.auth.jwt_keys import Key, Keys, parse_keys
 from app.core.errors import Unauthenticated
-from app.core.jwt import Jwt
-from app.core.jwt_keys import Key, Keys, parse_keys
-from tests.attacks.claims import CLAIMS
-from tests.attacks.forms import FORMS
-from tests.attacks.keys import KEYS
-from tests.attacks.mutations import mutated
-from tests.attacks.signatures import P256_ORDER, SIGNATURES, seal
-from tests.issuer import (
+from tests.support.issuer import (
     AUDIENCE,
     ISSUER,
     claims,
@@ -28,6 +23,11 @@ from tests.issuer import (
     signed,
     token,
 )
+from tests.token_attacks.claims import CLAIMS
+from tests.token_attacks.forms import FORMS
+from tests.token_attacks.keys import KEYS
+from tests.token_attacks.mutations import mutated
+from tests.token_attacks.signatures import P256_ORDER, SIGNATURES, seal
 
 PUBLIC = ("RS256", "ES256", "EdDSA")
 each_algorithm = pytest.mark.parametrize("algorithm", PUBLIC)

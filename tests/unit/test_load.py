@@ -11,13 +11,13 @@ import grpc
 import pytest
 from rich.console import Console
 
-from app.client.load.drive import Drive
-from app.client.load.duration import parse_duration
-from app.client.load.figures import Figures
-from app.client.load.latencies import Latencies
-from app.client.load.run import remarks
-from app.client.load.view import table
-from tests.support import until
+from app.tools.load.drive import Drive
+from app.tools.load.duration import parse_duration
+from app.tools.load.figures import Figures
+from app.tools.load.latencies import Latencies
+from app.tools.load.run import remarks
+from app.tools.load.view import table
+from tests.support.waiting import until
 
 
 class Over:

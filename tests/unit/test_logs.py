@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import structlog
 
-from app.runtime import logs as module
-from app.runtime.logs import logs, writer
-from tests.support import until
+from app.telemetry import logs as module
+from app.telemetry.logs import logs, writer
+from tests.support.waiting import until
 
 
 def read(out: io.StringIO) -> list[dict[str, Any]]:

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.caller import Caller
-from app.core.permissions import parse_permissions
+from app.auth.caller import Caller
+from app.auth.permissions import parse_permissions
 
 ANN = Caller("ann", frozenset({"read"}))
 BOB = Caller("bob", frozenset({"read", "write"}))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.runtime.pools import CallPool
-from tests.support import until
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from opentelemetry.trace import get_current_span
 
 from app.core.call import Call
 from app.core.method import UNKNOWN
-from app.core.propagation import Extract, extractor
+from app.telemetry.propagation import Extract, extractor
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 METADATA = (
@@ -48,7 +48,7 @@ PROGRAM = """
 import os
 from opentelemetry.baggage import get_all
 from app.core.errors import StartError
-from app.core.propagation import extractor
+from app.telemetry.propagation import extractor
 from tests.unit.test_propagation import call, trace_of
 try:
     extract = extractor(os.environ)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.services.quoter import EMBEDDED
-from app.services.quoter.quotes import Quote, author_problem, parse_quotes, text_problem
+from app.services.quotes import EMBEDDED
+from app.services.quotes.quotes import Quote, author_problem, parse_quotes, text_problem
 
 printable = (
     st.text(min_size=1, max_size=60).map(str.strip).filter(lambda text: text and not text_problem(text, 60))

@@ -14,8 +14,8 @@ from opentelemetry.sdk.trace.sampling import (
     TraceIdRatioBased,
 )
 
-from app.core.propagation import ROOT
-from app.core.sampling import ID_MASK, root_bound
+from app.telemetry.propagation import ROOT
+from app.telemetry.sampling import ID_MASK, root_bound
 
 STANDARD = [
     ALWAYS_ON,

@@ -13,7 +13,7 @@ from opentelemetry.semconv.attributes import (
 from opentelemetry.trace import StatusCode
 
 from app.core.method import UNKNOWN, Arity, Method
-from app.core.semconv import CLIENT_ERRORS, SERVER_ERRORS, Conventions
+from app.telemetry.conventions import CLIENT_ERRORS, SERVER_ERRORS, Conventions
 
 METHOD = Method("quotes.Quoter", "GetQuote", Arity.UNARY)
 

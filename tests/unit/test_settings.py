@@ -5,10 +5,10 @@ import pytest
 import trustme
 
 from app.core.errors import StartError
-from app.core.settings import load, variable
+from app.core.section import load, variable
 from app.settings import Settings
-from tests.integration.certificates import issued
-from tests.issuer import issuers_jwks, jwks, secret_jwk
+from tests.support.certificates import issued
+from tests.support.issuer import issuers_jwks, jwks, secret_jwk
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@ import threading
 import pytest
 
 from app.core.errors import ResourceExhausted
-from app.services.quoter.quotes import Quote
-from app.services.quoter.store import MemoryStore
+from app.services.quotes.quotes import Quote
+from app.services.quotes.store import MemoryStore
 
 ANN, BOB, EVE = Quote("one", "Ann"), Quote("two", "Ann"), Quote("three", "Eve")
 

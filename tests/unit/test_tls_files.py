@@ -11,9 +11,9 @@ import trustme
 from prometheus_client import CollectorRegistry
 
 from app.core.errors import StartError
-from app.runtime.logs import Lines, logs
-from app.runtime.tls import Tls
-from tests.integration.certificates import NAMES, Mounted, Pair, in_days, issued
+from app.telemetry.logs import Lines, logs
+from app.tls.server_credentials import ServerCredentials
+from tests.support.certificates import NAMES, Mounted, Pair, in_days, issued
 
 CA = trustme.CA()
 PAIR, NEW = issued(CA, *NAMES), issued(CA, *NAMES)
@@ -50,7 +50,7 @@ class Files(Mounted):
     def __init__(self, directory: Path, **changes: bytes) -> None:
         super().__init__(directory, **(GOOD | changes))
         self.registry = CollectorRegistry()
-        self.tls = Tls(self.path("cert"), self.path("key"), self.path("ca"), self.registry)
+        self.tls = ServerCredentials(self.path("cert"), self.path("key"), self.path("ca"), self.registry)
 
     def change(self, **changes: bytes) -> None:
         self.put(**(GOOD | changes))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.core.tokens import digest_of, parse_tokens
+from app.auth.tokens import digest_of, parse_tokens
 
 LONG = "0123456789abcdef"
 

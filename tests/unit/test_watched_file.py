@@ -9,9 +9,9 @@ from typing import NamedTuple
 import pytest
 
 from app.core.errors import StartError
-from app.core.watched_file import WatchedFile
-from app.runtime.logs import Lines, logs
-from tests.support import until
+from app.reload.file import WatchedFile
+from app.telemetry.logs import Lines, logs
+from tests.support.waiting import until
 
 
 class Log(NamedTuple):

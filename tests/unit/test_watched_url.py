@@ -11,10 +11,10 @@ import pytest
 import trustme
 
 from app.core.errors import StartError
-from app.core.watched_url import WatchedUrl, check_url
-from app.runtime.logs import logs
-from tests.support import until
-from tests.web import Web, send, web
+from app.reload.url import WatchedUrl, check_url
+from app.telemetry.logs import logs
+from tests.support.waiting import until
+from tests.support.web import Web, send, web
 
 
 def number(content: bytes) -> int:

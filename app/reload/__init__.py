@@ -1,0 +1,1 @@
+"""Files and URLs that are read again when they change."""

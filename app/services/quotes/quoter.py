@@ -1,0 +1,53 @@
+"""The Quoter: one method of each arity."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import grpc
+
+from app.core.errors import InvalidArgument
+from app.gen import quote_service_pb2 as pb
+from app.gen import quote_service_pb2_grpc
+from app.services.quotes.quotes import Quote
+from app.services.quotes.store import QuoteStore
+
+# The quotes of one stream are kept until it is complete.
+MOST_AT_ONCE = 1000
+
+
+class Quoter(quote_service_pb2_grpc.QuoterServicer):
+    """Messages arrive validated (rules.py); a stream that is cut short raises from its iterator."""
+
+    def __init__(self, store: QuoteStore) -> None:
+        self._store = store
+
+    def GetQuote(self, request: pb.QuoteRequest, context: grpc.ServicerContext) -> pb.QuoteReply:
+        del context
+        quote = self._store.pick(request.author)
+        return pb.QuoteReply(quote=quote.text, author=quote.author)
+
+    def ListQuotes(
+        self, request: pb.ListQuotesRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.ListQuotesResponse]:
+        del context
+        for quote in islice(self._store.all(request.author), request.limit or None):
+            yield pb.ListQuotesResponse(quote=quote.text, author=quote.author)
+
+    def AddQuotes(
+        self, request_iterator: Iterator[pb.AddQuotesRequest], context: grpc.ServicerContext
+    ) -> pb.AddQuotesResponse:
+        del context
+        quotes: list[Quote] = []
+        for request in request_iterator:
+            if len(quotes) == MOST_AT_ONCE:
+                raise InvalidArgument(f"at most {MOST_AT_ONCE} quotes in one stream")
+            quotes.append(Quote(request.quote.strip(), request.author.strip()))
+        return pb.AddQuotesResponse(added=self._store.add(quotes))
+
+    def Converse(
+        self, request_iterator: Iterator[pb.ConverseRequest], context: grpc.ServicerContext
+    ) -> Iterator[pb.ConverseResponse]:
+        del context
+        for request in request_iterator:
+            quote = self._store.pick(request.author)
+            yield pb.ConverseResponse(quote=quote.text, author=quote.author)

@@ -1,0 +1,1 @@
+"""TLS of the server: certificates, credentials that reload, and their settings."""

@@ -1,0 +1,105 @@
+"""The server's certificate and private key, and the CA of its clients, from files that may be replaced."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import grpc
+import structlog
+from prometheus_client import CollectorRegistry, Gauge
+
+from app.reload.file import WatchedFiles
+from app.tls.certificates import (
+    check_pair,
+    first_expiry,
+    parse_certificates,
+    parse_private_key,
+    untimely,
+)
+
+Parsed = TypeVar("Parsed")
+
+
+@dataclass(frozen=True)
+class _Certificates:
+    """What is served to new connections. The expiries are Unix timestamps in seconds."""
+
+    configuration: grpc.ServerCertificateConfiguration
+    expiry: float
+    client_ca_expiry: float
+    untimely: str  # why they are not valid now, or ""
+
+
+class ServerCredentials(WatchedFiles[_Certificates]):
+    """TLS, or mutual TLS where there is a CA for clients, on every address that `credentials` is given to.
+
+    Within `with`, changed files are served to new connections within about a second; those that are open
+    go on as they are. The files are taken together, and only if the key is that of the certificate and all
+    are valid now; until then the last good ones are served. At the start there are none, so that expired
+    ones are served then, with a warning. Raises StartError.
+    """
+
+    def __init__(
+        self, certificate: Path, key: Path, client_ca: Path | None, registry: CollectorRegistry
+    ) -> None:
+        self._mutual = client_ca is not None
+        super().__init__([certificate, key, *([client_ca] if client_ca else [])], _parse)
+        self._parse = _parse_timely
+        if self.value.untimely:
+            structlog.get_logger().warning("tls_certificate_not_valid", problem=self.value.untimely)
+        expiry = Gauge(
+            "tls_certificate_expiration_timestamp_seconds",
+            "When the first certificate to expire does, of the server's chain or of its clients' CAs.",
+            ["certificate"],
+            registry=registry,
+        )
+        expiry.labels("server").set_function(lambda: self.value.expiry)
+        if self._mutual:
+            expiry.labels("client_ca").set_function(lambda: self.value.client_ca_expiry)
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Credentials for one address: grpc asks them for what has changed, and tells each change once."""
+        served = self.value
+
+        def changed() -> grpc.ServerCertificateConfiguration | None:
+            nonlocal served
+            if served is self.value:
+                return None
+            served = self.value
+            return served.configuration
+
+        return grpc.dynamic_ssl_server_credentials(
+            served.configuration,
+            changed,  # type: ignore[arg-type]  # grpc documents None, its types do not
+            require_client_authentication=self._mutual,
+        )
+
+
+def _parse(certificate: bytes, key: bytes, client_ca: bytes | None = None) -> _Certificates:
+    chain = _named("APP_TLS_CERT_FILE", parse_certificates, certificate)
+    check_pair(chain, _named("APP_TLS_KEY_FILE", parse_private_key, key))
+    client_ca_expiry = 0.0
+    if client_ca is not None:
+        trusted = _named("APP_TLS_CLIENT_CA_FILE", parse_certificates, client_ca)
+        client_ca_expiry = first_expiry(trusted).timestamp()
+    return _Certificates(
+        grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca),
+        first_expiry(chain).timestamp(),
+        client_ca_expiry,
+        untimely(chain),
+    )
+
+
+def _parse_timely(*contents: bytes) -> _Certificates:
+    found = _parse(*contents)
+    if found.untimely:
+        raise ValueError(found.untimely)
+    return found
+
+
+def _named(variable: str, parse: Callable[[bytes], Parsed], content: bytes) -> Parsed:
+    try:
+        return parse(content)
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from None

@@ -1,0 +1,1 @@
+"""Programs for people, built on the client: `doctor`, `load`, and calls of any method."""
