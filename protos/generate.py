@@ -16,15 +16,21 @@ from grpc_tools import protoc
 PROTOS = Path(__file__).parent
 PACKAGE = "app.gen"
 OUTPUT = PROTOS.parent / "app" / "gen"
+# protoc would copy these comments into the docstrings.
+LINT_EXCEPTION = re.compile(r"^ *// buf:lint:ignore .*\n", re.MULTILINE)
 
 
 def generate(protos: Path, package: str) -> dict[str, str]:
     """Returns the text of each generated module by its path, relative to the package's folder."""
     names = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as sources:
+        for name in names:
+            source = Path(sources, name)
+            source.parent.mkdir(parents=True, exist_ok=True)
+            source.write_text(LINT_EXCEPTION.sub("", (protos / name).read_text()))
         arguments = [
             "protoc",
-            f"-I{protos}",
+            f"-I{sources}",
             f"-I{resources.files('grpc_tools').joinpath('_proto')}",
             f"--python_out={folder}",
             f"--grpc_python_out={folder}",

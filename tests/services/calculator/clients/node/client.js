@@ -2,7 +2,7 @@ const path = require("path");
 const grpc = require("@grpc/grpc-js");
 const protoLoader = require("@grpc/proto-loader");
 
-const PROTO_PATH = path.join(__dirname, "../../../protos/Calc.proto");
+const PROTO_PATH = path.join(__dirname, "../../../../../protos/Calc.proto");
 
 const definition = protoLoader.loadSync(PROTO_PATH, { keepCase: true, defaults: true });
 const calc = grpc.loadPackageDefinition(definition).calc;

@@ -1,0 +1,26 @@
+from collections.abc import Iterator
+
+import grpc
+import pytest
+
+from tests.support.server import Server, running
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[Server]:
+    """A server with every service of this program; a module's tests share it."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server with every service of this program, for one test."""
+    with running() as started:
+        yield started
+
+
+@pytest.fixture
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(server.target) as opened:
+        yield opened

@@ -1,0 +1,14 @@
+"""The published tutorial's client works as it is, apart from its port."""
+
+from pathlib import Path
+
+from tests.support.server import Server
+from tests.support.tutorial import printed_by
+
+CLIENTS = Path(__file__).parent / "clients"
+
+
+def test_the_greeters_client_is_greeted_by_name(server: Server, tmp_path: Path) -> None:
+    client = CLIENTS / "greeter_client.py"
+    printed = printed_by(client, "helloworld.proto", "50051", server.target, tmp_path)
+    assert printed == "Greeter client received: Hello, World\n"
