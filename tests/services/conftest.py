@@ -6,13 +6,6 @@ import pytest
 from tests.support.server import Server, running
 
 
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[Server]:
-    """A server with every service of this program; a module's tests share it."""
-    with running() as started:
-        yield started
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server with every service of this program, for one test."""

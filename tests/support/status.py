@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 
 
 def code(error: grpc.RpcError) -> grpc.StatusCode:
@@ -20,3 +22,14 @@ def outcome(call: Callable[[], Any]) -> grpc.StatusCode:
     except grpc.RpcError as error:
         return code(error)
     return grpc.StatusCode.OK
+
+
+def violations(error: grpc.RpcError) -> list[tuple[str, str]]:
+    """The fields that a google.rpc.BadRequest names, with what is wrong with each."""
+    call: Any = error
+    status = rpc_status.from_call(call)
+    assert status is not None
+    [detail] = status.details
+    bad_request = error_details_pb2.BadRequest()
+    assert detail.Unpack(bad_request)
+    return [(one.field, one.description) for one in bad_request.field_violations]

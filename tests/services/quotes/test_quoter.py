@@ -5,14 +5,12 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.services.quotes import EMBEDDED
 from app.services.quotes.quotes import Quote, parse_quotes
-from tests.support.status import code
+from tests.support.status import code, violations
 
 EMBEDDED_QUOTES = parse_quotes(EMBEDDED.read_bytes())
 
@@ -29,17 +27,6 @@ def listed(stub: Any, author: str = "", limit: int = 0) -> list[Quote]:
 
 def additions(*quotes: tuple[str, str]) -> Iterator[pb.AddQuotesRequest]:
     return (pb.AddQuotesRequest(quote=text, author=author) for text, author in quotes)
-
-
-def violations(error: grpc.RpcError) -> list[tuple[str, str]]:
-    """The fields that a google.rpc.BadRequest names, with what is wrong with each."""
-    call: Any = error
-    status = rpc_status.from_call(call)
-    assert status is not None
-    [detail] = status.details
-    bad_request = error_details_pb2.BadRequest()
-    assert detail.Unpack(bad_request)
-    return [(one.field, one.description) for one in bad_request.field_violations]
 
 
 def test_an_author_is_quoted_and_an_unknown_or_missing_one_gives_way_to_any(stub: Any) -> None:
