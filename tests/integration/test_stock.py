@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 import grpc
 import pytest
 
+from tests.docs.pages import Page
 from tests.integration.test_exactness import NO_BOUND, READ_MANY, TABLE, Case, arities
 from tests.support.observed import Kept, Said
-from tests.support.process import ROOT
 from tests.support.theirs import Theirs
 
 # Not those that have several outcomes, nor what the stack does not have: a bound on how long calls take, and
@@ -37,14 +37,14 @@ CUT_IN_A_READ = {
 
 
 def stock_table() -> str:
-    """The table, as the README has it. Of each signal: that it is right (✓), or what it says instead."""
+    """The table of docs/outcomes.md. Of each signal: that it is right (✓), or what it says instead."""
     kept = Kept(lambda _bound, grace: Theirs(grace))
     rows = [measured(case, kept) for case in CASES]
     kept.close()
     return "\n".join((HEAD, *rows))
 
 
-HEAD = "| what happens | the client sees | span | metric | log line |\n|---|---|---|---|---|"
+HEAD = "| event | client sees | span | metric | log line |\n|---|---|---|---|---|"
 
 
 def measured(case: Case, kept: Kept[Theirs]) -> str:
@@ -105,18 +105,18 @@ def kept() -> Iterator[Kept[Theirs]]:
     logging.getLogger("grpc").setLevel(logging.NOTSET)
 
 
-SHOWN = (ROOT / "README.md").read_text().splitlines()
+SHOWN = Page("docs/outcomes.md").generated("usual stack").splitlines()
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.what) for case in CASES])
-def test_what_the_usual_stack_says_is_what_the_readme_shows(case: Case, kept: Kept[Theirs]) -> None:
+def test_the_usual_stack_records_what_the_table_shows(case: Case, kept: Kept[Theirs]) -> None:
     row = measured(case, kept)
     if row not in SHOWN:  # a machine that is held up lets a deadline pass before its time
         row = measured(case, kept)
     assert row in SHOWN, f"the row should be:\n{row}"
 
 
-def test_the_readme_shows_no_other_cases_of_the_usual_stack() -> None:
-    start = SHOWN.index(HEAD.splitlines()[0])
-    shown = [line.split(" | ")[0].removeprefix("| ") for line in SHOWN[start + 2 : SHOWN.index("", start)]]
-    assert shown == [case.what for case in CASES]
+def test_the_table_of_the_usual_stack_has_no_other_cases() -> None:
+    head, rows = SHOWN[:2], SHOWN[2:]
+    assert head == HEAD.splitlines()
+    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [case.what for case in CASES]

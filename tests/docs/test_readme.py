@@ -1,4 +1,4 @@
-"""What the README shows is what happens."""
+"""The README: its length, its first commands, and what its samples show."""
 
 import json
 import re
@@ -9,67 +9,17 @@ from typing import Any
 
 import pytest
 
-from app.auth.permissions import parse_permissions
 from app.client.channel import channel
 from app.client.service_config import ServiceConfig
-from app.core.code import CODE_LABELS
-from app.core.section import variable
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.server import EXEMPT
 from app.services import SERVICES
-from app.settings import Settings
-from tests.integration.test_exactness import TABLE, arities
+from tests.docs.pages import Page
 from tests.support.process import ROOT, ServerProcess, environment, server_process
 
 QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
-README = (ROOT / "README.md").read_text()
-
-
-def settings_table() -> str:
-    """The table of all settings, as the README has it."""
-    rows = ["| variable | default | |", "|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, (), "") else f"`{field.default}`"
-        rows.append(f"| `{variable(name)}` | {default} | {field.description} |")
-    return "\n".join(rows)
-
-
-def test_the_settings_are_all_in_the_table_with_their_defaults() -> None:
-    assert settings_table() in README, f"the table of settings should be:\n{settings_table()}"
-
-
-def test_every_variable_that_is_named_is_a_setting() -> None:
-    assert set(re.findall(r"\bAPP_[A-Z_]+\b", README)) <= {variable(name) for name in Settings.model_fields}
-
-
-def test_the_rules_that_are_shown_are_rules() -> None:
-    shown = re.findall(r"APP_AUTH_REQUIRE='(.*?)'", README)
-    assert shown
-    for rules in shown:
-        assert parse_permissions(rules)
-
-
-def outcomes_table() -> str:
-    """The table of outcomes, as the README has it."""
-    rows = ["| what happens | arities | the client sees | span, metric and log line say | by |"]
-    rows.append("|---|---|---|---|---|")
-    for case in TABLE:
-        seen = dict.fromkeys(client for client, _ in case.pairs)
-        said = [
-            " or ".join(
-                CODE_LABELS[code] if code else "nothing" for client, code in case.pairs if client is one
-            )
-            for one in seen
-        ]
-        codes = "<br>".join(client.name for client in seen)
-        cells = (case.what, arities(case.methods), codes, "<br>".join(said), case.by)
-        rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
-
-
-def test_every_outcome_of_a_call_is_in_the_table() -> None:
-    assert outcomes_table() in README, f"the table of outcomes should be:\n{outcomes_table()}"
+README = Page("README.md").text
 
 
 @pytest.fixture(scope="module")
@@ -77,35 +27,6 @@ def server() -> Iterator[ServerProcess]:
     """The server of `make run`, on ports of its own."""
     with server_process(APP_LOG_FORMAT="json") as started:
         yield started
-
-
-def transcripts() -> list[tuple[str, str]]:
-    """Each command of the README's consoles, with the output that is shown below it."""
-    found: list[tuple[str, str]] = []
-    for block in re.findall(r"```console\n(.*?)```", README, flags=re.DOTALL):
-        for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = entry.partition("\n")
-            found.append((command, output))
-    return found
-
-
-def test_every_command_prints_what_is_shown(server: ServerProcess) -> None:
-    metrics_port = server.serving["metrics"][0].split(":")[-1].removesuffix("/metrics")
-    shown = transcripts()
-    assert len(shown) >= 6
-    for command, output in shown:
-        done = subprocess.run(
-            ["bash", "-c", command.replace("localhost:9464", f"localhost:{metrics_port}")],
-            cwd=ROOT,
-            env=environment(QUOTER_TARGET=server.target),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        pattern = re.escape(output).replace(r"\.\.\.", r"[^\n]*")
-        assert re.fullmatch(pattern, done.stdout), f"$ {command}\n{done.stdout}"
 
 
 def test_the_code_that_is_shown_calls_the_server(
@@ -185,13 +106,3 @@ def test_the_clusters_commands_are_those_of_the_charts_notes_which_the_end_to_en
     assert len(commands) == 3
     for command in commands:
         assert f"    {command}\n" in notes
-
-
-def test_every_file_that_is_named_is_there() -> None:
-    for name in re.findall(r"\]\(([\w./]+)\)", README + (ROOT / "CONTRIBUTING.md").read_text()):
-        assert (ROOT / name).exists(), name
-    for name in set(re.findall(r"`((?:app|tests|protos|helm)/[\w./]*)`", README)) - {
-        "app/services/yours.py",
-        "protos/yours.proto",
-    }:
-        assert Path(ROOT / name).exists(), name
