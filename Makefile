@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop chart lint gen image image-archive image-test sbom pin e2e e2e-full bench overload soak clean
+.PHONY: help setup run test interop chart lint gen remove image image-archive image-test sbom pin e2e e2e-full bench overload soak clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 gen: setup ## generate app/gen from protos/, and the chart's schema and table from its values
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 	.venv/bin/python helm/generate.py
+
+remove: setup ## take a service out of this checkout, whole: make remove SERVICE=the name of its folder
+	@.venv/bin/python -m deploy.remove "$(SERVICE)" $(if $(FORCE),--force)
 
 image: ## build the container image, with podman or docker: make image IMAGE=…
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \

@@ -1,0 +1,107 @@
+"""`make remove` takes a service out of a checkout, whole."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy import checkout
+from tests.support.checkout import Checkout
+
+FOLDERS = checkout.folders()
+
+PROTO = """syntax = "proto3";
+
+package acme.users.v1;
+
+import "{needed}";
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def removed(copy: Checkout, folder: str) -> list[str]:
+    """Removes the service, and returns what the tool printed."""
+    return copy.run("make", "remove", f"SERVICE={folder}", seconds=120).splitlines()
+
+
+@pytest.mark.timeout(240)
+def test_all_services_can_be_removed_one_after_another(copy: Checkout) -> None:
+    for folder in FOLDERS:
+        lines = removed(copy, folder)
+        assert f"deleted  app/services/{folder}/" in lines
+        assert "edited   app/services/__init__.py: the import and the entry in SERVICES" in lines
+        copy.commit()
+    assert copy.python("-c", "from app.services import SERVICES; print(SERVICES)") == "()\n"
+    assert copy.python("-m", "app", "version")
+    checks(copy)
+
+
+def checks(copy: Checkout) -> None:
+    """What is cheap of `make lint`, and that `make gen` has nothing to change."""
+    copy.run(".venv/bin/ruff", "check", ".")
+    copy.run(".venv/bin/ruff", "format", "--check", ".")
+    if any((copy.root / "protos").rglob("*.proto")):
+        copy.run(".venv/bin/buf", "lint", "protos")
+    copy.run("make", "gen", seconds=120)
+    assert copy.run("git", "status", "--porcelain") == ""
+
+
+def test_an_unknown_service_is_refused_with_the_names_of_those_that_are_there(copy: Checkout) -> None:
+    done = copy.attempt("make", "remove", "SERVICE=nowhere")
+    assert done.returncode != 0
+    there = ", ".join(FOLDERS) or "none"
+    assert f"remove: no service 'nowhere' in app/services/; there are: {there}\n" in done.stderr
+    assert copy.run("git", "status", "--porcelain") == ""
+
+
+@pytest.mark.skipif(not FOLDERS, reason="no service is left")
+def test_changes_that_are_not_committed_are_not_lost_unless_forced(copy: Checkout) -> None:
+    folder = FOLDERS[0]
+    copy.write(f"app/services/{folder}/draft.py", "NOTES = 1\n")
+    before = copy.run("git", "status", "--porcelain")
+    done = copy.attempt("make", "remove", f"SERVICE={folder}")
+    assert done.returncode != 0
+    assert f"app/services/{folder}/draft.py; commit them, or pass FORCE=1" in done.stderr
+    assert "remove: nothing is changed" in done.stderr
+    assert copy.run("git", "status", "--porcelain") == before
+    copy.run("make", "remove", f"SERVICE={folder}", "FORCE=1", seconds=120)
+    assert not (copy.root / "app" / "services" / folder).exists()
+
+
+@pytest.mark.skipif(not FOLDERS, reason="no service is left")
+def test_a_service_whose_proto_another_one_imports_is_refused(copy: Checkout) -> None:
+    program = (
+        "from deploy.remove import descriptors;"
+        f"print(next(iter(descriptors({FOLDERS[0]!r}))).file.name, end='')"
+    )
+    needed = copy.python("-c", program)
+    copy.write("protos/acme/users/v1/users.proto", PROTO.format(needed=needed))
+    done = copy.attempt("make", "remove", f"SERVICE={FOLDERS[0]}", "FORCE=1")
+    assert done.returncode != 0
+    assert f"protos/acme/users/v1/users.proto imports protos/{needed}: remove that import" in done.stderr
+    assert (copy.root / "app" / "services" / FOLDERS[0]).exists()
+
+
+def test_marked_blocks_and_lines_in_lists_go_and_all_else_stays(copy: Checkout) -> None:
+    marked = "one\n{open} service: sample{close}\ntwo\n\nthree\n{open} /service{close}\nfour\n"
+    copy.write("PAGE.md", marked.format(open="<!--", close=" -->"))
+    copy.write("list.yaml", marked.format(open="  #", close=""))
+    copy.write("app/services/sample/__init__.py", "")
+    copy.write(
+        "helm/quoter/values.yaml",
+        "# First.\nfirst: 1\n\n# Sample's.\n# More.\nsample:\n  a: 1\n\n  b: 2\n\n# Last.\nlast: {}\n",
+    )
+    program = """
+from pathlib import Path
+from deploy import remove
+for path, (text, what) in sorted(remove.planned("sample").edited.items()):
+    print(path, what, repr(text))
+"""
+    printed = copy.python("-c", program).splitlines()
+    for name in ("PAGE.md", "list.yaml"):
+        assert f"{name} ['1 marked block'] 'one\\nfour\\n'" in printed
+    values = "# First.\\nfirst: 1\\n\\n# Last.\\nlast: {}\\n"
+    assert f"helm/quoter/values.yaml ['the key sample'] '{values}'" in printed
