@@ -1,1 +1,1 @@
-"""An importable client: `from app.client.channel import channel`."""
+"""The client library: `from app.client.channel import channel`."""

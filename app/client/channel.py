@@ -9,11 +9,10 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from opentelemetry.trace import TracerProvider
 
-from app.client.defaults import CallDefaults
-from app.client.files import Files
 from app.client.observer import Observer, ObserverInterceptor
 from app.client.options import Keepalive, Options, options
-from app.client.reloading_channel import ReloadingChannel
+from app.client.propagation import CallDefaults
+from app.client.reloading import ReloadingChannel, ReloadingFiles
 from app.client.service_config import ServiceConfig
 from app.client.tls import Tls
 from app.client.token import Token, check_plaintext, local_credentials, with_token
@@ -25,7 +24,7 @@ _SERVICE_CONFIG = ServiceConfig()
 _KEEPALIVE = Keepalive()
 
 
-def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
+def channel(
     target: str,
     *,
     tls: Tls | None = None,
@@ -38,26 +37,26 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     tracing: TracerProvider | None = None,
     metrics: "CollectorRegistry | None" = None,
 ) -> grpc.Channel:
-    """A channel that spreads calls over all addresses of the target; a plaintext one, unless there is `tls`.
+    """Opens a channel that balances calls over all addresses of the target, in plaintext unless `tls` is set.
 
-    For pods behind a headless Service the target is `dns:///quoter-headless:50051`. `timeout`, in seconds,
-    is the deadline of calls that set none. A call that is made while another is being served ends with that
-    one at the latest, and has its request id.
+    For pods behind a headless Service the target is `dns:///quoter-headless:50051`. `timeout`, in seconds, is
+    the deadline of calls without one. A call that a handler makes inherits the deadline, the request id and
+    the cancellation of the call being served.
 
-    The token is sent with each call: over TLS, to this machine, or elsewhere where `allow_plaintext_token`
-    says so, for anybody on the way can read it. The files of token and `tls` are looked at as calls are made,
-    once a second at most, and what is new and good counts from then on. Calls that go on are left alone.
+    The token is sent with each call over TLS, or in plaintext to this machine. In plaintext to another
+    machine it would be readable by anyone on the network path; `allow_plaintext_token` permits that. The
+    files of the token and `tls` are checked when calls are made, at most once a second. New calls use the
+    new contents if they are valid; running calls are not affected.
 
-    `services` are those that will be called, such as `DESCRIPTOR.services_by_name["Quoter"]` of a generated
-    module: their methods that are safe to repeat are retried, as `config` says, and no others. `keepalive` is
-    what servers of this program permit; for others it may have to be None.
+    `services` are the services to call, such as `DESCRIPTOR.services_by_name["InventoryService"]` of a
+    generated module. Their methods that are safe to repeat are retried as `config` says (see `retries.py`);
+    no other calls are. The default `keepalive` is for servers of this project; other servers may need None.
 
-    With `tracing`, each call has a span, which the standard OTEL_… variables describe. With `metrics`, calls
-    are counted and timed in that registry, as go-grpc-prometheus does; several channels may share one.
+    With `tracing`, each call has a span; the standard OTEL_… variables apply. With `metrics`, calls are
+    counted and measured in that registry, as by go-grpc-prometheus; several channels may share a registry.
 
-    Raises ValueError where there is no target, where `config` does not fit the services, where the token may
-    not be sent, or where a file has not what it should, and OSError where one cannot be read. Close the
-    channel when it is no longer needed.
+    Raises ValueError if the target is empty, `config` names unknown methods, the token must not be sent, or
+    a file is invalid, and OSError if a file cannot be read. Close the channel when it is no longer needed.
     """
     found = options(target, services, config, keepalive)
     if token_file is not None and tls is None:
@@ -70,7 +69,7 @@ def channel(  # noqa: PLR0913 - all but the first are keywords, and optional
     return grpc.intercept_channel(opened, defaults)
 
 
-def aio_channel(  # noqa: PLR0913 - as above
+def aio_channel(
     target: str,
     *,
     tls: Tls | None = None,
@@ -79,12 +78,12 @@ def aio_channel(  # noqa: PLR0913 - as above
     config: ServiceConfig = _SERVICE_CONFIG,
     keepalive: Keepalive | None = _KEEPALIVE,
 ) -> grpc.aio.Channel:
-    """The channel for callers on `grpc.aio`: balanced, retried and kept alive as that of `channel()`.
+    """Opens a channel for `grpc.aio`, with the balancing, retries and keepalive of `channel()`.
 
-    What `channel()` does by interceptors is for the threaded channel alone: default deadlines, what is handed
-    down from the call being served, spans, and metrics. Set `timeout` with each call here. A new token counts
-    here too; for renewed certificates, open a new channel. Raises as `channel()` does, and ValueError for a
-    token that would leave this machine without TLS: send that as metadata of each call.
+    It has no default deadline, no propagation from the call being served, no spans and no metrics: those are
+    interceptors of the threaded channel. Set `timeout` with each call. New tokens are used here too; to use
+    new certificates, open a new channel. Raises the errors of `channel()`, and ValueError for a token
+    that would be sent to another machine without TLS: send such a token as metadata of each call.
     """
     found = options(target, services, config, keepalive)
     token = None if token_file is None else Token(token_file)
@@ -99,9 +98,9 @@ def aio_channel(  # noqa: PLR0913 - as above
 
 
 def _opened(target: str, found: Options, tls: Tls | None, token: Token | None) -> grpc.Channel:
-    """The channel beneath the interceptors."""
+    """Opens the channel beneath the interceptors."""
     if tls is None:
-        nothing = Files((), lambda: None)
+        nothing = ReloadingFiles((), lambda: None)
         return ReloadingChannel(nothing, lambda _: grpc.insecure_channel(target, options=found))
     found = [*found, *tls.options(target)]
 
@@ -114,15 +113,16 @@ def _opened(target: str, found: Options, tls: Tls | None, token: Token | None) -
 def _observers(
     target: str, tracing: TracerProvider | None, metrics: "CollectorRegistry | None"
 ) -> list[Observer]:
-    """From the outermost on: a time's exemplar names the call's own span. Imports only what is used."""
+    """Returns the outermost first, so that the exemplar of a duration is the call's own span."""
     found: list[Observer] = []
     if tracing is not None:
-        from app.client.tracing import ClientTracing  # noqa: PLC0415 - reads OTEL_PROPAGATORS, and may raise
-        from app.telemetry.conventions import Conventions  # noqa: PLC0415
+        # Reads OTEL_PROPAGATORS, and may raise.
+        from app.client.tracing import ClientTracing
+        from app.telemetry.conventions import Conventions
 
         found.append(ClientTracing(tracing, target, Conventions.from_environment(os.environ)))
     if metrics is not None:
-        from app.client.metrics import metrics_in  # noqa: PLC0415
+        from app.client.metrics import metrics_in
 
         found.append(metrics_in(metrics))
     return found

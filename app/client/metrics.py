@@ -1,4 +1,4 @@
-"""The client's metrics of go-grpc-prometheus: its names, labels, label values and buckets."""
+"""The client's metrics: names, labels, label values and buckets are those of go-grpc-prometheus."""
 
 import time
 from threading import Lock
@@ -8,7 +8,7 @@ import grpc
 from opentelemetry.trace import format_trace_id, get_current_span
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from app.client.details import Metadata
+from app.client.interceptor import Metadata
 from app.client.observer import Observation, Observer
 from app.core.code import CODE_LABELS
 from app.core.method import Method
@@ -19,7 +19,7 @@ _making = Lock()
 
 
 def metrics_in(registry: CollectorRegistry) -> "ClientMetrics":
-    """The metrics of all channels that share this registry: a registry takes each name once."""
+    """Returns the metrics that all channels with this registry share: a registry accepts each name once."""
     with _making:
         if registry not in _made:
             _made[registry] = ClientMetrics(registry)
@@ -27,11 +27,11 @@ def metrics_in(registry: CollectorRegistry) -> "ClientMetrics":
 
 
 class ClientMetrics(Observer):
-    """Counts calls and messages, and times calls in seconds, from when they are made to when they are over.
+    """Counts calls and messages, and measures the duration of calls in seconds, from start to end.
 
-    A message counts as sent when grpc takes it, and as received when the caller gets it. All codes of a
-    method exist, at 0, from its first call on. The times have the trace id of the current span as an
-    exemplar where that is sampled; OpenMetrics shows those.
+    A message counts as sent when grpc accepts it, and as received when the caller gets it. After the first
+    call of a method, its series of all codes exist, at 0. Durations have the trace id of the current span as
+    an exemplar if it is sampled; the OpenMetrics format shows exemplars.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -68,11 +68,11 @@ class ClientMetrics(Observer):
             series = self._series[method] = _Series(self, method)
         series.started.inc()
         series.in_flight.inc()
-        return _Counted(series), metadata
+        return _CallMetrics(series), metadata
 
 
 class _Series:
-    """The series of one method, looked up once."""
+    """The series of one method, which are looked up once."""
 
     def __init__(self, metrics: ClientMetrics, method: Method) -> None:
         labels = (method.arity.value, method.service, method.name)
@@ -84,7 +84,7 @@ class _Series:
         self.handled = {code: metrics.handled.labels(*labels, label) for code, label in CODE_LABELS.items()}
 
 
-class _Counted(Observation):
+class _CallMetrics(Observation):
     def __init__(self, series: _Series) -> None:
         self._series = series
         self._began = time.perf_counter()

@@ -1,7 +1,7 @@
-"""Outgoing calls, watched to their ends. This module alone knows their four arities.
+"""Outgoing calls, observed from start to end: the base of the client's metrics and tracing.
 
-However a call ends, each observer is told of it once, with the code that its caller sees: answered, refused,
-cancelled, past its deadline, or dropped before it was read.
+However a call ends (answered, rejected, cancelled, past its deadline, or dropped before its replies were
+read), each observer is notified once, with the status code that the caller sees.
 """
 
 from abc import ABC, abstractmethod
@@ -13,18 +13,18 @@ from typing import Any
 
 import grpc
 
-from app.client.details import Metadata, changed
+from app.client.interceptor import Continuation, Details, Interceptor, Metadata
 from app.core.method import Arity, Method
 
 
 class Observation:
-    """One call, as one observer sees it. Hooks may run on any thread, grpc's own too: they must not block."""
+    """One observer's view of one call. Hooks may run on any thread, also grpc's own, and must not block."""
 
     def sent(self) -> None:
-        """A request message has been handed to grpc."""
+        """A request message has been passed to grpc."""
 
     def received(self) -> None:
-        """A reply has been handed to the caller."""
+        """A reply has been passed to the caller."""
 
     def ended(self, code: grpc.StatusCode) -> None:
         """The call is over. Runs once."""
@@ -33,44 +33,27 @@ class Observation:
 class Observer(ABC):
     @abstractmethod
     def start(self, method: Method, metadata: Metadata) -> tuple[Observation, Metadata]:
-        """A call is about to be made; returns the metadata that it shall have.
+        """Runs before a call is made, and returns the metadata to send with it.
 
-        Runs in the caller's thread, in contextvars of the call's own: what is made current here is current
-        while the call is begun and while its requests are read, and needs no clean-up.
+        Runs in the caller's thread, in a copy of its contextvars made for this call: a variable that is set
+        here keeps its value while the call is started and its requests are read, and needs no clean-up.
         """
 
 
-class ObserverInterceptor(
-    grpc.UnaryUnaryClientInterceptor,
-    grpc.UnaryStreamClientInterceptor,
-    grpc.StreamUnaryClientInterceptor,
-    grpc.StreamStreamClientInterceptor,
-):
-    """Shows each call of a channel to the observers, from the outermost to the innermost.
+class ObserverInterceptor(Interceptor):
+    """Passes each call of a channel to the observers, from the outermost to the innermost.
 
-    What callers get is what grpc gives them: `future`, `with_call`, `cancel`, `code`, callbacks and iteration
-    work as documented there, and a call that is dropped is cancelled.
+    Callers get the interface that grpc documents: `future`, `with_call`, `cancel`, `code`, callbacks and
+    iteration. A call that is dropped is cancelled.
     """
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = observers
 
-    def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        return self._observe(Arity.UNARY, continuation, details, request)
+    def intercept(self, arity: Arity, continuation: Continuation, details: Details, request: Any) -> Any:
+        return copy_context().run(self._start, arity, continuation, details, request)
 
-    def intercept_unary_stream(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        return self._observe(Arity.SERVER_STREAM, continuation, details, request)
-
-    def intercept_stream_unary(self, continuation: Callable[..., Any], details: Any, requests: Any) -> Any:
-        return self._observe(Arity.CLIENT_STREAM, continuation, details, requests)
-
-    def intercept_stream_stream(self, continuation: Callable[..., Any], details: Any, requests: Any) -> Any:
-        return self._observe(Arity.BIDI_STREAM, continuation, details, requests)
-
-    def _observe(self, *given: Any) -> Any:
-        return copy_context().run(self._begin, *given)
-
-    def _begin(self, arity: Arity, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
+    def _start(self, arity: Arity, continuation: Continuation, details: Details, request: Any) -> Any:
         service, _, name = details.method.removeprefix("/").rpartition("/")
         method = Method(service, name, arity)
         metadata: Metadata = details.metadata or ()
@@ -78,31 +61,31 @@ class ObserverInterceptor(
         for observer in self._observers:
             observation, metadata = observer.start(method, metadata)
             observations.append(observation)
-        watch = _Watch(observations)
+        observed = _Observations(observations)
         if arity in {Arity.CLIENT_STREAM, Arity.BIDI_STREAM}:
-            request = watch.requests(request)
+            request = observed.requests(request)
         else:
-            watch.sent()
+            observed.sent()
         try:
-            call = continuation(changed(details, metadata=metadata), request)
+            call = continuation(details._replace(metadata=metadata), request)
         except BaseException as error:
-            watch.end(_code_of(error))
+            observed.end(_code_of(error))
             raise
         unary = arity in {Arity.UNARY, Arity.CLIENT_STREAM}
-        over = partial(watch.answered if unary else watch.over, call)
+        over = partial(observed.answered if unary else observed.over, call)
         if call.done() or not call.add_callback(over):
             over()
-            if unary:  # it was waited for: the caller gets the reply or the error, not this
+            if unary:  # the caller waited for it, and gets the reply or the error instead of this object
                 return call
-        return _Call(call, watch)
+        return _Call(call, observed)
 
 
-class _Watch:
-    """The observations of one call. The first to find that it has ended says so, and nobody after that."""
+class _Observations:
+    """The observations of one call. Only the first report of its end is passed on."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         self._observations = observations
-        self._ended = Lock()  # taken once, and never given back
+        self._ended = Lock()  # acquired once, and never released
 
     def requests(self, requests: Iterator[Any]) -> Iterator[Any]:
         for request in requests:
@@ -136,15 +119,15 @@ class _Watch:
 @grpc.Call.register
 @grpc.Future.register
 class _Call:
-    """grpc's own call object, with its replies counted.
+    """grpc's call object, with its replies counted.
 
-    The callback of its end holds grpc's object, so that grpc no longer cancels a call that is dropped;
-    this one does.
+    The callback for its end refers to grpc's object, so grpc no longer cancels a call that is dropped. This
+    object does that instead.
     """
 
-    def __init__(self, call: Any, watch: _Watch) -> None:
+    def __init__(self, call: Any, observations: _Observations) -> None:
         self._call = call
-        self._watch = watch
+        self._observations = observations
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -153,18 +136,18 @@ class _Call:
         try:
             reply = next(self._call)
         except BaseException:
-            # grpc's callback comes a moment later, on its own thread.
+            # grpc's callback runs a moment later, on its own thread.
             if self._call.done():
-                self._watch.over(self._call)
+                self._observations.over(self._call)
             raise
-        self._watch.received()
+        self._observations.received()
         return reply
 
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         self._call.add_done_callback(lambda _: callback(self))
 
     def __getattr__(self, name: str) -> Any:
-        # Not the method itself: in `future(…).result()` it would outlive this object, which then cancels.
+        # Not the bound method: in `future(…).result()` it would outlive this object, which then cancels.
         def method(*args: Any, **kwargs: Any) -> Any:
             return getattr(self._call, name)(*args, **kwargs)
 
@@ -174,12 +157,12 @@ class _Call:
         return repr(self._call)
 
     def __del__(self) -> None:
-        # Observers hear of it on grpc's thread: this one may be anywhere, with their locks held.
+        # Observers are notified on grpc's thread: this thread may hold their locks.
         self._call.cancel()
 
 
 def _code_of(error: BaseException) -> grpc.StatusCode:
-    """The code of a call that could not be made; grpc shows those that are no RpcError as INTERNAL."""
+    """The code of a call that could not be made; grpc reports exceptions other than RpcError as INTERNAL."""
     if isinstance(error, grpc.RpcError) and hasattr(error, "code"):
         found: grpc.StatusCode = error.code()
         return found

@@ -1,4 +1,4 @@
-"""What a channel tells grpc of its connections: where addresses come from, pings, and the service config."""
+"""The options of a channel (grpc: channel arguments): keepalive, name resolution, service config."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,48 +14,50 @@ Options = list[tuple[str, str | int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Keepalive(ValidatedConfig):
-    """Pings on a connection that has been silent for `time` seconds, with a call on it or without.
+    """HTTP/2 pings on a connection that has been idle for `time` seconds, with or without calls.
 
-    A server that does not answer within `timeout` seconds is gone: its calls fail as UNAVAILABLE, and the
-    next ones go elsewhere. Without pings that takes many minutes where its host vanishes without a word.
+    If the server does not answer within `timeout` seconds, its connection is closed: its calls fail as
+    UNAVAILABLE, and new ones go to other backends. Without pings it takes many minutes to notice that a host
+    has disappeared.
 
-    A server of this program permits a ping every 5 s (APP_PERMIT_KEEPALIVE_TIME). Go's, Java's and C++'s as
-    they come permit one in 5 minutes, and none without a call, and cut off who sends more: they get none.
+    A server of this project permits a ping every 5 s (APP_PERMIT_KEEPALIVE_TIME). By default, Go, Java and
+    C++ servers permit one in 5 minutes, and none without calls, and close the connections of clients that
+    send more: use keepalive=None for them.
     """
 
     time: float = 30.0
     timeout: float = 20.0
 
     def __post_init__(self) -> None:
-        self._seconds("time", 10, "servers cut off clients that ping more often")
-        self._seconds("timeout")
+        self._check_seconds("time", 10, "servers disconnect clients that ping more often")
+        self._check_seconds("timeout")
 
 
 def options(
     target: str, services: Sequence[ServiceDescriptor], config: ServiceConfig, keepalive: Keepalive | None
 ) -> Options:
-    """The channel's arguments: grpc/impl/channel_arg_names.h of grpc has them all.
+    """Returns the options of a channel; grpc/impl/channel_arg_names.h of grpc describes them.
 
-    Raises ValueError where there is no target, or `config` does not fit the services.
+    Raises ValueError if the target is empty, or `config` names a method that its service does not have.
     """
     if not target:
-        raise ValueError("the target is empty; name a server as HOST:PORT")
+        raise ValueError("the target is empty; expected HOST:PORT")
     found: Options = [
         ("grpc.service_config", config.as_json(services)),
-        # Addresses are looked up again when a connection ends. grpc's own minimum between two look-ups, 30 s,
-        # is longer than a server's connections live: new backends would wait for it. A second is shorter.
+        # grpc resolves the name again when a connection ends, but at most every 30 s by default. That is
+        # longer than a server's connections live, and would delay the first calls to new backends.
         ("grpc.dns_min_time_between_resolutions_ms", 1000),
     ]
     if keepalive is not None:
         timeout = round(keepalive.timeout * 1000)
         found += [
             ("grpc.keepalive_time_ms", round(keepalive.time * 1000)),
-            # As for the server: what the kernel waits for, and what grpc does, which would be a minute.
+            # The first limit is the kernel's (TCP_USER_TIMEOUT), the second grpc's own, by default a minute.
             ("grpc.keepalive_timeout_ms", timeout),
             ("grpc.http2.ping_timeout_ms", timeout),
             ("grpc.keepalive_permit_without_calls", 1),
-            ("grpc.http2.max_pings_without_data", 0),  # grpc would send two, and then one a minute
+            ("grpc.http2.max_pings_without_data", 0),  # by default two, and then one a minute
         ]
     if is_loopback(target):
-        found.append(("grpc.enable_http_proxy", 0))  # grpc would ask http_proxy even for this machine
+        found.append(("grpc.enable_http_proxy", 0))  # by default grpc uses http_proxy even for loopback
     return found

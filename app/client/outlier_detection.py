@@ -1,4 +1,4 @@
-"""Backends that fail more than others are left out for a while (gRPC proposal A50)."""
+"""Outlier detection (gRPC proposal A50): backends that fail more often than others get no calls."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +8,10 @@ from app.client.validated_config import ValidatedConfig, duration
 
 @dataclass(frozen=True, kw_only=True)
 class FailurePercentage(ValidatedConfig):
-    """Finds a backend of whose calls more than `threshold` percent failed within one interval.
+    """Ejects backends whose failures exceed `threshold` percent of the calls of one interval.
 
-    It looks at those that had at least `request_volume` calls in it, and only where at least `minimum_hosts`
-    had.
+    It counts only backends with at least `request_volume` calls in the interval, and ejects none if fewer
+    than `minimum_hosts` have as many.
     """
 
     threshold: int = 50
@@ -19,11 +19,11 @@ class FailurePercentage(ValidatedConfig):
     minimum_hosts: int = 2
 
     def __post_init__(self) -> None:
-        self._whole("threshold", 0, 99, "more than all calls cannot fail")
-        self._whole("request_volume", 1, 1_000_000)
-        self._whole("minimum_hosts", 1, 1_000_000)
+        self._check_integer("threshold", 0, 99)
+        self._check_integer("request_volume", 1, 1_000_000)
+        self._check_integer("minimum_hosts", 1, 1_000_000)
 
-    def rendered(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "threshold": self.threshold,
             "requestVolume": self.request_volume,
@@ -33,10 +33,10 @@ class FailurePercentage(ValidatedConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class SuccessRate(ValidatedConfig):
-    """Finds a backend whose share of successes is `stdev_factor` standard deviations under the mean of all.
+    """Ejects backends whose success rate is `stdev_factor` standard deviations below the mean of all.
 
     The other settings are as in `FailurePercentage`. The worst of n backends is at most √(n - 1) standard
-    deviations under the mean, and is never found by a `stdev_factor` of more.
+    deviations below the mean, so a larger `stdev_factor` ejects none.
     """
 
     stdev_factor: float = 1.9
@@ -44,11 +44,11 @@ class SuccessRate(ValidatedConfig):
     minimum_hosts: int = 5
 
     def __post_init__(self) -> None:
-        self._whole("minimum_hosts", 2, 1_000_000, "a mean takes several")
-        self._number("stdev_factor", 0.001, 1000)
-        self._whole("request_volume", 1, 1_000_000)
+        self._check_integer("minimum_hosts", 2, 1_000_000, "a mean of one backend is meaningless")
+        self._check_number("stdev_factor", 0.001, 1000)
+        self._check_integer("request_volume", 1, 1_000_000)
 
-    def rendered(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "stdevFactor": round(self.stdev_factor * 1000),
             "requestVolume": self.request_volume,
@@ -58,12 +58,12 @@ class SuccessRate(ValidatedConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class OutlierDetection(ValidatedConfig):
-    """Every `interval` seconds, backends that the rules find get no calls for a while.
+    """Ejects the backends that a rule finds, every `interval` seconds.
 
-    That is `base_ejection_time` the first time and grows by as much each time that it happens again, up to
-    `max_ejection_time`, both in seconds. Further backends are left out only while fewer than
-    `max_ejection_percent` are; one may always be. Every attempt of a call that is retried counts, and a code
-    other than OK is a failure, the caller's own mistakes too.
+    An ejection lasts `base_ejection_time` seconds at first, and as much longer each time that it happens
+    again, up to `max_ejection_time` seconds. At most `max_ejection_percent` of the backends are ejected at
+    once, but always at least one may be. Each attempt of a retried call counts. Every code other than OK
+    counts as a failure, including the caller's own mistakes.
     """
 
     interval: float = 10.0
@@ -74,18 +74,20 @@ class OutlierDetection(ValidatedConfig):
     success_rate: SuccessRate | None = None
 
     def __post_init__(self) -> None:
-        self._seconds("interval")
-        self._seconds("base_ejection_time")
-        self._seconds("max_ejection_time", self.base_ejection_time, "it is no shorter than the base")
-        self._whole("max_ejection_percent", 0, 100)
-        self._kind("failure_percentage", FailurePercentage | None, "a FailurePercentage or None")
-        self._kind("success_rate", SuccessRate | None, "a SuccessRate or None")
+        self._check_seconds("interval")
+        self._check_seconds("base_ejection_time")
+        self._check_seconds("max_ejection_time", self.base_ejection_time, "not less than base_ejection_time")
+        self._check_integer("max_ejection_percent", 0, 100)
+        self._check_type("failure_percentage", FailurePercentage | None, "a FailurePercentage or None")
+        self._check_type("success_rate", SuccessRate | None, "a SuccessRate or None")
         if self.failure_percentage is None and self.success_rate is None:
-            self._wrong(
-                "failure_percentage", "a FailurePercentage, or a success_rate", "no rule finds nothing"
+            self._reject(
+                "failure_percentage",
+                "a FailurePercentage, or else a success_rate",
+                "without a rule nothing is ejected",
             )
 
-    def rendered(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         """The policy's configuration, without its child policy."""
         found: dict[str, Any] = {
             "interval": duration(self.interval),
@@ -94,7 +96,7 @@ class OutlierDetection(ValidatedConfig):
             "maxEjectionPercent": self.max_ejection_percent,
         }
         if self.failure_percentage is not None:
-            found["failurePercentageEjection"] = self.failure_percentage.rendered()
+            found["failurePercentageEjection"] = self.failure_percentage.as_dict()
         if self.success_rate is not None:
-            found["successRateEjection"] = self.success_rate.rendered()
+            found["successRateEjection"] = self.success_rate.as_dict()
         return found

@@ -1,9 +1,17 @@
-"""Which calls gRPC makes again by itself, for which codes, and how often (gRPC proposal A6).
+"""Retries by gRPC (proposal A6): which methods, for which status codes, how often, and how they are limited.
 
-A call is made again only while nothing of its answer has come: after the first header or message of a
-stream, a failure is the caller's. What has been sent of the requests is sent again, unless it is more than
-256 KiB by then. One deadline covers all attempts and the waits between them. To the channel's spans and
-metrics it stays one call; servers see each attempt, with `grpc-previous-rpc-attempts` from the second one on.
+gRPC retries a call if all of this holds:
+
+- its method is marked as safe to repeat (`safe_to_repeat`), and its service was given to the channel;
+- it failed with one of the policy's codes (`RetryPolicy.codes`);
+- nothing of the response has arrived: after the first header or message the caller gets the error;
+- fewer than `RetryPolicy.max_attempts` attempts were made;
+- no more than 256 KiB of requests were sent, because they are sent again;
+- the channel has tokens left (`RetryThrottling`);
+- the server did not forbid it by `grpc-retry-pushback-ms`, which may also set the time of the next attempt.
+
+One deadline covers all attempts and the waits between them. The channel's spans and metrics show one call;
+servers see each attempt, with `grpc-previous-rpc-attempts` from the second one on.
 """
 
 from dataclasses import dataclass
@@ -15,29 +23,28 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from app.client.validated_config import ValidatedConfig, duration
 
-# UNAVAILABLE: there is no server, or it does not take the call. RESOURCE_EXHAUSTED: it has as many calls as
-# it takes. When to come again, or not to, a server says by `grpc-retry-pushback-ms`, which gRPC obeys. Every
-# other code is an answer, and would come again.
+# UNAVAILABLE: there is no server, or it rejects calls. RESOURCE_EXHAUSTED: it has too many concurrent calls.
+# Every other code is an answer, and a retry would end with it again.
 CODES = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED})
 
 _SAFE = frozenset({MethodOptions.NO_SIDE_EFFECTS, MethodOptions.IDEMPOTENT})
 
 
 def safe_to_repeat(method: MethodDescriptor) -> bool:
-    """Whether the method's proto says so, by `option idempotency_level = NO_SIDE_EFFECTS;` or `IDEMPOTENT`.
+    """Whether the proto has `option idempotency_level = NO_SIDE_EFFECTS;` or `IDEMPOTENT` for the method.
 
-    A method of another team's can be marked in the copy of its proto here: nothing on the wire changes.
+    For another team's service, add the option to the copy of its proto here: the wire format stays the same.
     """
     return method.GetOptions().idempotency_level in _SAFE
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy(ValidatedConfig):
-    """How often a call is made, the first time included, and how long to wait in between, in seconds.
+    """How many attempts a call has, the first included, and how long to wait between them, in seconds.
 
-    The waits grow by `multiplier` from `initial_backoff` to `max_backoff`. gRPC makes each up to a fifth
-    shorter or longer, at random, so that clients which failed together do not come again together. A wait
-    that the server asks for stands in place of the next one, to the millisecond.
+    The waits grow by `multiplier` from `initial_backoff` to `max_backoff`. gRPC makes each up to 20 % shorter
+    or longer, at random, so that clients which failed together do not retry together. A wait that the server
+    requests replaces the next one, exactly.
     """
 
     max_attempts: int = 4
@@ -47,18 +54,18 @@ class RetryPolicy(ValidatedConfig):
     codes: frozenset[grpc.StatusCode] = CODES
 
     def __post_init__(self) -> None:
-        self._whole("max_attempts", 2, 5, "gRPC takes more for 5; retry=None is for none")
-        # With a wait that comes out as 0 ms, a call never ends but by its deadline (grpc/grpc#41036).
-        self._seconds("initial_backoff", 0.01, "gRPC may lose a call that waits for a millisecond")
-        self._seconds("max_backoff", self.initial_backoff, "it is no shorter than initial_backoff")
-        self._number("multiplier", 1, 100, "the waits grow")
-        self._kind("codes", frozenset, "a frozenset of grpc.StatusCode")
+        self._check_integer("max_attempts", 2, 5, "gRPC treats more as 5; retry=None turns retries off")
+        # With a wait that is rounded to 0 ms, a call ends only by its deadline (grpc/grpc#41036).
+        self._check_seconds("initial_backoff", 0.01, "gRPC may lose a call that waits for 1 ms")
+        self._check_seconds("max_backoff", self.initial_backoff, "not less than initial_backoff")
+        self._check_number("multiplier", 1, 100)
+        self._check_type("codes", frozenset, "a frozenset of grpc.StatusCode")
         if not self.codes or not all(isinstance(code, grpc.StatusCode) for code in self.codes):
-            self._wrong("codes", "one grpc.StatusCode or several")
+            self._reject("codes", "at least one grpc.StatusCode")
         if grpc.StatusCode.OK in self.codes:
-            self._wrong("codes", "any code but OK", "it is no failure")
+            self._reject("codes", "codes other than OK")
 
-    def rendered(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "maxAttempts": self.max_attempts,
             "initialBackoff": duration(self.initial_backoff),
@@ -70,21 +77,21 @@ class RetryPolicy(ValidatedConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class RetryThrottling(ValidatedConfig):
-    """Ends retries while too much fails, so that they do not make an outage worse.
+    """Stops retries while many calls fail, so that they do not make an outage worse.
 
-    A channel has `max_tokens`. An attempt that fails with one of the policy's codes takes one away, one that
-    succeeds gives `token_ratio` back, and there are retries only while more than half are left. So an outage
-    sees fewer than `max_tokens / 2` more calls from a channel than without retries, and where a part of the
-    calls fails for long, there are no more than `1 + token_ratio` attempts to a call.
+    A channel starts with `max_tokens`. An attempt that fails with one of the policy's codes costs one token,
+    a success returns `token_ratio`, and gRPC retries only while more than half of the tokens are left. So
+    retries add fewer than `max_tokens / 2` calls per channel to an outage. If some of the calls fail for a
+    long time, there are at most `1 + token_ratio` attempts per call.
     """
 
     max_tokens: int = 40
     token_ratio: float = 0.05
 
     def __post_init__(self) -> None:
-        self._whole("max_tokens", 3, 1000, "with fewer than 3 the first failure leaves no more than half")
-        self._number("token_ratio", 0.001, 1, "gRPC counts in thousandths")
+        self._check_integer("max_tokens", 3, 1000, "with fewer, the first failure would stop retries")
+        self._check_number("token_ratio", 0.001, 1, "gRPC counts in thousandths")
 
-    def rendered(self) -> dict[str, Any]:
-        # As a decimal: gRPC takes 1 for a thousandth, and 1.0 for 1.
+    def as_dict(self) -> dict[str, Any]:
+        # As a decimal: gRPC reads 1 as a thousandth, and 1.0 as 1.
         return {"maxTokens": self.max_tokens, "tokenRatio": round(float(self.token_ratio), 3)}

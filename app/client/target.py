@@ -1,17 +1,17 @@
-"""What a target says about where calls go."""
+"""Parsing of targets, such as `dns:///quoter-headless:50051`."""
 
 import ipaddress
 import re
 
-# `//AUTHORITY/` of a dns: target is the name server to ask, and says nothing about the host.
+# `//AUTHORITY/` of a dns: target is the name server, not the host.
 _DNS = re.compile(r"dns:(//[^/]*/)?")
 _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:/@#?,%]+))(?::(\d+))?")
 
 
 def is_loopback(target: str) -> bool:
-    """Whether a target, such as `localhost:50051` or `dns:///quoter:50051`, is surely on this machine.
+    """Whether a target, such as `localhost:50051` or `dns:///quoter:50051`, is certainly on this machine.
 
-    Of several addresses (`ipv4:127.0.0.1:50051,127.0.0.1:50052`) all are.
+    For several addresses (`ipv4:127.0.0.1:50051,127.0.0.1:50052`): whether all of them are.
     """
     if is_unix_socket(target):
         return True
@@ -33,9 +33,9 @@ def is_unix_socket(target: str) -> bool:
 
 
 def server_of(target: str) -> tuple[str, int | None]:
-    """The address and port that a target names; the whole of it, and None, where it names no one server.
+    """Returns the host and port of a target, or the whole target and None if it names no single server.
 
-    So has OpenTelemetry `server.address` and `server.port` (semantic conventions for gRPC).
+    These are `server.address` and `server.port` in OpenTelemetry's semantic conventions for gRPC.
     """
     if is_unix_socket(target):
         return target.partition(":")[2].removeprefix("//"), None

@@ -1,8 +1,8 @@
-"""A client span for each outgoing call, and its trace in the call's metadata.
+"""A client span for each outgoing call, and its trace context in the call's metadata.
 
-All four arities have ours, and none opentelemetry-instrumentation-grpc's: that one hands streamed replies
-back as bare generators, loses all but the last of several metadata with one key, keeps dropped calls
-running, puts error texts on spans, and does not know the newer conventions.
+This replaces opentelemetry-instrumentation-grpc, which returns streamed replies as bare generators, loses all
+but the last of several metadata entries with one key, keeps dropped calls running, records error texts on
+spans, and does not support the newer semantic conventions.
 """
 
 import grpc
@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.propagate import inject
 from opentelemetry.trace import Span, SpanKind, TracerProvider, set_span_in_context
 
-from app.client.details import Metadata
+from app.client.interceptor import Metadata
 from app.client.observer import Observation, Observer
 from app.client.target import server_of
 from app.core.method import Method
@@ -18,14 +18,14 @@ from app.telemetry.conventions import CLIENT_ERRORS, Conventions, Ending
 
 
 class ClientTracing(Observer):
-    """Spans are children of the current one, and named and described as the conventions have it.
+    """Spans are children of the current span; names and attributes follow OpenTelemetry's conventions.
 
-    The metadata get what the propagators of OTEL_PROPAGATORS write, in place of what they already have
-    under the same keys. Neither messages nor error texts are recorded.
+    The propagators of OTEL_PROPAGATORS write to the metadata, and replace entries with the same keys.
+    Messages and error texts are not recorded.
     """
 
     def __init__(self, provider: TracerProvider, target: str, conventions: Conventions) -> None:
-        """`target` is the channel's."""
+        """`target` is the target of the channel."""
         self._tracer = provider.get_tracer(__name__)
         self._conventions = conventions
         self._server = conventions.of_server(*server_of(target))
@@ -40,12 +40,12 @@ class ClientTracing(Observer):
         otel_context.attach(set_span_in_context(span))
         written: dict[str, str] = {}
         inject(written)
-        written = {key.lower(): value for key, value in written.items()}  # gRPC takes no other
+        written = {key.lower(): value for key, value in written.items()}  # gRPC accepts only lower case
         kept = [(key, value) for key, value in metadata if key not in written]
-        return _Traced(span, self._endings), (*kept, *written.items())
+        return _CallSpan(span, self._endings), (*kept, *written.items())
 
 
-class _Traced(Observation):
+class _CallSpan(Observation):
     def __init__(self, span: Span, endings: dict[grpc.StatusCode, Ending]) -> None:
         self._span = span
         self._endings = endings

@@ -202,6 +202,6 @@ def test_calls_on_asyncio_are_retried_and_timed_by_the_same_config() -> None:
 
 def test_a_channel_for_asyncio_refuses_what_the_other_one_does() -> None:
     config = ServiceConfig(methods={"quotes.Quoter/No": MethodConfig()})
-    for target, services, words in (("", (), "target is empty"), ("a:1", [QUOTER], "has no No")):
+    for target, services, words in (("", (), "target is empty"), ("a:1", [QUOTER], "unknown method No")):
         with pytest.raises(ValueError, match=words):
             aio_channel(target, services=services, config=config)

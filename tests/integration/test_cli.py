@@ -160,7 +160,7 @@ def test_without_a_server_the_error_says_how_to_have_one() -> None:
 def test_an_empty_target_is_refused_in_words() -> None:
     done = run("get", "--target", "")
     assert done.exit_code == 2
-    assert done.stderr == "quoter: the target is empty; name a server as HOST:PORT\n"
+    assert done.stderr == "quoter: the target is empty; expected HOST:PORT\n"
 
 
 @pytest.mark.parametrize(

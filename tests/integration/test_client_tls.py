@@ -19,8 +19,8 @@ from prometheus_client import CollectorRegistry
 
 from app.client.channel import aio_channel
 from app.client.channel import channel as open_channel
-from app.client.defaults import CallDefaults
-from app.client.reloading_channel import ReloadingChannel
+from app.client.propagation import CallDefaults
+from app.client.reloading import ReloadingChannel
 from app.client.tls import Tls
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc

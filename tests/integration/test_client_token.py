@@ -128,9 +128,11 @@ def test_a_file_without_a_token_is_an_error_from_the_start(tmp_path: Path, conte
 def test_a_token_leaves_this_machine_in_plaintext_only_where_that_is_said(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(OLD)
-    with pytest.raises(ValueError, match="would go to quoter:50051 unencrypted; use TLS, or where"):
+    with pytest.raises(ValueError, match="would be sent to quoter:50051 unencrypted; use TLS, or if"):
         open_channel("quoter:50051", token_file=file)
-    with pytest.raises(ValueError, match="would go to quoter:50051 unencrypted, and gRPC sends call cred"):
+    with pytest.raises(
+        ValueError, match="would be sent to quoter:50051 unencrypted, and gRPC sends call cred"
+    ):
         aio_channel("quoter:50051", token_file=file)
     open_channel("quoter:50051", token_file=file, allow_plaintext_token=True).close()
     open_channel("quoter:50051", token_file=file, tls=Tls()).close()

@@ -281,7 +281,7 @@ def test_an_intercepted_channel_asks_the_one_beneath_for_its_method_at_each_call
 
 
 def test_a_channel_that_only_its_calls_refer_to_is_closed_after_the_last_of_them() -> None:
-    """Their decoders do, here as in app/client/reloading_channel.py."""
+    """Their decoders do, here as in app/client/reloading.py."""
     begun, released = threading.Event(), threading.Event()
 
     def hold(requests: Iterator[bytes], _context: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Files that their users keep up to date, and what is said of those that are not good."""
+"""The client's files: reloading, and the errors and logs for invalid ones."""
 
 import os
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path, PosixPath
 import pytest
 import trustme
 
-from app.client.files import Files
+from app.client.reloading import ReloadingFiles
 from app.client.tls import Tls
 from app.client.token import Token, local_credentials
 from app.telemetry.logs import logs
@@ -25,25 +25,25 @@ def number(content: bytes) -> int:
     return int(content)
 
 
-def test_new_content_counts_at_the_first_call_after_it(tmp_path: Path) -> None:
+def test_new_content_is_used_by_the_next_call(tmp_path: Path) -> None:
     mounted = Mounted(tmp_path, number=b"1")
-    files = Files([mounted.path("number")], number, interval=0)
+    files = ReloadingFiles([mounted.path("number")], number, interval=0)
     assert files.fresh() == 1
     mounted.put(number=b"2")
     assert files.value == 1
     assert files.fresh() == files.value == 2
 
 
-def test_the_files_are_looked_at_once_in_the_interval(tmp_path: Path) -> None:
+def test_the_files_are_read_at_most_once_in_the_interval(tmp_path: Path) -> None:
     mounted = Mounted(tmp_path, number=b"1")
-    files = Files([mounted.path("number")], number, interval=60)
+    files = ReloadingFiles([mounted.path("number")], number, interval=60)
     assert files.fresh() == 1
     mounted.put(number=b"2")
     assert files.fresh() == 1
 
 
 class BeingWritten(PosixPath):
-    """A file that has these contents at one look after another."""
+    """A file whose content changes with each read."""
 
     contents: Iterator[bytes]
 
@@ -51,16 +51,16 @@ class BeingWritten(PosixPath):
         return next(self.contents)
 
 
-def test_half_of_what_is_being_written_is_not_taken(tmp_path: Path) -> None:
+def test_a_half_written_file_is_not_used(tmp_path: Path) -> None:
     path = BeingWritten(tmp_path / "number")
     path.touch()
     path.contents = iter([b"1", b"2", b"23", b"23"])
-    files = Files([path], number, interval=0)
+    files = ReloadingFiles([path], number, interval=0)
     assert files.fresh() == 1
     assert files.fresh() == 23
 
 
-def test_nobody_waits_for_another_that_looks(tmp_path: Path) -> None:
+def test_a_thread_does_not_wait_for_another_that_reads(tmp_path: Path) -> None:
     path = tmp_path / "number"
     path.write_text("1")
     looking, released = threading.Event(), threading.Event()
@@ -71,7 +71,7 @@ def test_nobody_waits_for_another_that_looks(tmp_path: Path) -> None:
             assert released.wait(10)
         return int(content)
 
-    files = Files([path], slow, interval=0)
+    files = ReloadingFiles([path], slow, interval=0)
     path.write_text("2")
     thread = threading.Thread(target=files.fresh)
     thread.start()
@@ -82,7 +82,7 @@ def test_nobody_waits_for_another_that_looks(tmp_path: Path) -> None:
     assert files.fresh() == 2
 
 
-def test_a_file_that_went_bad_keeps_the_last_good_token_and_the_log_has_no_token(
+def test_an_invalid_file_keeps_the_last_good_token_and_no_token_is_logged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "token"
@@ -128,7 +128,7 @@ def test_a_token_from_a_pipe_is_read_once() -> None:
         ({"cert": EARLY.certificate, "key": EARLY.key}, "cert: a certificate is not valid before 20"),
     ],
 )
-def test_a_bad_file_of_tls_is_named_and_later_keeps_the_last_good_one(
+def test_an_invalid_tls_file_is_named_and_keeps_the_last_good_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, bytes], problem: str
 ) -> None:
     mounted = Mounted(tmp_path, **GOOD)
@@ -146,7 +146,7 @@ def test_a_bad_file_of_tls_is_named_and_later_keeps_the_last_good_one(
     assert files.fresh() is not first
 
 
-def test_a_file_of_tls_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_tls_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Tls(ca_file=tmp_path / "nowhere").credentials()
 
@@ -157,10 +157,10 @@ def test_a_certificate_and_its_key_may_be_in_one_file(tmp_path: Path) -> None:
     Tls(cert_file=both, key_file=both).credentials()
 
 
-def test_a_certificate_without_its_key_and_the_other_way_round_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="cert: a certificate needs its private key, in key_file"):
+def test_a_certificate_and_its_key_are_required_together(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cert: a certificate requires its private key in key_file"):
         Tls(cert_file=tmp_path / "cert")
-    with pytest.raises(ValueError, match="key: a private key counts only with its certificate, in cert_file"):
+    with pytest.raises(ValueError, match="key: a private key requires its certificate in cert_file"):
         Tls(key_file=tmp_path / "key")
     with pytest.raises(ValueError, match="server_name is empty"):
         Tls(server_name="")
@@ -170,12 +170,12 @@ def test_a_certificate_without_its_key_and_the_other_way_round_is_refused(tmp_pa
     ("target", "name"),
     [("unix:/run/s", "localhost"), ("unix-abstract:s", "localhost"), ("unixes:50051", None)],
 )
-def test_a_sockets_path_is_no_name_to_check(target: str, name: str | None) -> None:
+def test_the_path_of_a_socket_is_not_the_name_to_verify(target: str, name: str | None) -> None:
     option = "grpc.ssl_target_name_override"
     assert Tls().options(target) == ([] if name is None else [(option, name)])
     assert Tls(server_name="quoter.example").options(target) == [(option, "quoter.example")]
 
 
-def test_call_credentials_do_not_leave_this_machine_without_tls() -> None:
-    with pytest.raises(ValueError, match="would go to quoter:50051 unencrypted"):
+def test_call_credentials_are_not_sent_to_other_machines_without_tls() -> None:
+    with pytest.raises(ValueError, match="would be sent to quoter:50051 unencrypted"):
         local_credentials("quoter:50051")

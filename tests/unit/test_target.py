@@ -24,7 +24,7 @@ from app.client.target import is_loopback, server_of
         "ipv6:[::1]:1,[::1]:2",
     ],
 )
-def test_a_target_on_this_machine(target: str) -> None:
+def test_targets_on_this_machine(target: str) -> None:
     assert is_loopback(target)
 
 
@@ -49,7 +49,7 @@ def test_a_target_on_this_machine(target: str) -> None:
         "xds:///localhost",
     ],
 )
-def test_a_target_that_may_be_elsewhere(target: str, tmp_path: Path) -> None:
+def test_targets_that_may_be_on_another_machine(target: str, tmp_path: Path) -> None:
     assert not is_loopback(target)
     token = tmp_path / "token"
     token.write_text("0123456789abcdef")
@@ -76,5 +76,5 @@ def test_a_target_that_may_be_elsewhere(target: str, tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_target_names_a_server_as_opentelemetry_has_it(target: str, server: tuple[str, int | None]) -> None:
+def test_host_and_port_of_a_target_follow_opentelemetry(target: str, server: tuple[str, int | None]) -> None:
     assert server_of(target) == server

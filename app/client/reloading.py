@@ -1,33 +1,78 @@
-"""A channel that goes on with new credentials when they are renewed."""
+"""Files and credentials that are replaced while a channel is open."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
 import grpc
 
-from app.client.files import Files
-from app.client.served import ending_with_the_served_call
+from app.client.propagation import propagate_cancellation
+from app.core.errors import StartError
+from app.reload.file import WatchedFiles
 
 Value = TypeVar("Value")
 OnConnectivity = Callable[[grpc.ChannelConnectivity], None]
 
+# A file that is being written is complete after this time, in seconds; Kubernetes replaces files atomically.
+_SETTLED = 0.01
 
-class ReloadingChannel(grpc.Channel, Generic[Value]):
-    """Makes calls on a channel that `open_channel` made of the files' value, and of their newest one.
 
-    grpc's credentials cannot be changed. So once the files have changed, a new channel takes over for new
-    calls; those that go on keep the old one, which grpc closes when the last of them is over, for nobody
-    else refers to it then (with GRPC_ENABLE_FORK_SUPPORT, grpc itself does). `close` ends them all.
+class ReloadingFiles(Generic[Value]):
+    """Files whose parsed contents are kept up to date by their users, without a thread.
 
-    It stands beneath interceptors, which ask for a method at each call; whoever asks once stays on the
-    channel of that time. A call on a closed channel raises ValueError: registered methods, which generated
-    stubs ask for, would crash the process there (grpc 1.85), so that none is registered.
+    `value` is the result of `parse` for the last good contents of all files together. Contents that `parse`
+    rejects by ValueError, and files that cannot be read, are logged once, and the last good value stays. Safe
+    for several threads. The constructor raises ValueError or OSError if the first contents are bad.
     """
 
-    def __init__(self, files: Files[Value], open_channel: Callable[[Value], grpc.Channel]) -> None:
+    def __init__(self, paths: Sequence[Path], parse: Callable[..., Value], *, interval: float = 1.0) -> None:
+        """`parse` gets each file's content, in the order of `paths`, and names the file in its errors."""
+        try:
+            self._files = WatchedFiles(paths, parse)
+        except StartError as error:
+            raise error.__cause__ or error from None
+        self._interval = interval
+        self._due = 0.0
+        self._looking = Lock()
+
+    @property
+    def value(self) -> Value:
+        return self._files.value
+
+    def fresh(self) -> Value:
+        """Reads the files, unless that was done within `interval` seconds, and returns the value.
+
+        Only one thread reads at a time; the others return the current value at once. The reading thread waits
+        for a moment only if it finds new contents, to check that they stay the same.
+        """
+        if monotonic() >= self._due and self._looking.acquire(blocking=False):
+            try:
+                if self._files.look():
+                    sleep(_SETTLED)
+                    self._files.look()
+            finally:
+                self._due = monotonic() + self._interval
+                self._looking.release()
+        return self._files.value
+
+
+class ReloadingChannel(grpc.Channel, Generic[Value]):
+    """Makes each call on a channel that `open_channel` opened for the newest value of the files.
+
+    grpc's credentials cannot be changed. So after the files have changed, new calls go to a new channel.
+    Running calls stay on the old one, which grpc closes when the last of them ends, because nothing else
+    refers to it then (with GRPC_ENABLE_FORK_SUPPORT, grpc itself does). `close` ends all calls.
+
+    Use it beneath interceptors, which ask for a method at each call; a method that is kept stays on the
+    channel of that time. A call on a closed channel raises ValueError. Registered methods, which generated
+    stubs ask for, would crash the process there (grpc 1.85), so none is registered.
+    """
+
+    def __init__(self, files: ReloadingFiles[Value], open_channel: Callable[[Value], grpc.Channel]) -> None:
         self._files = files
         self._open_channel = open_channel
         self._changing = Lock()
@@ -42,7 +87,7 @@ class ReloadingChannel(grpc.Channel, Generic[Value]):
         with self._changing:
             if self._closed:
                 raise ValueError("the channel is closed")
-            # Not what `fresh` returned: another thread may have seen a newer one since.
+            # Not the value that `fresh` returned: another thread may have read a newer one since.
             if self._files.value is not self._value:
                 self._value, old = self._files.value, self._channel
                 self._channel = self._open_channel(self._value)
@@ -54,9 +99,10 @@ class ReloadingChannel(grpc.Channel, Generic[Value]):
 
     def _method(self, arity: str, method: str, encode: Any, decode: Any) -> Any:
         channel = self._newest()
-        # A call refers to its decoder, and so to the channel, for as long as it goes on.
-        made = getattr(channel, arity)(method, encode, partial(_decoded, channel, decode))
-        return ending_with_the_served_call(made)
+        # A call refers to its decoder, and so to the channel, for as long as it runs.
+        return propagate_cancellation(
+            getattr(channel, arity)(method, encode, partial(_decode, channel, decode))
+        )
 
     def unary_unary(
         self,
@@ -95,7 +141,7 @@ class ReloadingChannel(grpc.Channel, Generic[Value]):
         return self._method("stream_stream", method, request_serializer, response_deserializer)
 
     def subscribe(self, callback: OnConnectivity, try_to_connect: bool | None = False) -> None:
-        """Calls back with the states of the channel that new calls go out on."""
+        """Reports the states of the channel that new calls use."""
         self._newest()
         with self._changing:
             self._subscribed.append((callback, bool(try_to_connect)))
@@ -123,5 +169,5 @@ class ReloadingChannel(grpc.Channel, Generic[Value]):
         self.close()
 
 
-def _decoded(_channel: grpc.Channel, decode: Callable[[bytes], Any] | None, data: bytes) -> Any:
+def _decode(_channel: grpc.Channel, decode: Callable[[bytes], Any] | None, data: bytes) -> Any:
     return data if decode is None else decode(data)
