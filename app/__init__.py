@@ -1,1 +1,1 @@
-"""A gRPC service: server.py puts it together, cli.py is its command line."""
+"""A gRPC server: wiring.py puts it together, server.py runs it, cli.py is the command line."""

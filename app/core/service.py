@@ -1,37 +1,61 @@
-"""What a service is to the rest of the program."""
+"""A service: its proto, its servicer, and what the server and the command line need of it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import Message
+from typing_extensions import TypeVar
 
 from app.core.errors import FieldViolation
 
-# Says what is wrong with a request message, field by field; nothing where all of it is right.
+if TYPE_CHECKING:
+    from app.core.section import Section
+
+S = TypeVar("S", bound="Section", default="Section")
+
+# Yields what is wrong with a request message, field by field; nothing for a valid one.
 Rule = Callable[[Any], Iterator[FieldViolation]]
 
 # A command of the service: a function of a channel to the server and of its own typer parameters.
 Verb = Callable[..., None]
 
 
+def _no_settings() -> "type[Section]":
+    from app.core.section import Section  # noqa: PLC0415 - see Service.settings
+
+    return Section
+
+
 @dataclass(frozen=True, kw_only=True)
-class Service:
-    """One service of a proto, with everything that the server and the command line need of it."""
+class Service(Generic[S]):
+    """One service of a proto, with everything that the server and the command line need of it.
+
+    `S` is the section of its settings. Raises ValueError for a rule of a method that does not exist.
+    """
 
     descriptor: ServiceDescriptor
     # The generated add_…Servicer_to_server.
     add_to_server: Callable[[Any, grpc.Server], None]
-    # Given the settings, the servicer for the server's lifetime; what it needs is released on exit.
-    # Raises StartError.
-    open: Callable[[Any], AbstractContextManager[object]]
-    rules: Mapping[type[Message], Rule] = field(default_factory=dict)
+    # Given the service's section of the settings, opens its servicer for the server's lifetime, and releases
+    # on exit what it needs. Raises StartError.
+    open: Callable[[S], AbstractContextManager[object]]
+    # Returns the class of that section. A function, so that only a server imports it: the command line, which
+    # completes words while one types, would start in twice the time.
+    settings: "Callable[[], type[S]]" = _no_settings  # type: ignore[assignment]  # S is Section by default
+    # By the method's name, as in `GetItem`; for each of a stream's messages.
+    rules: Mapping[str, Rule] = field(default_factory=dict)
     verbs: tuple[Verb, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in self.rules:
+            if name not in self.descriptor.methods_by_name:
+                known = ", ".join(self.descriptor.methods_by_name)
+                raise ValueError(f"{self.name}: a rule for {name!r}, which is not a method; expected {known}")
 
     @property
     def name(self) -> str:
-        """The full name, as in `quotes.Quoter`."""
+        """The full name, as in `acme.inventory.v1.InventoryService`."""
         return self.descriptor.full_name

@@ -1,9 +1,11 @@
 """The services that this program serves. To add one, write its module and put it into this tuple."""
 
+from typing import Any
+
 from app.core.service import Service
 from app.services.calculator import CALCULATOR
 from app.services.greeter import GREETER
 from app.services.grpctest import GRPCTEST
 from app.services.quotes import QUOTER
 
-SERVICES: tuple[Service, ...] = (QUOTER, GREETER, GRPCTEST, CALCULATOR)
+SERVICES: tuple[Service[Any], ...] = (QUOTER, GREETER, GRPCTEST, CALCULATOR)

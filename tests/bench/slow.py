@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
-from app import server
+from app import server, wiring
 from app.core.call import Call
 from app.core.section import load
 from app.interceptors.concern import Concern
@@ -16,6 +16,7 @@ from app.runtime.signals import Signals
 from app.services.quotes import QUOTER
 from app.services.quotes.quoter import Quoter
 from app.services.quotes.quotes import Quote
+from app.services.quotes.quotes_settings import QuoterSettings
 from app.settings import Settings
 
 # The seconds that each call takes.
@@ -88,9 +89,9 @@ def slow() -> None:
     running, admitted = Count(), Count()
 
     @contextmanager
-    def opened(_settings: Settings) -> Iterator[Quoter]:
+    def opened(_settings: QuoterSettings) -> Iterator[Quoter]:
         yield Quoter(SlowStore(float(os.environ[TAKES]), running, admitted))
 
-    chain = server.concerns
-    server.concerns = lambda *given, **parts: [*chain(*given, **parts), Admitted(admitted)]
+    chain = wiring.concerns
+    wiring.concerns = lambda *parts: [*chain(*parts), Admitted(admitted)]
     server.run(load(Settings), Signals(), [replace(QUOTER, open=opened)])

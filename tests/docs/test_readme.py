@@ -13,8 +13,8 @@ from app.client.channel import channel
 from app.client.service_config import ServiceConfig
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from app.server import EXEMPT
 from app.services import SERVICES
+from app.wiring import EXEMPT
 from tests.docs.pages import Page
 from tests.support.process import ROOT, ServerProcess, environment, server_process
 
@@ -86,7 +86,7 @@ CHAIN = (
 
 def test_the_chain_is_the_one_that_is_shown() -> None:
     assert CHAIN in README
-    source = (ROOT / "app" / "server.py").read_text().partition("def bound_of")[0]
+    source = (ROOT / "app" / "wiring.py").read_text().partition("def limit_of")[0]
     listed = re.findall(r"^        ([A-Z]\w+(?=\()|\*\w+(?=,))", source, flags=re.MULTILINE)
     listed = [name.removeprefix("*") for name in listed]
     assert [re.sub(r"(?<=\w)(?=[A-Z])", " ", name).lower() for name in listed] == CHAIN.split(" → ")[:-1]

@@ -47,7 +47,7 @@ def test_a_file_and_a_line_make_a_concern_that_every_call_passes(tmp_path: Path)
 
     fork = forked(tmp_path)
     (fork / name).write_text(module)
-    root = fork / "app" / "server.py"
+    root = fork / "app" / "wiring.py"
     before, found, after = root.read_text().partition(f"        {below}(")
     assert found
     imported = f"from {name.removesuffix('.py').replace('/', '.')} import {concern}\n"

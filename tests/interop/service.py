@@ -19,7 +19,7 @@ TRAILING = "x-grpc-test-echo-trailing-bin"
 CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def interop_service() -> Service:
+def interop_service() -> Service[Any]:
     # Generated as it is imported: app/gen is for what the program serves.
     pb: Any
     pb_grpc: Any

@@ -78,7 +78,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Clients:
 
 
 @pytest.fixture(scope="session")
-def service() -> Service:
+def service() -> Service[Any]:
     return interop_service()
 
 
@@ -108,7 +108,7 @@ def transport(request: pytest.FixtureRequest, ca: trustme.CA, tmp_path: Path) ->
 
 
 @pytest.fixture
-def server(service: Service, transport: Transport, tmp_path: Path) -> Iterator[Server]:
+def server(service: Service[Any], transport: Transport, tmp_path: Path) -> Iterator[Server]:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"interop:{TOKEN}\n")
     with running([service], auth_mode="tokens", auth_tokens_file=tokens, **transport.settings) as started:

@@ -56,7 +56,7 @@ class Ours(Observed):
         self.target = self._server.target
         self.channel = self.connect(self.target)
 
-    def _service(self) -> Service:
+    def _service(self) -> Service[Any]:
         @contextmanager
         def opened(_settings: Any) -> Iterator[Scripted]:
             yield Scripted(self.scripts)
@@ -66,7 +66,7 @@ class Ours(Observed):
             descriptor=pb.DESCRIPTOR.services_by_name["Quoter"],
             add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
             open=opened,
-            rules=dict.fromkeys(REQUESTS.values(), _rule),
+            rules=dict.fromkeys(REQUESTS, _rule),
         )
 
     def _scraped(self) -> Counts:

@@ -79,14 +79,12 @@ def _rule(request: Request) -> Iterator[FieldViolation]:
         yield FieldViolation("author", "anything but wrong")
 
 
-def probe_service(probe: Probe) -> Service:
+def probe_service(probe: Probe) -> Service[Any]:
     return Service(
         descriptor=pb.DESCRIPTOR.services_by_name["Quoter"],
         add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
         open=lambda _settings: nullcontext(probe),
-        rules=dict.fromkeys(
-            (pb.QuoteRequest, pb.ListQuotesRequest, pb.AddQuotesRequest, pb.ConverseRequest), _rule
-        ),
+        rules=dict.fromkeys(TYPES, _rule),
     )
 
 

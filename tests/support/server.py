@@ -105,7 +105,7 @@ def settings(**changes: Any) -> Settings:
 
 @contextmanager
 def running(
-    serve: Sequence[Service] = SERVICES,
+    serve: Sequence[Service[Any]] = SERVICES,
     interceptors: Sequence[grpc.ServerInterceptor] = (),
     spans: TracerProvider | None = None,
     **changes: Any,

@@ -1,4 +1,4 @@
-"""Imports go one way: cli → server, client → interceptors, runtime, services → core → gen."""
+"""Imports go one way, from the command line down to the generated code."""
 
 import ast
 import subprocess
@@ -15,6 +15,7 @@ LAYERS = [
     {"__main__"},
     {"cli"},
     {"server", "tools"},
+    {"wiring"},
     {"client"},
     {"settings"},
     {"interceptors", "runtime", "services"},

@@ -54,5 +54,5 @@ CALCULATOR = Service(
     descriptor=Calc_pb2.DESCRIPTOR.services_by_name["Calculator"],
     add_to_server=Calc_pb2_grpc.add_CalculatorServicer_to_server,
     open=lambda _settings: nullcontext(Calculator()),
-    rules={Calc_pb2.DivideRequest: _divisor},
+    rules={"Divide": _divisor},
 )

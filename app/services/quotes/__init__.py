@@ -27,7 +27,14 @@ def open_quoter(settings: "QuoterSettings") -> Iterator[Quoter]:
         yield Quoter(MemoryStore(lambda: file.value))
 
 
+def _settings() -> "type[QuoterSettings]":
+    from app.services.quotes.quotes_settings import QuoterSettings  # noqa: PLC0415 - as above
+
+    return QuoterSettings
+
+
 QUOTER = Service(
+    settings=_settings,
     descriptor=quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"],
     add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
     open=open_quoter,

@@ -1,8 +1,6 @@
-"""What the requests of the Quoter must be like."""
+"""Rules for the requests of the Quoter."""
 
 from collections.abc import Iterator
-
-from google.protobuf.message import Message
 
 from app.core.errors import FieldViolation
 from app.core.service import Rule
@@ -33,9 +31,9 @@ def _present(text: str) -> str:
     return "" if text.strip() else "must not be empty"
 
 
-RULES: dict[type[Message], Rule] = {
-    QuoteRequest: author,
-    ConverseRequest: author,
-    ListQuotesRequest: listing,
-    AddQuotesRequest: addition,
+RULES: dict[str, Rule] = {
+    "GetQuote": author,
+    "ListQuotes": listing,
+    "AddQuotes": addition,
+    "Converse": author,
 }

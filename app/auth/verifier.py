@@ -1,0 +1,54 @@
+"""The verifier of tokens, as the settings describe it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+import structlog
+
+from app.auth.auth_settings import AuthSettings
+from app.auth.caller import Verify
+from app.auth.tokens import parse_tokens, verify_with
+from app.core.errors import StartError
+from app.reload.file import WatchedFile
+from app.reload.url import WatchedUrl
+
+
+@contextmanager
+def verifier(settings: AuthSettings) -> Iterator[Verify | None]:
+    """Yields the function that verifies a token; None where calls need no token. Raises StartError.
+
+    Tokens and keys are reloaded when their file or URL changes, until exit.
+    """
+    with ExitStack() as parts:
+        if settings.auth_mode == "none":
+            yield None
+        elif settings.auth_tokens_file is not None:
+            tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
+            yield verify_with(lambda: tokens.value)
+        else:
+            yield _jwt(settings, parts)
+
+
+def _jwt(settings: AuthSettings, parts: ExitStack) -> Verify:
+    # Imported only where they are used: it takes a tenth of the time that the server takes to start.
+    from app.auth.claims import Expected  # noqa: PLC0415
+    from app.auth.jwt import Jwt  # noqa: PLC0415
+    from app.auth.jwt_keys import Keys, parse_jwks, parse_keys  # noqa: PLC0415
+
+    def read(parse: Callable[[bytes, tuple[str, ...]], Keys]) -> Callable[[bytes], Keys]:
+        def logged(content: bytes) -> Keys:
+            keys = parse(content, settings.jwt_algorithms)
+            structlog.get_logger().info("jwt_keys", usable=keys.names, passed_over=keys.passed_over)
+            return keys
+
+        return logged
+
+    expected = Expected(settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway)
+    if settings.jwt_keys_file is not None:
+        file = parts.enter_context(WatchedFile(settings.jwt_keys_file, read(parse_keys)))
+        return Jwt(lambda: file.value, expected)
+    try:
+        url = parts.enter_context(WatchedUrl(settings.jwt_jwks_url, read(parse_jwks)))
+    except StartError as error:
+        raise StartError(f"APP_JWT_JWKS_URL: {error}") from error
+    return Jwt(lambda: url.value, expected, missing=url.ask)

@@ -1,0 +1,193 @@
+"""The composition root: settings → parts → chain → services."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health
+from grpc_reflection.v1alpha import reflection
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from app.auth.caller import Verify
+from app.auth.verifier import verifier
+from app.core.address import Address
+from app.core.method import UNKNOWN, Arity, Method
+from app.core.name import NAME
+from app.core.service import S, Service
+from app.interceptors.access_log import AccessLog
+from app.interceptors.auth import Auth
+from app.interceptors.chain import Chain
+from app.interceptors.concern import Concern
+from app.interceptors.deadline import Deadline
+from app.interceptors.errors import Errors
+from app.interceptors.instance import Instance
+from app.interceptors.limit import ConcurrencyLimit, Limit
+from app.interceptors.metrics import Metrics
+from app.interceptors.peer_identity import PeerIdentity
+from app.interceptors.request_id import RequestId
+from app.interceptors.tracing import Tracing
+from app.interceptors.validation import Validation
+from app.runtime.health import Health
+from app.runtime.metrics_port import metrics_port
+from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
+from app.runtime.transport import options
+from app.settings import Settings
+from app.telemetry.conventions import Conventions
+from app.telemetry.instance_id import instance_of
+from app.telemetry.logs import writer
+from app.telemetry.propagation import extractor
+from app.telemetry.registry import server_registry
+from app.telemetry.tracer_provider import tracer_provider
+from app.tls.server_credentials import ServerCredentials
+
+# Exact names. Probes and tools have no token, and must be answered when nobody else is.
+HEALTH = health.SERVICE_NAME
+PROBES = frozenset({HEALTH})
+EXEMPT = frozenset({HEALTH, reflection.SERVICE_NAME})
+
+
+def concerns(
+    settings: Settings,
+    services: Sequence[Service[Any]],
+    registry: CollectorRegistry,
+    spans: TracerProvider,
+    verify: Verify | None,
+) -> list[Concern]:
+    """The chain, from the outermost concern to the handler.
+
+    Observers stand outside gates, so that a rejected call is traced, counted and logged with the code that
+    its client saw.
+    """
+    mutual_tls = settings.tls == "mutual"
+    auth: list[Concern] = []
+    if verify is not None:
+        auth = [Auth(verify, EXEMPT, settings.auth_require or {})]
+    elif mutual_tls:
+        auth = [PeerIdentity()]
+    return [
+        RequestId(),  # first: everything after it may name the call
+        Instance(instance_of(spans.resource)),  # cheap, and rejected calls are answered with it, too
+        Tracing(  # the log line has its trace id
+            spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
+        ),
+        Metrics(registry),
+        AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
+        Errors(),  # from here on, an exception becomes a status code that the three above see
+        Limit(limit_of(settings)),  # on acceptance, before the call waits for a worker or costs more
+        *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
+        Deadline(settings.max_deadline, exempt=PROBES),  # after what waits or costs: is there time left?
+        Validation({service.name: service.rules for service in services}),
+    ]
+
+
+def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
+    """Calls, streams, health Watches and reflection have a limit each; health checks and UNKNOWN none."""
+    calls = ConcurrencyLimit(settings.max_calls, "calls")
+    streams = ConcurrencyLimit(settings.max_streams, "streams")
+    watches = ConcurrencyLimit(settings.max_watches, "health watches")
+    reflections = ConcurrencyLimit(MAX_REFLECTIONS, "reflection streams")
+
+    def choose(method: Method) -> ConcurrencyLimit | None:
+        if method.service == HEALTH and method.arity is not Arity.UNARY:
+            return watches
+        if method.service == HEALTH or method is UNKNOWN:
+            return None
+        if method.service in EXEMPT:
+            return reflections
+        return calls if method.arity is Arity.UNARY else streams
+
+    return choose
+
+
+def pool_of(pools: Pools) -> Callable[[Method], ThreadPoolExecutor | None]:
+    """Every kind of call has its own threads; unary ones have the server's."""
+
+    def choose(method: Method) -> ThreadPoolExecutor | None:
+        if method.service == HEALTH:
+            return pools.health if method.arity is Arity.UNARY else pools.watches
+        if method.service in EXEMPT:
+            return pools.reflection
+        return None if method.arity is Arity.UNARY else pools.streams
+
+    return choose
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A server that has not been started, and the parts that its start and its drain need."""
+
+    server: grpc.Server
+    health: Health
+    pools: Pools
+    credentials: Callable[[], grpc.ServerCredentials] | None  # None: plaintext
+    instance: str  # its `service.instance.id`
+    metrics: tuple[Address, ...]  # where `/metrics` is served, with real ports
+
+
+@contextmanager
+def wired(
+    settings: Settings,
+    services: Sequence[Service[Any]],
+    interceptors: Sequence[grpc.ServerInterceptor] = (),
+    spans: TracerProvider | None = None,
+) -> Iterator[Parts]:
+    """Opens the parts of a server, and closes them on exit. Raises StartError.
+
+    Parts are closed in the reverse order: the services first, the metrics port last.
+    """
+    served = [service for service in services if service.name in settings.services]
+    names = [service.name for service in served]
+    status = Health(names)
+    with ExitStack() as opened:
+        registry = server_registry()
+        port = metrics_port(settings.metrics_listen, registry, ready=lambda: status.ready)
+        metrics = opened.enter_context(port)
+        spans = spans or opened.enter_context(tracer_provider(NAME))
+        verify = opened.enter_context(verifier(settings))
+        credentials = _credentials(settings, registry, opened)
+
+        pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
+        chained = concerns(settings, served, registry, spans, verify)
+        for concern in chained:
+            if isinstance(concern, AbstractContextManager):
+                opened.enter_context(concern)
+        chain = Chain(
+            chained,
+            refusals=pools.refusals,
+            pool_of=pool_of(pools),
+            max_message_bytes=settings.max_message_bytes,
+            max_metadata_bytes=settings.max_metadata_bytes,
+            followed=bool(interceptors),
+        )
+        server = grpc.server(pools.workers, interceptors=[chain, *interceptors], options=options(settings))
+
+        registering = chain.registering(server)
+        for service in served:
+            servicer = opened.enter_context(service.open(section_of(service, settings)))
+            service.add_to_server(servicer, registering)
+        status.add_to_server(registering)
+        if settings.reflection:
+            reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registering)
+        yield Parts(server, status, pools, credentials, instance_of(spans.resource), metrics)
+
+
+def section_of(service: Service[S], settings: Settings) -> S:
+    """The service's own section of the settings."""
+    section = service.settings()
+    if not isinstance(settings, section):
+        raise TypeError(f"Settings does not have {section.__name__}, the settings of {service.name}")
+    return settings
+
+
+def _credentials(
+    settings: Settings, registry: CollectorRegistry, opened: ExitStack
+) -> Callable[[], grpc.ServerCredentials] | None:
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return None
+    files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    return opened.enter_context(ServerCredentials(*files, registry)).credentials
