@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop chart lint gen remove image image-archive image-test sbom pin e2e e2e-full bench overload soak clean
+.PHONY: help setup run test interop chart lint gen remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -99,6 +99,12 @@ overload: .venv/.bench ## ask a server for five times what it can carry, and loo
 
 soak: .venv/.bench ## make two million calls and more, and look whether the server grows; twenty minutes
 	.venv/bin/python -m tests.bench.soak $(BENCH)
+
+release: setup ## set the version everywhere, and print how to commit and tag it: make release VERSION=0.2.0
+	@.venv/bin/python -m deploy.release "$(VERSION)"
+
+release-check: setup ## run the checks that are too slow for `make test`; half an hour
+	.venv/bin/python -m pytest -m release -n 2 $(PYTEST)
 
 clean: ## remove what make installed here
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist node_modules

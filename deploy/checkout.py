@@ -19,7 +19,17 @@ _PROTO_IMPORT = re.compile(r'^\s*import\s+(?:public\s+|weak\s+)?"([^"]+)"', re.M
 
 def project() -> str:
     """The name of this project."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"])
+    return _project()["name"]
+
+
+def version() -> str:
+    """The version of this project."""
+    return _project()["version"]
+
+
+def _project() -> dict[str, str]:
+    table: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    return table
 
 
 def folders() -> list[str]:
