@@ -59,8 +59,9 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/hadolint Dockerfile
 	bash -n .ci/run
 
-gen: setup ## generate app/gen from protos/, and the chart's schema and table from its values
+gen: setup ## generate app/gen from protos/, the tables of settings, and the chart's schema and table
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
+	.venv/bin/python docs/generate.py
 	.venv/bin/python helm/generate.py
 
 remove: setup ## take a service out of this checkout, whole: make remove SERVICE=the name of its folder

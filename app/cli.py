@@ -51,14 +51,18 @@ def serve(context: typer.Context) -> None:
     """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; the README lists them."""
     # Imported only here: it takes longer than everything else, and a shell that completes words waits for it.
     from app import server  # noqa: PLC0415
-    from app.core.section import load as load_settings  # noqa: PLC0415
-    from app.settings import Settings  # noqa: PLC0415
+    from app.settings import load as load_settings  # noqa: PLC0415
 
     try:
-        server.run(load_settings(Settings), context.obj or Signals())
+        settings = load_settings()
     except StartError as error:
-        problems = str(error).splitlines()
-        _fail(f"the server cannot start ({len(problems)} to mend):", *problems, code=WRONG)
+        mistakes = str(error).splitlines()
+        plural = "" if len(mistakes) == 1 else "s"
+        _fail(f"cannot start: {len(mistakes)} configuration error{plural}", *mistakes, code=WRONG)
+    try:
+        server.run(settings, context.obj or Signals())
+    except StartError as error:
+        _fail(f"cannot start: {error}", code=WRONG)
 
 
 @cli.command()

@@ -29,7 +29,7 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
     """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
     began = time.perf_counter()
     run_in_batches()
-    with logs(settings.log_level, settings.log_format):
+    with logs(settings.server.log_level, settings.server.log_format):
         log = structlog.get_logger()
         with serving(settings, services) as server:
             # What has been made so far lives as long as the process: the collector need not look at it.
@@ -40,9 +40,9 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
                 instance=server.instance,
                 addresses=[str(address) for address in server.addresses],
                 metrics=[f"http://{address}/metrics" for address in server.metrics],
-                services=list(settings.services),
-                auth=settings.auth_mode,
-                tls=settings.tls,
+                services=list(settings.server.services),
+                auth=settings.auth.auth_mode,
+                tls=settings.tls.mode,
                 started_in_seconds=round(time.perf_counter() - began, 3),
             )
             received = signals.wait()
@@ -80,12 +80,12 @@ def serving(
     """
     with wired(settings, services, interceptors, spans) as parts:
         # Start
-        addresses = bind(parts.server, settings.listen, parts.credentials)
+        addresses = bind(parts.server, settings.server.listen, parts.credentials)
         parts.server.start()
         parts.health.set_ready(ready=True)
 
         # Serve
-        handle = Serving(parts.instance, addresses, parts.metrics, settings.drain_delay)
+        handle = Serving(parts.instance, addresses, parts.metrics, settings.server.drain_delay)
         try:
             yield handle
 
@@ -94,7 +94,7 @@ def serving(
             drain(
                 parts.server,
                 delay=handle.drain_delay,
-                grace=settings.drain_grace,
+                grace=settings.server.drain_grace,
                 leave=lambda: parts.health.set_ready(ready=False),
                 end_watches=parts.health.end_watches,
             )

@@ -1,39 +1,112 @@
-"""All settings of the process: the server's and each service's, in one class."""
+"""All settings of the process, composed of the sections of the frame and of the services."""
 
-from pydantic import field_validator
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from app.auth.auth_settings import AuthSettings
-from app.auth.permissions import Permissions
+from app.core.environment import read, unknown
+from app.core.errors import StartError
+from app.core.section import Section, check, failed_checks
+from app.core.service import Service
 from app.runtime.server_settings import ServerSettings
 from app.services import SERVICES
-from app.services.quotes.quotes_settings import QuoterSettings
 from app.tls.tls_settings import TlsSettings
 
+AnySection = TypeVar("AnySection", bound=Section)
 
-class Settings(QuoterSettings, AuthSettings, TlsSettings, ServerSettings):
-    """A service that has settings of its own adds its class to the bases."""
+FRAME: Mapping[str, type[Section]] = {
+    "Server": ServerSettings,
+    "TLS": TlsSettings,
+    "Authentication and authorization": AuthSettings,
+}
 
-    @field_validator("services")
-    @classmethod
-    def _served_here(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        names = [service.name for service in SERVICES]
-        for name in value:
-            if name not in names:
-                raise ValueError(f"{name!r} is not a service of this program; choose of {', '.join(names)}")
-        return value or tuple(names)
 
-    @field_validator("auth_require")
-    @classmethod
-    def _required_here(cls, value: Permissions | None) -> Permissions | None:
-        methods = {service.name: [one.name for one in service.descriptor.methods] for service in SERVICES}
-        for target in value or {}:
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The sections, and the checks that concern more than one of them. Only `load` makes it."""
+
+    server: ServerSettings
+    auth: AuthSettings
+    tls: TlsSettings
+    # The services that the program has, whether or not they are served, and a section for each.
+    services: tuple[Service[Any], ...]
+    sections: Mapping[type[Section], Section]
+
+    def of(self, service: Service[AnySection]) -> AnySection:
+        section = self.sections[service.settings]
+        assert isinstance(section, service.settings)  # noqa: S101 - for the type checker
+        return section
+
+    @check("auth_mode")
+    def _set_beyond_loopback(self) -> None:
+        reachable = [address for address in self.server.listen if not address.loopback]
+        if reachable and self.auth.auth_mode is None:
+            raise ValueError(
+                f"required, because {reachable[0]} is reachable from other machines;"
+                " expected tokens or jwt, or none to let everyone call"
+            )
+
+    @check("services")
+    def _known_services(self) -> None:
+        for name in self.server.services:
+            self._methods(name)
+
+    @check("auth_require")
+    def _known_methods(self) -> None:
+        for target in self.auth.auth_require or {}:
             service, slash, method = target.partition("/")
-            if service not in methods:
-                raise ValueError(
-                    f"{service!r} is not a service of this program; choose of {', '.join(methods)}"
-                )
-            if slash and method not in methods[service]:
-                raise ValueError(
-                    f"{service} has no method {method!r}; choose of {', '.join(methods[service])}"
-                )
-        return value
+            methods = self._methods(service)
+            if slash and method not in methods:
+                raise ValueError(f"{service} has no method {method!r}; expected {', '.join(methods)}")
+
+    def _methods(self, name: str) -> list[str]:
+        for service in self.services:
+            if service.name == name:
+                return [method.name for method in service.descriptor.methods]
+        names = ", ".join(service.name for service in self.services)
+        raise ValueError(f"unknown service {name!r}; expected {names}")
+
+
+def load(
+    environment: Mapping[str, str] = os.environ, services: Sequence[Service[Any]] = SERVICES
+) -> Settings:
+    """Reads all settings. Raises StartError with every mistake, each on a line that names its variable."""
+    kinds = set(sections(services).values())
+    mistakes = list(unknown(environment, kinds))
+    found = {kind: read(kind, environment, mistakes) for kind in kinds}
+
+    def section(kind: type[AnySection]) -> AnySection:
+        one = found[kind]
+        assert isinstance(one, kind)  # noqa: S101 - for the type checker
+        return one
+
+    settings = Settings(
+        server=section(ServerSettings),
+        auth=section(AuthSettings),
+        tls=section(TlsSettings),
+        services=tuple(services),
+        sections=found,
+    )
+    mistakes += failed_checks(settings)
+    if mistakes:
+        raise StartError("\n".join(mistakes))
+    return _with_defaults(settings)
+
+
+def sections(services: Sequence[Service[Any]] = SERVICES) -> dict[str, type[Section]]:
+    """The sections by their titles in the documentation. A service's title is its name."""
+    return {**FRAME, **{service.name: service.settings for service in services}}
+
+
+def _with_defaults(settings: Settings) -> Settings:
+    """With the defaults that follow from other settings. They have passed all checks."""
+    server, auth = settings.server, settings.auth
+    if server.reflection is None:
+        server = replace(server, reflection=all(address.loopback for address in server.listen))
+    if not server.services:
+        server = replace(server, services=tuple(service.name for service in settings.services))
+    if auth.auth_mode is None:  # every address is loopback, or the check above had failed
+        auth = replace(auth, auth_mode="none")
+    return replace(settings, server=server, auth=auth)

@@ -18,7 +18,7 @@ from app.auth.verifier import verifier
 from app.core.address import Address
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.name import NAME
-from app.core.service import S, Service
+from app.core.service import Service
 from app.interceptors.access_log import AccessLog
 from app.interceptors.auth import Auth
 from app.interceptors.chain import Chain
@@ -63,10 +63,10 @@ def concerns(
     Observers stand outside gates, so that a rejected call is traced, counted and logged with the code that
     its client saw.
     """
-    mutual_tls = settings.tls == "mutual"
+    mutual_tls = settings.tls.mode == "mutual"
     auth: list[Concern] = []
     if verify is not None:
-        auth = [Auth(verify, EXEMPT, settings.auth_require or {})]
+        auth = [Auth(verify, EXEMPT, settings.auth.auth_require or {})]
     elif mutual_tls:
         auth = [PeerIdentity()]
     return [
@@ -80,16 +80,18 @@ def concerns(
         Errors(),  # from here on, an exception becomes a status code that the three above see
         Limit(limit_of(settings)),  # on acceptance, before the call waits for a worker or costs more
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
-        Deadline(settings.max_deadline, exempt=PROBES),  # after what waits or costs: is there time left?
+        Deadline(
+            settings.server.max_deadline, exempt=PROBES
+        ),  # after what waits or costs: is there time left?
         Validation({service.name: service.rules for service in services}),
     ]
 
 
 def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
     """Calls, streams, health Watches and reflection have a limit each; health checks and UNKNOWN none."""
-    calls = ConcurrencyLimit(settings.max_calls, "calls")
-    streams = ConcurrencyLimit(settings.max_streams, "streams")
-    watches = ConcurrencyLimit(settings.max_watches, "health watches")
+    calls = ConcurrencyLimit(settings.server.max_calls, "calls")
+    streams = ConcurrencyLimit(settings.server.max_streams, "streams")
+    watches = ConcurrencyLimit(settings.server.max_watches, "health watches")
     reflections = ConcurrencyLimit(MAX_REFLECTIONS, "reflection streams")
 
     def choose(method: Method) -> ConcurrencyLimit | None:
@@ -140,18 +142,18 @@ def wired(
 
     Parts are closed in the reverse order: the services first, the metrics port last.
     """
-    served = [service for service in services if service.name in settings.services]
+    served = [service for service in services if service.name in settings.server.services]
     names = [service.name for service in served]
     status = Health(names)
     with ExitStack() as opened:
         registry = server_registry()
-        port = metrics_port(settings.metrics_listen, registry, ready=lambda: status.ready)
+        port = metrics_port(settings.server.metrics_listen, registry, ready=lambda: status.ready)
         metrics = opened.enter_context(port)
         spans = spans or opened.enter_context(tracer_provider(NAME))
-        verify = opened.enter_context(verifier(settings))
+        verify = opened.enter_context(verifier(settings.auth))
         credentials = _credentials(settings, registry, opened)
 
-        pools = open_pools(settings.workers, settings.max_streams, settings.max_watches)
+        pools = open_pools(settings.server.workers, settings.server.max_streams, settings.server.max_watches)
         chained = concerns(settings, served, registry, spans, verify)
         for concern in chained:
             if isinstance(concern, AbstractContextManager):
@@ -160,34 +162,28 @@ def wired(
             chained,
             refusals=pools.refusals,
             pool_of=pool_of(pools),
-            max_message_bytes=settings.max_message_bytes,
-            max_metadata_bytes=settings.max_metadata_bytes,
+            max_message_bytes=settings.server.max_message_bytes,
+            max_metadata_bytes=settings.server.max_metadata_bytes,
             followed=bool(interceptors),
         )
-        server = grpc.server(pools.workers, interceptors=[chain, *interceptors], options=options(settings))
+        server = grpc.server(
+            pools.workers, interceptors=[chain, *interceptors], options=options(settings.server)
+        )
 
         registering = chain.registering(server)
         for service in served:
-            servicer = opened.enter_context(service.open(section_of(service, settings)))
+            servicer = opened.enter_context(service.open(settings.of(service)))
             service.add_to_server(servicer, registering)
         status.add_to_server(registering)
-        if settings.reflection:
+        if settings.server.reflection:
             reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registering)
         yield Parts(server, status, pools, credentials, instance_of(spans.resource), metrics)
-
-
-def section_of(service: Service[S], settings: Settings) -> S:
-    """The service's own section of the settings."""
-    section = service.settings()
-    if not isinstance(settings, section):
-        raise TypeError(f"Settings does not have {section.__name__}, the settings of {service.name}")
-    return settings
 
 
 def _credentials(
     settings: Settings, registry: CollectorRegistry, opened: ExitStack
 ) -> Callable[[], grpc.ServerCredentials] | None:
-    if settings.tls_cert_file is None or settings.tls_key_file is None:
+    if settings.tls.tls_cert_file is None or settings.tls.tls_key_file is None:
         return None
-    files = (settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
+    files = (settings.tls.tls_cert_file, settings.tls.tls_key_file, settings.tls.tls_client_ca_file)
     return opened.enter_context(ServerCredentials(*files, registry)).credentials

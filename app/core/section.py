@@ -1,112 +1,128 @@
-"""The server's settings, and how settings are read. A service keeps its own beside itself."""
+"""A section of the settings: a class with one field for each setting."""
 
-import difflib
-import os
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, TypeVar, dataclass_transform
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from annotated_types import Interval, Unit
 
 from app.core.address import Address, parse_addresses
-from app.core.errors import StartError
 from app.core.file import in_words, read_file
 
 PREFIX = "APP_"
 
-
-def _addresses(value: object) -> object:
-    return parse_addresses(value) if isinstance(value, str) else value
-
-
-def _names(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+T = TypeVar("T")
+Check = TypeVar("Check", bound=Callable[[Any], None])
 
 
-Addresses = Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_addresses)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+@dataclass(frozen=True)
+class Parser:
+    """Annotates a setting whose text is read by a function, which raises ValueError."""
+
+    parse: Callable[[str], object]
+    # What it takes, in words.
+    values: str
 
 
-def _file(path: Path) -> Path:
-    check_content(path, len)
-    return path
-
-
-File = Annotated[Path, AfterValidator(_file)]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-SECONDS = "a number of seconds from 0 to 86400, such as 1.5"
-PositiveSeconds = Annotated[float, Field(ge=0.1, le=86_400, allow_inf_nan=False)]
-POSITIVE_SECONDS = "a number of seconds from 0.1 to 86400, such as 1.5"
-
-Content = TypeVar("Content")
-
-
-def setting(default: Any, description: str, *, right: str) -> Any:
-    """A field with its line in the README's table, and the words for a value that does not fit it."""
-    return Field(default, description=description, json_schema_extra={"right": right}, validate_default=True)
-
-
-class Section(BaseSettings):
-    """A part of the settings. Each field `some_name` is read from the variable `APP_SOME_NAME`."""
-
-    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, arbitrary_types_allowed=True
-    )
-
-
-def check_content(path: Path, parse: Callable[[bytes], Content]) -> Content:
-    """What `parse` makes of the file.
-
-    Raises ValueError with the file and what is wrong in it, so that all mistakes show at once.
-    """
+def check_content(path: Path, parse: Callable[[bytes], T]) -> T:
+    """Returns what `parse` makes of the file. Raises ValueError with the file and its mistake."""
     try:
         return parse(read_file(path))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: {in_words(error)}") from None
 
 
-Root = TypeVar("Root", bound=Section)
+def content(parse: Callable[[bytes], object]) -> Parser:
+    """The path of a file whose content `parse` takes; it raises ValueError otherwise."""
 
-# What Kubernetes sets in every pod for a Service called `app` or `app-…`: not ours to judge.
-_SERVICE_LINK = re.compile(
-    r"\w+(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*|\w+_PORT(_\w+)?=\w+://.*"
-)
+    def read(text: str) -> Path:
+        path = Path(text)
+        check_content(path, parse)
+        return path
 
-
-def load(root: type[Root]) -> Root:
-    """Reads all settings. Raises StartError with every mistake, each on a line that names its variable."""
-    known = {variable(name): name for name in root.model_fields}
-    problems = [
-        _unknown(name, known)
-        for name, value in os.environ.items()
-        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(f"{name}={value}")
-    ]
-    try:
-        settings = root()
-    except ValidationError as error:
-        problems += [_in_words(details, root) for details in error.errors()]
-        raise StartError("\n".join(problems)) from None
-    if problems:
-        raise StartError("\n".join(problems))
-    return settings
+    return Parser(read, "the path of a file")
 
 
-def variable(field: str) -> str:
-    return PREFIX + field.upper()
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
 
 
-def _unknown(name: str, known: Mapping[str, str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"{name}: there is no such setting" + (f"; did you mean {close[0]}?" if close else "")
+Addresses = Annotated[
+    tuple[Address, ...], Parser(parse_addresses, "HOST:PORT or unix:/PATH, separated by commas")
+]
+Names = Annotated[tuple[str, ...], Parser(_names, "names, separated by commas")]
+File = Annotated[Path, content(len)]
+Seconds = Annotated[float, Interval(ge=0, le=86_400), Unit("seconds")]
+PositiveSeconds = Annotated[float, Interval(ge=0.1, le=86_400), Unit("seconds")]
 
 
-def _in_words(details: ErrorDetails, root: type[Section]) -> str:
-    field = str(details["loc"][0])
-    extra = root.model_fields[field].json_schema_extra
-    right = extra["right"] if isinstance(extra, dict) else ""
-    if details["type"] == "value_error":
-        return f"{variable(field)}: {details['ctx']['error']}"
-    return f"{variable(field)}: {details['input']!r} does not fit; {right} is right"
+@dataclass_transform(frozen_default=True, kw_only_default=True)
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """The base of a section; its subclasses are dataclasses. `some_name` is the variable `APP_SOME_NAME`.
+
+    The annotation of a field is the only statement of its type and range. The words of a mistake, the table
+    of settings and the chart's schema follow from it.
+    """
+
+    def __init_subclass__(cls) -> None:
+        # Here, so that no section can lack it: without it, its settings would be ignored.
+        dataclass(frozen=True, kw_only=True)(cls)
+
+
+def setting(default: T, description: str) -> T:
+    """A field of a section, with its row in the table of settings."""
+    # A factory, because a plain default would be an attribute of the class, where a section that has no
+    # valid value for the setting would find it.
+    made: T = field(default_factory=lambda: default, metadata={"description": description})
+    return made
+
+
+def settings_of(section: "type[Section] | Section") -> dict[str, Field[Any]]:
+    """The section's fields by the names of their variables."""
+    return {variable(one.name): one for one in fields(section)}
+
+
+def default_of(setting: Field[Any]) -> str:
+    """The default as the variable would have it; empty where it is unset."""
+    value = setting.default_factory() if callable(setting.default_factory) else setting.default
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def check(name: str) -> Callable[[Check], Check]:
+    """Marks a method that checks the setting `name` after all settings were read, in whatever order.
+
+    The method raises ValueError with the mistake. It is skipped where a setting that it reads is invalid.
+    """
+
+    def mark(method: Check) -> Check:
+        method.__dict__["checks"] = name
+        return method
+
+    return mark
+
+
+def failed_checks(holder: object) -> Iterator[str]:
+    """The mistakes that the holder's marked methods find, each with its variable."""
+    for method in vars(type(holder)).values():
+        name = getattr(method, "checks", None)
+        if name is None:
+            continue
+        try:
+            method(holder)
+        except ValueError as error:
+            yield f"{variable(name)}: {error}"
+        except AttributeError as error:
+            if not _is_setting(error.obj, error.name):
+                raise
+
+
+def _is_setting(holder: object, name: str | None) -> bool:
+    return isinstance(holder, Section) and any(one.name == name for one in fields(holder))

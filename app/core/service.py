@@ -3,30 +3,22 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any, Generic
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from typing_extensions import TypeVar
 
 from app.core.errors import FieldViolation
+from app.core.section import Section
 
-if TYPE_CHECKING:
-    from app.core.section import Section
-
-S = TypeVar("S", bound="Section", default="Section")
+S = TypeVar("S", bound=Section, default=Section)
 
 # Yields what is wrong with a request message, field by field; nothing for a valid one.
 Rule = Callable[[Any], Iterator[FieldViolation]]
 
 # A command of the service: a function of a channel to the server and of its own typer parameters.
 Verb = Callable[..., None]
-
-
-def _no_settings() -> "type[Section]":
-    from app.core.section import Section  # noqa: PLC0415 - see Service.settings
-
-    return Section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +34,7 @@ class Service(Generic[S]):
     # Given the service's section of the settings, opens its servicer for the server's lifetime, and releases
     # on exit what it needs. Raises StartError.
     open: Callable[[S], AbstractContextManager[object]]
-    # Returns the class of that section. A function, so that only a server imports it: the command line, which
-    # completes words while one types, would start in twice the time.
-    settings: "Callable[[], type[S]]" = _no_settings  # type: ignore[assignment]  # S is Section by default
+    settings: type[S] = Section  # type: ignore[assignment]  # S is Section by default
     # By the method's name, as in `GetItem`; for each of a stream's messages.
     rules: Mapping[str, Rule] = field(default_factory=dict)
     verbs: tuple[Verb, ...] = ()

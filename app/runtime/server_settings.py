@@ -2,116 +2,76 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from annotated_types import Interval, Unit
 
-from app.core.address import Address
-from app.core.section import (
-    POSITIVE_SECONDS,
-    SECONDS,
-    Addresses,
-    Names,
-    PositiveSeconds,
-    Seconds,
-    Section,
-    setting,
-)
+from app.core.address import parse_addresses
+from app.core.section import Addresses, Names, PositiveSeconds, Seconds, Section, check, setting
 
 
 class ServerSettings(Section):
-    """Everything that can be set on the server itself. Durations are in seconds."""
+    """The settings of the server itself. Durations are in seconds."""
 
-    listen: Addresses = setting(
-        "127.0.0.1:50051", "one or more addresses to serve on, by commas", right="HOST:PORT or unix:/PATH"
-    )
+    listen: Addresses = setting(parse_addresses("127.0.0.1:50051"), "the addresses to serve on")
     metrics_listen: Addresses = setting(
-        "127.0.0.1:9464", "the address of `/metrics`, `/healthz` and `/readyz`", right="HOST:PORT"
+        parse_addresses("127.0.0.1:9464"), "the address of `/metrics`, `/healthz` and `/readyz`"
     )
-    services: Names = setting(
-        (), "which services to serve, by full names and commas; all when unset", right=""
-    )
+    services: Names = setting((), "the services to serve, by their full names; all when unset")
 
-    workers: Annotated[int, Field(ge=1, le=1000)] = setting(
-        32, "threads for unary calls", right="a whole number from 1 to 1000"
+    workers: Annotated[int, Interval(ge=1, le=1000)] = setting(32, "threads for unary calls")
+    max_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
+        1000, "concurrent unary calls, queued ones included; exceeding it returns RESOURCE_EXHAUSTED"
     )
-    max_calls: Annotated[int, Field(ge=1, le=100_000)] = setting(
+    max_streams: Annotated[int, Interval(ge=1, le=10_000)] = setting(
+        100, "concurrent streams, each on its own thread; exceeding it returns RESOURCE_EXHAUSTED"
+    )
+    max_watches: Annotated[int, Interval(ge=1, le=10_000)] = setting(
         1000,
-        "unary calls accepted at once, waiting ones included; past it the answer is RESOURCE_EXHAUSTED",
-        right="a whole number from 1 to 100000",
+        "concurrent health Watches, each on its own thread; health-checking clients open one per connection",
     )
-    max_streams: Annotated[int, Field(ge=1, le=10_000)] = setting(
-        100,
-        "streams open at once, each on a thread of its own; past it the answer is RESOURCE_EXHAUSTED",
-        right="a whole number from 1 to 10000",
-    )
-    max_watches: Annotated[int, Field(ge=1, le=10_000)] = setting(
-        1000,
-        "health Watches open at once, each on a thread; clients that check health have one a connection",
-        right="a whole number from 1 to 10000",
-    )
-    max_deadline: Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)] = setting(
-        300,
-        "the longest that a call may take, streams included",
-        right="a number of seconds above 0, up to 86400",
+    max_deadline: Annotated[float, Interval(gt=0, le=86_400), Unit("seconds")] = setting(
+        300, "the longest duration of a call, streams included"
     )
     max_connection_age: Seconds | None = setting(
-        None,
-        "how long a connection is used before clients are asked to open another; off when unset",
-        right=SECONDS,
+        None, "the age at which a client is asked to open a new connection; unlimited when unset"
     )
-    max_connection_calls: Annotated[int, Field(ge=1, le=100_000)] = setting(
-        1000,
-        "calls open at once on one connection; past it clients wait, or open another connection",
-        right="a whole number from 1 to 100000",
+    max_connection_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
+        1000, "concurrent calls on one connection; beyond it, clients wait or open another connection"
     )
-    max_message_bytes: Annotated[int, Field(ge=1024, le=1_000_000_000)] = setting(
+    max_message_bytes: Annotated[int, Interval(ge=1024, le=1_000_000_000), Unit("bytes")] = setting(
         4 * 1024 * 1024,
-        "the longest message, either way, uncompressed; past it the answer is RESOURCE_EXHAUSTED",
-        right="a whole number of bytes from 1024 to 1000000000",
+        "the size of a request or reply message, uncompressed; exceeding it returns RESOURCE_EXHAUSTED",
     )
-    max_metadata_bytes: Annotated[int, Field(ge=1024, le=1_048_576)] = setting(
+    max_metadata_bytes: Annotated[int, Interval(ge=1024, le=1_048_576), Unit("bytes")] = setting(
         16 * 1024,
-        "the longest metadata of a request, counting 32 bytes more for each key; past it the answer is"
-        " RESOURCE_EXHAUSTED",
-        right="a whole number of bytes from 1024 to 1048576",
+        "the size of a request's metadata, plus 32 bytes per key; exceeding it returns RESOURCE_EXHAUSTED",
     )
     keepalive_time: PositiveSeconds = setting(
-        30, "how long a connection may be silent before the server pings the client", right=POSITIVE_SECONDS
+        30, "how long a connection may be idle before the server pings the client"
     )
     keepalive_timeout: PositiveSeconds = setting(
-        20,
-        "how long that ping may go unanswered, or a handshake take, before the connection is closed",
-        right=POSITIVE_SECONDS,
+        20, "how long a ping may stay unanswered, or a handshake take, before the connection is closed"
     )
     permit_keepalive_time: PositiveSeconds = setting(
-        5,
-        "how often a client may ping, with a call or without; one that does so more often is cut off",
-        right=POSITIVE_SECONDS,
+        5, "the shortest interval between a client's pings; the connection is closed if it pings more often"
     )
 
     reflection: bool | None = setting(
-        None, "server reflection; on only where every address is loopback", right="true or false"
+        None, "server reflection; on when unset and every address is loopback, off otherwise"
     )
 
     drain_delay: Seconds = setting(
-        1, "after SIGTERM, how long to go on serving while endpoints and clients catch up", right=SECONDS
+        1, "after SIGTERM, how long to keep serving while endpoints and clients catch up"
     )
-    drain_grace: Seconds = setting(20, "after that, how long running calls may take to finish", right=SECONDS)
+    drain_grace: Seconds = setting(20, "after the delay, how long calls in flight may take to finish")
 
     log_level: Literal["debug", "info", "warning", "error"] = setting(
-        "info", "`debug`, `info`, `warning` or `error`", right="debug, info, warning or error"
+        "info", "the lowest level that is logged: `debug`, `info`, `warning` or `error`"
     )
     log_format: Literal["json", "console"] | None = setting(
-        None, "`json` or `console`; `console` on a terminal, `json` elsewhere", right="json or console"
+        None, "`json` or `console`; when unset, `console` on a terminal and `json` elsewhere"
     )
 
-    @field_validator("metrics_listen")
-    @classmethod
-    def _one_http_address(cls, value: tuple[Address, ...]) -> tuple[Address, ...]:
-        if any(address.port is None for address in value):
-            raise ValueError("metrics are served over TCP only: write HOST:PORT")
-        return value
-
-    @field_validator("reflection")
-    @classmethod
-    def _on_loopback(cls, value: bool | None, info: ValidationInfo) -> bool:
-        return all(address.loopback for address in info.data.get("listen", ())) if value is None else value
+    @check("metrics_listen")
+    def _metrics_over_tcp(self) -> None:
+        if any(address.port is None for address in self.metrics_listen):
+            raise ValueError("metrics are served over TCP only; expected HOST:PORT")

@@ -16,7 +16,7 @@ from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.services.quotes import open_quoter
 from app.services.quotes.quoter import Quoter
-from app.services.quotes.quotes_settings import QuoterSettings
+from app.services.quotes.quotes_settings import QuotesSettings
 
 ANY_PORT = "127.0.0.1:0"
 
@@ -27,7 +27,7 @@ def serve(
     add: Callable[[grpc.Server], None] = lambda _server: None,
 ) -> None:
     """`add` adds further services."""
-    with open_quoter(QuoterSettings()) as quoter:
+    with open_quoter(QuotesSettings()) as quoter:
         server = grpc.server(executor, interceptors=list(interceptors))
         quote_service_pb2_grpc.add_QuoterServicer_to_server(quoter, server)
         add(server)
@@ -139,7 +139,7 @@ class AsyncQuoter(quote_service_pb2_grpc.QuoterServicer):
 
 
 async def serve_async() -> None:
-    with open_quoter(QuoterSettings()) as quoter:
+    with open_quoter(QuotesSettings()) as quoter:
         server = grpc.aio.server()
         add: Any = quote_service_pb2_grpc.add_QuoterServicer_to_server  # typed for the threaded server
         add(AsyncQuoter(quoter), server)

@@ -10,14 +10,13 @@ from dataclasses import replace
 
 from app import server, wiring
 from app.core.call import Call
-from app.core.section import load
 from app.interceptors.concern import Concern
 from app.runtime.signals import Signals
 from app.services.quotes import QUOTER
 from app.services.quotes.quoter import Quoter
 from app.services.quotes.quotes import Quote
-from app.services.quotes.quotes_settings import QuoterSettings
-from app.settings import Settings
+from app.services.quotes.quotes_settings import QuotesSettings
+from app.settings import load
 
 # The seconds that each call takes.
 TAKES = "STORE_TAKES"
@@ -89,9 +88,9 @@ def slow() -> None:
     running, admitted = Count(), Count()
 
     @contextmanager
-    def opened(_settings: QuoterSettings) -> Iterator[Quoter]:
+    def opened(_settings: QuotesSettings) -> Iterator[Quoter]:
         yield Quoter(SlowStore(float(os.environ[TAKES]), running, admitted))
 
     chain = wiring.concerns
     wiring.concerns = lambda *parts: [*chain(*parts), Admitted(admitted)]
-    server.run(load(Settings), Signals(), [replace(QUOTER, open=opened)])
+    server.run(load(), Signals(), [replace(QUOTER, open=opened)])

@@ -11,8 +11,8 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.core.errors import StartError
-from app.core.section import load
-from app.settings import Settings
+from app.services.quotes import QUOTER
+from app.settings import Settings, load
 from tests.chart.chart import Objects, rendered, variables
 from tests.chart.combinations import COMBINATIONS
 
@@ -50,7 +50,7 @@ def settings(objects: Objects, files: dict[str, Path], monkeypatch: pytest.Monke
     for name, value in given.items():
         assert value is not None
         monkeypatch.setenv(name, str(files.get(value, value)))
-    return load(Settings)
+    return load()
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
@@ -58,10 +58,10 @@ def test_the_server_starts_with_every_combination(
     values: dict[str, Any], files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = settings(rendered(values), files, monkeypatch)
-    assert found.auth_mode == values["auth"]["mode"]
-    assert found.reflection is values["reflection"]
+    assert found.auth.auth_mode == values["auth"]["mode"]
+    assert found.server.reflection is values["reflection"]
     expected = "mutual" if values["tls"]["clientCa"]["enabled"] else "on"
-    assert found.tls == (expected if values["tls"]["enabled"] else "off")
+    assert found.tls.mode == (expected if values["tls"]["enabled"] else "off")
 
 
 def test_each_value_arrives_as_its_setting(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,17 +94,30 @@ def test_each_value_arrives_as_its_setting(files: dict[str, Path], monkeypatch: 
         "maxConnectionAgeSeconds": 3_600,
     }
     found = settings(rendered(values), files, monkeypatch)
-    assert found.services == ("quotes.Quoter", "calc.Calculator")
-    assert found.auth_require is not None
-    assert (found.jwt_issuer, found.jwt_audience) == ("https://issuer.example/", "quoter")
-    assert (found.jwt_algorithms, found.jwt_leeway) == (("ES256", "RS256"), 2.5)
-    assert found.jwt_jwks_url == "https://issuer.example/keys"
-    assert (found.workers, found.max_calls, found.max_streams, found.max_watches) == (3, 100_000, 7, 10_000)
-    assert (found.max_deadline, found.max_connection_calls) == (1.5, 99_999)
-    assert (found.max_message_bytes, found.max_metadata_bytes) == (1_000_000_000, 1_048_576)
-    assert (found.keepalive_time, found.keepalive_timeout, found.permit_keepalive_time) == (86_400, 0.5, 6)
-    assert (found.drain_delay, found.drain_grace, found.max_connection_age) == (86_400, 86_399, 3_600)
-    assert found.quotes_file == files["/etc/quoter/quotes.txt"]
+    assert found.server.services == ("quotes.Quoter", "calc.Calculator")
+    assert found.auth.auth_require is not None
+    assert (found.auth.jwt_issuer, found.auth.jwt_audience) == ("https://issuer.example/", "quoter")
+    assert (found.auth.jwt_algorithms, found.auth.jwt_leeway) == (("ES256", "RS256"), 2.5)
+    assert found.auth.jwt_jwks_url == "https://issuer.example/keys"
+    assert (
+        found.server.workers,
+        found.server.max_calls,
+        found.server.max_streams,
+        found.server.max_watches,
+    ) == (3, 100_000, 7, 10_000)
+    assert (found.server.max_deadline, found.server.max_connection_calls) == (1.5, 99_999)
+    assert (found.server.max_message_bytes, found.server.max_metadata_bytes) == (1_000_000_000, 1_048_576)
+    assert (
+        found.server.keepalive_time,
+        found.server.keepalive_timeout,
+        found.server.permit_keepalive_time,
+    ) == (86_400, 0.5, 6)
+    assert (found.server.drain_delay, found.server.drain_grace, found.server.max_connection_age) == (
+        86_400,
+        86_399,
+        3_600,
+    )
+    assert found.of(QUOTER).quotes_file == files["/etc/quoter/quotes.txt"]
 
 
 def test_the_server_would_refuse_what_does_not_fit(

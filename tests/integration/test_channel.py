@@ -20,7 +20,7 @@ from app.client.retries import RetryPolicy
 from app.client.service_config import MethodConfig, ServiceConfig
 from app.gen import quote_service_pb2 as pb
 from app.runtime import transport
-from app.settings import Settings
+from app.runtime.server_settings import ServerSettings
 from tests.support import http2
 from tests.support.backends import Backend, backends, echo, failing, target_of
 from tests.support.proxy import Proxy
@@ -86,7 +86,7 @@ def wired(**server_options: int) -> Iterator[tuple[Wire, Callable[..., Any]]]:
         yield b""
         release.wait(20)
 
-    told = faster([*transport.options(Settings())]) | server_options
+    told = faster([*transport.options(ServerSettings())]) | server_options
     del told["grpc.keepalive_time_ms"]  # the server's own pings would come first
     server = Backend(hold, options=[*told.items()])
     try:

@@ -8,15 +8,23 @@ from typing import Any
 import pytest
 import yaml
 
-from app.core.section import variable
-from app.settings import Settings
+from app.core.expected import expected
+from app.core.section import default_of, settings_of
+from app.settings import sections
 from tests.support.process import ROOT
 
 CHART = ROOT / "helm" / "quoter"
 GENERATE = runpy.run_path(str(ROOT / "helm" / "generate.py"))
 VALUES = GENERATE["read"]((CHART / "values.yaml").read_text())
 SCHEMA = GENERATE["schema"](VALUES)
-MODEL = {variable(name): one for name, one in Settings.model_json_schema()["properties"].items()}
+DEFAULTS = {
+    name: default_of(field) for section in sections().values() for name, field in settings_of(section).items()
+}
+MODEL = {
+    name: one.schema | {"default": DEFAULTS[name]}
+    for section in sections().values()
+    for name, one in expected(section).items()
+}
 
 # No value holds these: the image sets where to listen, and where files are mounted is the chart's own affair.
 NOT_VALUES = {
@@ -97,11 +105,10 @@ def test_a_value_is_bounded_as_its_setting_is(setting: str) -> None:
 
 @pytest.mark.parametrize("setting", SET)
 def test_a_values_default_is_its_settings(setting: str) -> None:
-    ours, servers = SET[setting].default, MODEL[setting].get("default")
+    ours = SET[setting].default
     texts = {None: "", True: "true", False: "false"}
-    written = ",".join(ours) if isinstance(ours, list) else texts.get(ours, ours)
-    same = written == (servers if servers not in (None, []) else "")
-    assert same is (setting not in OTHER_DEFAULTS)
+    written = ",".join(ours) if isinstance(ours, list) else texts.get(ours, str(ours))
+    assert (written == DEFAULTS[setting]) is (setting not in OTHER_DEFAULTS)
 
 
 # Kubernetes leaves these open, or Helm does; the rest of the schema is closed.

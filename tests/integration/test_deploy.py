@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from app.settings import Settings
+from app.runtime.server_settings import ServerSettings
 from tests.support.process import ROOT
 from tests.support.server import Server
 
@@ -18,7 +18,7 @@ def loaded(name: str) -> Any:
 
 def test_prometheus_scrapes_the_default_port_and_reads_the_rules_beside_it() -> None:
     config = loaded("prometheus.yml")
-    [port] = {address.port for address in Settings().metrics_listen}
+    [port] = {address.port for address in ServerSettings().metrics_listen}
     assert config["scrape_configs"][0]["static_configs"] == [{"targets": [f"localhost:{port}"]}]
     for name in config["rule_files"]:
         assert (PROMETHEUS / name).exists()

@@ -136,7 +136,8 @@ def never(_request, _context):
 
 probe = Probe()
 probe.on_call = never
-run(settings(drain_grace=0.3, log_format="json"), Signals(), [probe_service(probe)])
+service = probe_service(probe)
+run(settings([service], drain_grace=0.3, log_format="json"), Signals(), [service])
 """
 
 
@@ -163,11 +164,11 @@ def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_pat
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.splitlines()[0] == "quoter: the server cannot start (4 to mend):"
+    assert done.stderr.splitlines()[0] == "quoter: cannot start: 4 configuration errors"
     for text in (
-        "APP_WORKERS: 'ten' does not fit; a whole number from 1 to 1000 is right",
+        "invalid value 'ten' for APP_WORKERS: expected an integer from 1 to 1000",
         f"APP_QUOTES_FILE: {quotes}: line 3: write quote ~ author",
-        "APP_AUTH_MODE: it must be said, because 0.0.0.0:50051 can be reached from other machines",
+        "APP_AUTH_MODE: required, because 0.0.0.0:50051 is reachable from other machines",
         "APP_METRICS_LISTEN: 'nowhere' in 'nowhere:1' is no IP address",
     ):
         assert text in done.stderr

@@ -15,7 +15,7 @@ import grpc
 import pytest
 
 from app.gen import quote_service_pb2 as pb
-from app.settings import Settings
+from app.runtime.server_settings import ServerSettings
 from tests.support import http2
 from tests.support.probe import CALLS, Probe, Probed, probed
 from tests.support.status import code, outcome
@@ -296,7 +296,7 @@ def test_a_client_that_pings_too_often_is_told_and_cut_off_and_one_within_the_bo
 
 def test_common_clients_keepalives_are_permitted_by_default() -> None:
     """10 s is the least that Go's and Java's clients can be set to; 5 s leave room for a late ping."""
-    assert Settings().permit_keepalive_time <= 5
+    assert ServerSettings().permit_keepalive_time <= 5
 
 
 def test_a_connection_of_its_age_is_told_to_go_and_its_call_finishes() -> None:

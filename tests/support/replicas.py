@@ -33,7 +33,7 @@ class Replica:
         probe = Probe()
         probe.on_call = self._called
         service = probe_service(probe)
-        chosen = settings(listen=address, services=(service.name,), **changes)
+        chosen = settings([service], listen=address, **changes)
         served = self._open.enter_context(serving(chosen, [service]))
         self.port = served.addresses[0].port
 

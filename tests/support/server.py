@@ -13,10 +13,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.core.section import variable
 from app.core.service import Service
 from app.server import Serving, serving
 from app.services import SERVICES
-from app.settings import Settings
+from app.settings import Settings, load
 from app.telemetry.logs import Lines, logs
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
@@ -92,15 +93,25 @@ class Server:
         }
 
 
-def settings(**changes: Any) -> Settings:
-    """Settings for a server on ports that the system chooses, without a drain delay."""
+def settings(serve: Sequence[Service[Any]] = SERVICES, **changes: Any) -> Settings:
+    """Settings for a server on ports that the system chooses, without a drain delay.
+
+    Each change is the name of a setting of any section, and its value.
+    """
     given: dict[str, Any] = {
         "listen": "127.0.0.1:0",
         "metrics_listen": "127.0.0.1:0",
         "drain_delay": 0,
         "drain_grace": 5,
     }
-    return Settings(**(given | changes))
+    return load({variable(name): text(value) for name, value in (given | changes).items()}, serve)
+
+
+def text(value: object) -> str:
+    """A value as a variable has it."""
+    if isinstance(value, tuple | list):
+        return ",".join(map(str, value))
+    return "" if value is None else str(value)
 
 
 @contextmanager
@@ -114,12 +125,9 @@ def running(
     exporter = InMemorySpanExporter()
     provider = spans or TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    chosen = settings(**changes)
-    if "services" not in changes:  # a test may serve what is not a service of this program
-        chosen = chosen.model_copy(update={"services": tuple(service.name for service in serve)})
     with (
         logs("debug", "json", log) as lines,
-        serving(chosen, serve, interceptors, provider) as handle,
+        serving(settings(serve, **changes), serve, interceptors, provider) as handle,
     ):
         yield Server(handle, exporter, lines, log)
     provider.shutdown()

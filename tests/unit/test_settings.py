@@ -5,16 +5,18 @@ import pytest
 import trustme
 
 from app.core.errors import StartError
-from app.core.section import load, variable
-from app.settings import Settings
+from app.core.section import settings_of
+from app.runtime.server_settings import ServerSettings
+from app.settings import load, sections
 from tests.support.certificates import issued
 from tests.support.issuer import issuers_jwks, jwks, secret_jwk
 
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(variable(name), raising=False)
+    for section in sections().values():
+        for name in settings_of(section):
+            monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
 
@@ -22,18 +24,18 @@ def problems(env: pytest.MonkeyPatch, **variables: str) -> list[str]:
     for name, value in variables.items():
         env.setenv(name, value)
     with pytest.raises(StartError) as caught:
-        load(Settings)
+        load()
     return str(caught.value).splitlines()
 
 
 def test_without_any_variable_the_server_is_on_loopback_and_open(env: pytest.MonkeyPatch) -> None:
     del env
-    settings = load(Settings)
-    assert [str(address) for address in settings.listen] == ["127.0.0.1:50051"]
-    assert [str(address) for address in settings.metrics_listen] == ["127.0.0.1:9464"]
-    assert settings.auth_mode == "none"
-    assert settings.reflection is True
-    assert settings.services == (
+    settings = load()
+    assert [str(address) for address in settings.server.listen] == ["127.0.0.1:50051"]
+    assert [str(address) for address in settings.server.metrics_listen] == ["127.0.0.1:9464"]
+    assert settings.auth.auth_mode == "none"
+    assert settings.server.reflection is True
+    assert settings.server.services == (
         "quotes.Quoter",
         "helloworld.Greeter",
         "grpctest.Grpctest",
@@ -62,30 +64,33 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
     )
     expected = {
         "APP_LISTEN": "no port from 0 to 65535",
-        "APP_WORKERS": "'many' does not fit; a whole number from 1 to 1000 is right",
-        "APP_MAX_CALLS": "a whole number from 1 to 100000 is right",
-        "APP_DRAIN_DELAY": "a number of seconds from 0 to 86400, such as 1.5 is right",
-        "APP_DRAIN_GRACE": "a number of seconds",
-        "APP_LOG_LEVEL": "debug, info, warning or error is right",
-        "APP_REFLECTION": "true or false is right",
-        "APP_AUTH_TOKENS_FILE": "APP_AUTH_MODE=tokens needs it",
+        "APP_WORKERS": "invalid value 'many' for APP_WORKERS: expected an integer from 1 to 1000",
+        "APP_MAX_CALLS": "invalid value '0' for APP_MAX_CALLS: expected an integer from 1 to 100000",
+        "APP_DRAIN_DELAY": "'-1' for APP_DRAIN_DELAY: expected a number of seconds from 0 to 86400",
+        "APP_DRAIN_GRACE": "invalid value 'nan' for APP_DRAIN_GRACE: expected a number of seconds",
+        "APP_LOG_LEVEL": "invalid value 'loud' for APP_LOG_LEVEL: expected debug, info, warning or error",
+        "APP_REFLECTION": "invalid value 'perhaps' for APP_REFLECTION: expected true or false",
+        "APP_AUTH_TOKENS_FILE": "required with APP_AUTH_MODE=tokens: a file with one name:token per line",
         "APP_QUOTES_FILE": f"{empty}: line 2: write quote ~ author",
-        "APP_SERVICES": "'quotes.Qouter' is not a service of this program",
+        "APP_SERVICES": "unknown service 'quotes.Qouter'",
         "APP_DRAIN_DELY": "did you mean APP_DRAIN_DELAY?",
     }
     for name, reason in expected.items():
-        assert [line for line in found if line.startswith(f"{name}:") and reason in line], (name, found)
+        assert [line for line in found if name in line.split(": ")[0].split() and reason in line], (
+            name,
+            found,
+        )
     assert len(found) == len(expected)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:50051", "[::]:50051", "127.0.0.1:1,10.0.0.1:1"])
 def test_beyond_loopback_the_auth_mode_must_be_said(env: pytest.MonkeyPatch, address: str) -> None:
     [problem] = problems(env, APP_LISTEN=address)
-    assert problem.startswith("APP_AUTH_MODE: it must be said")
+    assert problem.startswith("APP_AUTH_MODE: required, because")
     env.setenv("APP_AUTH_MODE", "none")
-    settings = load(Settings)
-    assert settings.auth_mode == "none"
-    assert settings.reflection is False
+    settings = load()
+    assert settings.auth.auth_mode == "none"
+    assert settings.server.reflection is False
 
 
 def test_a_tokens_file_is_read_before_anything_starts(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -99,7 +104,7 @@ def test_a_tokens_file_is_read_before_anything_starts(env: pytest.MonkeyPatch, t
     file.write_text("ann:0123456789abcdef\n")
     env.delenv("APP_AUTH_MODE")
     [problem] = problems(env, APP_AUTH_TOKENS_FILE=str(file))
-    assert problem.startswith("APP_AUTH_TOKENS_FILE: it counts only with APP_AUTH_MODE=tokens")
+    assert problem.startswith("APP_AUTH_TOKENS_FILE: only valid with APP_AUTH_MODE=tokens")
 
 
 @pytest.mark.parametrize("path", ["/", "/dev/null", "/etc/passwd/nothing", "/" + "x" * 5000])
@@ -111,7 +116,7 @@ def test_a_path_that_is_no_file_is_named_with_the_reason(env: pytest.MonkeyPatch
 def test_an_empty_variable_counts_as_unset(env: pytest.MonkeyPatch) -> None:
     env.setenv("APP_QUOTES_FILE", "")
     env.setenv("APP_WORKERS", "")
-    assert load(Settings).workers == Settings.model_fields["workers"].default
+    assert load().server.workers == ServerSettings().workers
 
 
 def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pytest.MonkeyPatch) -> None:
@@ -123,13 +128,13 @@ def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pyt
         "APP_PORT_80_TCP_ADDR": "10.96.0.7",
     }.items():
         env.setenv(name, value)
-    load(Settings)
+    load()
     env.setenv("APP_PORT", "50051")
-    assert problems(env)[0].startswith("APP_PORT: there is no such setting")
+    assert problems(env)[0].startswith("APP_PORT: unknown setting")
 
 
 def test_a_setting_that_this_version_does_not_have_is_never_passed_over(env: pytest.MonkeyPatch) -> None:
-    assert problems(env, APP_TLS_CIPHERS="all")[0].startswith("APP_TLS_CIPHERS: there is no such setting")
+    assert problems(env, APP_TLS_CIPHERS="all")[0].startswith("APP_TLS_CIPHERS: unknown setting")
 
 
 JWT = {"APP_AUTH_MODE": "jwt", "APP_JWT_ISSUER": "https://issuer.test/", "APP_JWT_AUDIENCE": "quoter"}
@@ -144,48 +149,56 @@ def keys(tmp_path: Path) -> str:
 
 def test_jwt_needs_keys_an_issuer_and_an_audience(env: pytest.MonkeyPatch) -> None:
     assert problems(env, APP_AUTH_MODE="jwt") == [
-        "APP_JWT_JWKS_URL: APP_AUTH_MODE=jwt needs it, or APP_JWT_KEYS_FILE, for the issuer's keys",
-        "APP_JWT_ISSUER: APP_AUTH_MODE=jwt needs it, as the tokens have it",
-        "APP_JWT_AUDIENCE: APP_AUTH_MODE=jwt needs it, as the tokens have it",
+        "APP_JWT_JWKS_URL: required with APP_AUTH_MODE=jwt, unless APP_JWT_KEYS_FILE is set",
+        "APP_JWT_ISSUER: required with APP_AUTH_MODE=jwt",
+        "APP_JWT_AUDIENCE: required with APP_AUTH_MODE=jwt",
     ]
 
 
 def test_jwt_with_all_that_it_needs(env: pytest.MonkeyPatch, keys: str) -> None:
     for name, value in (JWT | {"APP_JWT_KEYS_FILE": keys}).items():
         env.setenv(name, value)
-    settings = load(Settings)
-    assert settings.jwt_algorithms == ("RS256", "ES256", "EdDSA")
-    assert settings.jwt_leeway == 10
+    settings = load()
+    assert settings.auth.jwt_algorithms == ("RS256", "ES256", "EdDSA")
+    assert settings.auth.jwt_leeway == 10
     env.delenv("APP_JWT_KEYS_FILE")
     env.setenv("APP_JWT_JWKS_URL", "https://issuer.test/jwks")
     env.setenv("APP_JWT_ALGORITHMS", "ES256, EdDSA")
     env.setenv("APP_JWT_LEEWAY", "60")
-    settings = load(Settings)
-    assert settings.jwt_algorithms == ("ES256", "EdDSA")
-    assert settings.jwt_jwks_url == "https://issuer.test/jwks"
+    settings = load()
+    assert settings.auth.jwt_algorithms == ("ES256", "EdDSA")
+    assert settings.auth.jwt_jwks_url == "https://issuer.test/jwks"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("APP_JWT_ALGORITHMS", "RS256,none", "'none' is none of RS256, ES256, EdDSA and HS256"),
-        ("APP_JWT_ALGORITHMS", "RS512", "'RS512' is none of"),
-        ("APP_JWT_ALGORITHMS", "RS256,", "'' is none of"),
-        ("APP_JWT_LEEWAY", "61", "'61' does not fit; a number of seconds from 0 to 60 is right"),
-        ("APP_JWT_LEEWAY", "-1", "a number of seconds from 0 to 60 is right"),
-        ("APP_JWT_LEEWAY", "nan", "a number of seconds from 0 to 60 is right"),
-        ("APP_JWT_JWKS_URL", "https://issuer.test/", "leave it or APP_JWT_KEYS_FILE out"),
+        (
+            "APP_JWT_ALGORITHMS",
+            "RS256,none",
+            "'none' is not an algorithm; expected RS256, ES256, EdDSA, HS256",
+        ),
+        ("APP_JWT_ALGORITHMS", "RS512", "'RS512' is not an algorithm"),
+        ("APP_JWT_ALGORITHMS", "RS256,", "'' is not an algorithm"),
+        (
+            "APP_JWT_LEEWAY",
+            "61",
+            "invalid value '61' for APP_JWT_LEEWAY: expected a number of seconds from 0 to 60",
+        ),
+        ("APP_JWT_LEEWAY", "-1", "expected a number of seconds from 0 to 60"),
+        ("APP_JWT_LEEWAY", "nan", "expected a number of seconds from 0 to 60"),
+        ("APP_JWT_JWKS_URL", "https://issuer.test/", "not valid with APP_JWT_KEYS_FILE; set one of the two"),
         ("APP_JWT_JWKS_URL", "http://issuer.test/", "only https is right, or http to this machine"),
         ("APP_JWT_KEYS_FILE", "/nowhere", "/nowhere: No such file or directory"),
         ("APP_JWT_KEYS_FILE", "/etc/hostname", "/etc/hostname: it has neither public keys in PEM nor a JWKS"),
-        ("APP_AUTH_TOKENS_FILE", "/etc/hostname", "it counts only with APP_AUTH_MODE=tokens"),
+        ("APP_AUTH_TOKENS_FILE", "/etc/hostname", "only valid with APP_AUTH_MODE=tokens"),
     ],
 )
 def test_a_mistake_with_jwt_is_told_in_words(
     env: pytest.MonkeyPatch, keys: str, name: str, value: str, problem: str
 ) -> None:
     [found] = problems(env, **(JWT | {"APP_JWT_KEYS_FILE": keys} | {name: value}))
-    assert found.startswith(f"{name}: ")
+    assert found.startswith((f"{name}: ", f"invalid value {value!r} for {name}: "))
     assert problem in found
 
 
@@ -195,14 +208,14 @@ def test_keys_that_no_algorithm_is_asked_for_are_a_mistake(env: pytest.MonkeyPat
     [found] = problems(env, **JWT, APP_JWT_KEYS_FILE=str(file))
     assert "key 1: it is for HS256, which APP_JWT_ALGORITHMS does not have" in found
     env.setenv("APP_JWT_ALGORITHMS", "HS256")
-    load(Settings)
+    load()
 
 
 def test_a_secret_is_not_fetched_from_a_url(env: pytest.MonkeyPatch) -> None:
     url = "https://issuer.test/jwks"
     [found] = problems(env, **JWT, APP_JWT_JWKS_URL=url, APP_JWT_ALGORITHMS="RS256,HS256")
     assert found.startswith(
-        "APP_JWT_JWKS_URL: HS256 needs a secret, and a secret comes from APP_JWT_KEYS_FILE"
+        "APP_JWT_JWKS_URL: not valid with HS256, whose secret is read from APP_JWT_KEYS_FILE only"
     )
 
 
@@ -226,7 +239,7 @@ def test_a_setting_of_another_mode_is_not_passed_over(
     if mode == "tokens":
         env.setenv("APP_AUTH_TOKENS_FILE", str(tokens))
     found = problems(env, **{"APP_AUTH_MODE": mode, name: value})
-    assert found == [f"{name}: it counts only with APP_AUTH_MODE=jwt; say that, or leave it out"]
+    assert found == [f"{name}: only valid with APP_AUTH_MODE=jwt"]
 
 
 @pytest.mark.parametrize(
@@ -234,16 +247,16 @@ def test_a_setting_of_another_mode_is_not_passed_over(
     [
         (
             "quotes.Qouter name:ann",
-            "'quotes.Qouter' is not a service of this program; choose of quotes.Quoter,",
+            "unknown service 'quotes.Qouter'; expected quotes.Quoter,",
         ),
-        ("quotes.Quoter/GetQuotes name:ann", "quotes.Quoter has no method 'GetQuotes'; choose of GetQuote,"),
-        ("quotes.Quoter/ name:ann", "quotes.Quoter has no method ''; choose of"),
-        ("grpc.health.v1.Health name:ann", "'grpc.health.v1.Health' is not a service of this program"),
-        ("* name:ann", "'*' is not a service"),
+        ("quotes.Quoter/GetQuotes name:ann", "quotes.Quoter has no method 'GetQuotes'; expected GetQuote,"),
+        ("quotes.Quoter/ name:ann", "quotes.Quoter has no method ''; expected"),
+        ("grpc.health.v1.Health name:ann", "unknown service 'grpc.health.v1.Health'"),
+        ("* name:ann", "unknown service '*'"),
         ("quotes.Quoter", "ends before it says what is required"),
         (";", "it has no rule"),
-        ("quotes.Quoter scope:x", "scope:x can be met with APP_AUTH_MODE=jwt only; require names"),
-        ("quotes.Quoter name:ann or scope:x", "scope:x can be met with APP_AUTH_MODE=jwt only"),
+        ("quotes.Quoter scope:x", "scope:x requires APP_AUTH_MODE=jwt; with tokens, expected name:…"),
+        ("quotes.Quoter name:ann or scope:x", "scope:x requires APP_AUTH_MODE=jwt"),
     ],
 )
 def test_a_rule_that_could_not_be_kept_stops_the_start(
@@ -259,14 +272,14 @@ def test_a_rule_that_could_not_be_kept_stops_the_start(
 
 def test_rules_without_anybody_who_could_keep_them_stop_the_start(env: pytest.MonkeyPatch) -> None:
     [found] = problems(env, APP_AUTH_REQUIRE="quotes.Quoter name:ann")
-    assert found.startswith("APP_AUTH_REQUIRE: it counts only with APP_AUTH_MODE=tokens or jwt")
+    assert found.startswith("APP_AUTH_REQUIRE: only valid with APP_AUTH_MODE=tokens or jwt")
 
 
 def test_rules_with_scopes_and_names_are_right_with_jwt(env: pytest.MonkeyPatch, keys: str) -> None:
     rules = "quotes.Quoter/AddQuotes scope:quotes.write or name:ann; calc.Calculator name:bob"
     for name, value in (JWT | {"APP_JWT_KEYS_FILE": keys, "APP_AUTH_REQUIRE": rules}).items():
         env.setenv(name, value)
-    assert sorted(load(Settings).auth_require or {}) == ["calc.Calculator", "quotes.Quoter/AddQuotes"]
+    assert sorted(load().auth.auth_require or {}) == ["calc.Calculator", "quotes.Quoter/AddQuotes"]
 
 
 CA = trustme.CA()
@@ -292,7 +305,7 @@ def tls(env: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
             else:
                 env.delenv(variable_name, raising=False)
         try:
-            load(Settings)
+            load()
         except StartError as error:
             return str(error).replace(f"{tmp_path}/", "").splitlines()
         return []
@@ -304,13 +317,13 @@ def test_tls_needs_a_certificate_and_its_key(tls: Callable[..., list[str]]) -> N
     assert tls() == []
     assert tls("APP_TLS_CERT_FILE", "APP_TLS_KEY_FILE") == []
     assert tls("APP_TLS_CERT_FILE") == [
-        "APP_TLS_KEY_FILE: APP_TLS_CERT_FILE needs it: the private key of its first certificate"
+        "APP_TLS_KEY_FILE: required with APP_TLS_CERT_FILE: the private key of its first certificate"
     ]
     assert tls("APP_TLS_KEY_FILE") == [
-        "APP_TLS_KEY_FILE: it counts only with APP_TLS_CERT_FILE, the certificate that it belongs to"
+        "APP_TLS_KEY_FILE: only valid with APP_TLS_CERT_FILE, the certificate of this key"
     ]
     assert tls("APP_TLS_CLIENT_CA_FILE") == [
-        "APP_TLS_CLIENT_CA_FILE: it counts only with APP_TLS_CERT_FILE, the server's own certificate"
+        "APP_TLS_CLIENT_CA_FILE: only valid with APP_TLS_CERT_FILE, the server's own certificate"
     ]
 
 
@@ -334,6 +347,6 @@ def test_tls_does_not_stand_in_for_the_auth_mode(
 ) -> None:
     env.setenv("APP_LISTEN", "0.0.0.0:50051")
     [problem] = tls()
-    assert problem.startswith("APP_AUTH_MODE: it must be said")
+    assert problem.startswith("APP_AUTH_MODE: required, because")
     env.setenv("APP_AUTH_MODE", "none")
     assert tls() == []

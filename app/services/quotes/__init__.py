@@ -3,23 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from app.core.service import Service
 from app.gen import quote_service_pb2, quote_service_pb2_grpc
 from app.services.quotes import rules, verbs
 from app.services.quotes.quoter import Quoter
 from app.services.quotes.quotes import parse_quotes
+from app.services.quotes.quotes_settings import QuotesSettings
 from app.services.quotes.store import MemoryStore
-
-if TYPE_CHECKING:
-    from app.services.quotes.quotes_settings import QuoterSettings
 
 EMBEDDED = Path(__file__).with_name("quotes.txt")
 
 
 @contextmanager
-def open_quoter(settings: "QuoterSettings") -> Iterator[Quoter]:
+def open_quoter(settings: QuotesSettings) -> Iterator[Quoter]:
     # Only a server needs it; the command line, which completes words while one types, starts without.
     from app.reload.file import WatchedFile  # noqa: PLC0415
 
@@ -27,16 +24,10 @@ def open_quoter(settings: "QuoterSettings") -> Iterator[Quoter]:
         yield Quoter(MemoryStore(lambda: file.value))
 
 
-def _settings() -> "type[QuoterSettings]":
-    from app.services.quotes.quotes_settings import QuoterSettings  # noqa: PLC0415 - as above
-
-    return QuoterSettings
-
-
 QUOTER = Service(
-    settings=_settings,
     descriptor=quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"],
     add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
+    settings=QuotesSettings,
     open=open_quoter,
     rules=rules.RULES,
     verbs=(verbs.get, verbs.list_, verbs.add, verbs.converse),
