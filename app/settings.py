@@ -73,7 +73,7 @@ def load(
     environment: Mapping[str, str] = os.environ, services: Sequence[Service[Any]] = SERVICES
 ) -> Settings:
     """Reads all settings. Raises StartError with every mistake, each on a line that names its variable."""
-    kinds = set(sections(services).values())
+    kinds = list(dict.fromkeys(sections(services).values()))
     mistakes = list(unknown(environment, kinds))
     found = {kind: read(kind, environment, mistakes) for kind in kinds}
 

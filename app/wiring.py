@@ -80,9 +80,8 @@ def concerns(
         Errors(),  # from here on, an exception becomes a status code that the three above see
         Limit(limit_of(settings)),  # on acceptance, before the call waits for a worker or costs more
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
-        Deadline(
-            settings.server.max_deadline, exempt=PROBES
-        ),  # after what waits or costs: is there time left?
+        # after what waits or costs: is there time left?
+        Deadline(settings.server.max_deadline, exempt=PROBES),
         Validation({service.name: service.rules for service in services}),
     ]
 

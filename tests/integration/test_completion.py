@@ -77,7 +77,7 @@ def test_a_shell_that_completes_does_not_wait_for_what_only_servers_and_calls_ne
     program = """
 import sys
 from app import cli
-slow = {"app.server", "app.wiring", "app.client.channel", "structlog", "pydantic_settings", "cryptography"}
+slow = {"app.server", "app.wiring", "app.client.channel", "structlog", "pydantic", "cryptography"}
 slow |= {"opentelemetry.sdk", "prometheus_client"}
 assert not slow & set(sys.modules), slow & set(sys.modules)
 """

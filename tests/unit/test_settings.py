@@ -1,13 +1,19 @@
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 import trustme
+from annotated_types import Interval
 
+from app.core.environment import read
 from app.core.errors import StartError
-from app.core.section import settings_of
+from app.core.section import Section, check, setting, settings_of
 from app.runtime.server_settings import ServerSettings
-from app.settings import load, sections
+from app.services import SERVICES
+from app.settings import FRAME, load, sections
 from tests.support.certificates import issued
 from tests.support.issuer import issuers_jwks, jwks, secret_jwk
 
@@ -91,6 +97,58 @@ def test_beyond_loopback_the_auth_mode_must_be_said(env: pytest.MonkeyPatch, add
     settings = load()
     assert settings.auth.auth_mode == "none"
     assert settings.server.reflection is False
+
+
+@pytest.mark.parametrize("order", [*permutations(("Server", "TLS", "Authentication and authorization"))])
+def test_the_auth_mode_is_required_beyond_loopback_whatever_the_order_of_sections(
+    env: pytest.MonkeyPatch, order: tuple[str, ...]
+) -> None:
+    env.setattr("app.settings.FRAME", {title: FRAME[title] for title in order})
+    [problem] = problems(env, APP_LISTEN="0.0.0.0:50051")
+    assert problem.startswith("APP_AUTH_MODE: required")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_check_does_not_depend_on_the_order_of_fields(*, reverse: bool) -> None:
+    hints = {"mode": Literal["open", "closed"], "key": str}
+
+    class Door(Section):
+        __annotations__ = dict(sorted(hints.items(), reverse=reverse))
+        mode = setting("closed", "whether it is open")
+        key = setting("", "its key")
+
+        @check("key")
+        def _required(self) -> None:
+            if self.mode == "closed" and not self.key:
+                raise ValueError("required with APP_MODE=closed")
+
+    def mistakes(**environment: str) -> list[str]:
+        found: list[str] = []
+        read(Door, environment, found)
+        return found
+
+    assert mistakes() == ["APP_KEY: required with APP_MODE=closed"]
+    assert mistakes(APP_MODE="open") == mistakes(APP_KEY="x") == []
+    assert mistakes(APP_MODE="ajar") == ["invalid value 'ajar' for APP_MODE: expected open or closed"]
+
+
+def test_a_name_belongs_to_one_section() -> None:
+    names = [name for section in sections().values() for name in settings_of(section)]
+    assert len(names) == len(set(names))
+
+
+def test_a_service_gets_the_section_that_it_declares(env: pytest.MonkeyPatch) -> None:
+    class Shelf(Section):
+        shelf_size: Annotated[int, Interval(ge=1, le=9)] = setting(3, "how many books fit on a shelf")
+
+    own = replace(SERVICES[0], settings=Shelf)
+    env.setenv("APP_SHELF_SIZE", "9")
+    assert load(services=[own]).of(own).shelf_size == 9
+    env.setenv("APP_SHELF_SIZE", "ten")
+    with pytest.raises(
+        StartError, match=r"^invalid value 'ten' for APP_SHELF_SIZE: expected an integer from 1 to 9$"
+    ):
+        load(services=[own])
 
 
 def test_a_tokens_file_is_read_before_anything_starts(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
