@@ -2,21 +2,14 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
-from tests.docs.pages import PAGES, Block
+from tests.docs.pages import PAGES, Block, Page
 from tests.support.process import ROOT, ServerProcess, environment, server_process
 
-CONSOLES = [block for page in PAGES for block in page.blocks if block.language == "console"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ServerProcess]:
-    """The server of `make run`, on ports of its own."""
-    with server_process(APP_LOG_FORMAT="json") as started:
-        yield started
+CONSOLES = [page for page in PAGES if any(block.language == "console" for block in page.blocks)]
 
 
 def commands(block: Block) -> list[tuple[str, str]]:
@@ -26,24 +19,30 @@ def commands(block: Block) -> list[tuple[str, str]]:
     return [(command, output) for command, _, output in (entry.partition("\n") for entry in entries[1:])]
 
 
-@pytest.mark.parametrize("block", CONSOLES, ids=lambda block: block.name)
-def test_every_command_prints_what_is_shown(block: Block, server: ServerProcess) -> None:
+def addresses_of(server: ServerProcess) -> Callable[[str], str]:
+    """Replaces the addresses of `make run` in a text with the server's own."""
     metrics = server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics")
-    for command, output in commands(block):
-        done = subprocess.run(
-            [
-                "bash",
-                "-c",
-                command.replace("localhost:9464", metrics).replace("localhost:50051", server.target),
-            ],
-            cwd=ROOT,
-            env=environment(QUOTER_TARGET=server.target),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-        shown = output.replace("localhost:9464", metrics).replace("localhost:50051", server.target)
-        pattern = re.escape(shown).replace(r"\.\.\.", r"[^\n]*")
-        assert re.fullmatch(pattern, done.stdout), f"$ {command}\n{done.stdout}"
+    return lambda text: text.replace("localhost:9464", metrics).replace("localhost:50051", server.target)
+
+
+@pytest.mark.timeout(180)  # a page may have a dozen commands, each a process of its own
+@pytest.mark.parametrize("page", CONSOLES, ids=lambda page: page.name)
+def test_every_command_prints_what_is_shown(page: Page) -> None:
+    """The commands of a page call one server, in order: a page shows what earlier calls have counted."""
+    with server_process(APP_LOG_FORMAT="json") as server:
+        here = addresses_of(server)
+        for command, output in [
+            each for block in page.blocks if block.language == "console" for each in commands(block)
+        ]:
+            done = subprocess.run(
+                ["bash", "-c", here(command)],
+                cwd=ROOT,
+                env=environment(QUOTER_TARGET=server.target),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            pattern = re.escape(here(output)).replace(r"\.\.\.", r"[^\n]*")
+            assert re.fullmatch(pattern, done.stdout), f"{page.name}: $ {command}\n{done.stdout}"

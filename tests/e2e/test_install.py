@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import Page
 from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, ready, run, succeed
 from tests.e2e.conftest import Measured
 
@@ -104,15 +105,17 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
         assert "a token is needed" in refused.stderr
 
 
-def test_the_commands_of_the_readme_lead_from_a_checkout_to_a_quote(
+def test_the_commands_of_the_page_about_kubernetes_lead_from_a_checkout_to_a_quote(
     another_namespace: Namespace, tmp_path: Path, measured: Measured
 ) -> None:
     if not (shutil.which("podman") or shutil.which("docker")):
         pytest.skip("neither podman nor docker is here to build the image")
     here = another_namespace.at_home(tmp_path / "kubeconfig")
-    section = (ROOT / "README.md").read_text().partition("## On a cluster\n")[2].partition("\n## ")[0]
-    shown = [line for line in notes(section) if not line.startswith(("kind load", "minikube image load"))]
-    assert len(shown) == len(notes(section)) - 2, "the image is loaded before"
+    before_the_image = Page("docs/kubernetes.md").text.partition("\n## Image\n")[0]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", before_the_image, flags=re.MULTILINE | re.DOTALL)
+    printed = [line for block in blocks for line in block.splitlines()]
+    shown = [line for line in printed if not line.startswith(("kind load", "minikube image load"))]
+    assert len(shown) == len(printed) - 2, "the image is loaded before"
     [forward] = [line for line in shown if "port-forward" in line]
     repository, _, tag = here.cluster.image.rpartition(":")
 
@@ -126,10 +129,12 @@ def test_the_commands_of_the_readme_lead_from_a_checkout_to_a_quote(
         paste(*shown[: shown.index(forward)])
         with forwarding(forward, here, (50051, 9464)):
             *calling, test, uninstall = shown[shown.index(forward) + 1 :]
+            doctor = calling.pop()
             quotes = paste(*calling).splitlines()
-            measured(f"the README's commands, from the checkout to a quote: {time.monotonic() - began:.0f} s")
+            measured(f"docs/kubernetes.md, from the checkout to a quote: {time.monotonic() - began:.0f} s")
             assert len(quotes) == 3
             assert all(re.fullmatch(r"\S.* ~ \S.*", line) for line in quotes)
+            assert "Nothing is wrong" in paste(calling[0], doctor)
             assert "Phase:          Succeeded" in paste(test)
             assert paste(uninstall) == 'release "quoter" uninstalled\n'
     finally:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import Page
 from tests.support.fork import forked, python
-from tests.support.process import ROOT
 
 # Prints what clients see, then what span, metric and log line agree on.
 PROGRAM = """
@@ -36,12 +36,12 @@ with running(auth_mode="tokens", auth_tokens_file=tokens) as server:
 
 @pytest.mark.timeout(90)
 def test_a_file_and_a_line_make_a_concern_that_every_call_passes(tmp_path: Path) -> None:
-    text = (
-        (ROOT / "CONTRIBUTING.md").read_text().partition("## A concern of your own")[2].partition("\n## ")[0]
-    )
+    page = Page("CONTRIBUTING.md")
+    text = page.section("## Add a concern")
     [name] = re.findall(r"`(app/interceptors/\w+\.py)`", text)
-    [module] = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    [line] = re.findall(r"^    (\w+\(.*\),)$", text, flags=re.MULTILINE)
+    module, line = (
+        block.text for block in page.blocks if block.language in ("python", "text") and block.text in text
+    )
     [below] = re.findall(r"above `(\w+)`", text)
     [concern] = re.findall(r"^class (\w+)\(Concern\)", module, flags=re.MULTILINE)
 
@@ -52,7 +52,7 @@ def test_a_file_and_a_line_make_a_concern_that_every_call_passes(tmp_path: Path)
     assert found
     imported = f"from {name.removesuffix('.py').replace('/', '.')} import {concern}\n"
     start = before.index("from app.interceptors.tracing")
-    root.write_text(before[:start] + imported + before[start:] + f"        {line}\n{found}{after}")
+    root.write_text(before[:start] + imported + before[start:] + f"        {line}{found}{after}")
 
     assert python(fork, "-c", PROGRAM).splitlines() == [
         "UNAUTHENTICATED",

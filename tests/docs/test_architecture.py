@@ -1,0 +1,37 @@
+"""The chain and the picture of docs/architecture.md show the list of concerns of the program."""
+
+import re
+import xml.etree.ElementTree as ET
+
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client import CollectorRegistry
+
+from app.auth.caller import Caller
+from app.wiring import concerns
+from tests.docs.pages import Page
+from tests.support.process import ROOT
+from tests.support.server import settings
+
+
+def chain() -> list[str]:
+    """The names of the concerns in the list of the composition root, with authentication: `access log`, …"""
+    listed = concerns(
+        settings(),
+        (),
+        CollectorRegistry(),
+        TracerProvider(shutdown_on_exit=False),
+        verify=lambda _: Caller("ann"),
+    )
+    return [re.sub(r"(?<=\w)(?=[A-Z])", " ", type(concern).__name__).lower() for concern in listed]
+
+
+def test_the_page_shows_the_chain_in_its_order() -> None:
+    assert " → ".join([*chain(), "handler"]) in Page("docs/architecture.md").section("## The chain")
+
+
+def test_the_picture_shows_the_concerns_in_their_order() -> None:
+    picture = ET.parse(ROOT / "docs" / "architecture.svg")  # noqa: S314 - of this repository
+    texts = ["".join(one.itertext()) for one in picture.iter() if one.tag.endswith("}text")]
+    accepting, starting = (text.split(" → ") for text in texts if " → " in text)
+    silent = ["access log", "errors"]  # they do nothing before the end of a call
+    assert [*accepting, *starting] == [name for name in chain() if name not in silent]

@@ -1,0 +1,137 @@
+"""The fenced blocks of the documentation are valid, and every command in them exists."""
+
+import ast
+import importlib
+import json
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from app.cli import cli
+from tests.docs.pages import PAGES, Block, Page
+from tests.support.process import ROOT
+
+BLOCKS = [block for page in PAGES for block in page.blocks]
+LANGUAGES = {"console", "json", "yaml", "python", "proto", "sh", "text"}
+
+# Programs whose commands are not run here, each with the reason.
+NOT_RUN = {
+    "helm": "needs a cluster; tests/e2e runs the commands of the documentation",
+    "kind": "needs kind; tests/e2e loads the image in its own way",
+    "kubectl": "needs a cluster; tests/e2e runs the commands of the documentation",
+    "minikube": "needs minikube; tests/e2e loads the image in its own way",
+    "export": "sets a variable; tests/docs checks the names and values of settings",
+    "bash": "runs the whole of CI",
+    "python": "writes files of this repository; tests compare them",
+}
+
+
+def of(*languages: str) -> list[Block]:
+    return [block for block in BLOCKS if block.language in languages]
+
+
+def lines(block: Block) -> list[str]:
+    """The commands of a shell block, without comments."""
+    found = [shlex.join(shlex.split(line, comments=True)) for line in block.text.splitlines()]
+    return [line for line in found if line]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_names_its_language(page: Page) -> None:
+    assert {block.language for block in page.blocks} <= LANGUAGES
+    assert page.text.count("```") == 2 * len(page.blocks)
+
+
+@pytest.mark.parametrize("block", of("json"), ids=lambda block: block.name)
+def test_every_json_block_can_be_parsed(block: Block) -> None:
+    json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", of("yaml"), ids=lambda block: block.name)
+def test_every_yaml_block_can_be_parsed(block: Block) -> None:
+    assert yaml.safe_load(block.text) is not None
+
+
+@pytest.mark.parametrize("block", of("python"), ids=lambda block: block.name)
+def test_every_python_block_compiles_and_imports_what_exists(block: Block) -> None:
+    for node in ast.walk(ast.parse(block.text)):
+        if isinstance(node, ast.ImportFrom) and node.module and "acme" not in node.module:
+            module = importlib.import_module(node.module)
+            assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+@pytest.mark.parametrize("block", of("sh"), ids=lambda block: block.name)
+def test_every_shell_block_has_valid_syntax(block: Block) -> None:
+    subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
+
+
+@pytest.mark.parametrize("block", of("sh"), ids=lambda block: block.name)
+def test_every_command_is_a_target_of_make_or_a_command_of_the_program(block: Block) -> None:
+    for line in lines(block):
+        program, *arguments = shlex.split(line)
+        if program == "make":
+            known_targets(arguments)
+        elif program == "quoter":
+            known_command(arguments)
+        else:
+            assert program in NOT_RUN, (
+                f"{block.name}: {line}: run it in a test, or add it to NOT_RUN with the reason"
+            )
+
+
+def known_targets(arguments: list[str]) -> None:
+    """Fails if one of them is not a target of the Makefile."""
+    for target in arguments:
+        if "=" not in target and target not in ("service", "release"):
+            assert re.search(
+                rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE
+            ), target
+
+
+def known_command(arguments: list[str]) -> None:
+    """Fails if the program has no such command, or the command no such options."""
+    group = get_command(cli)
+    assert isinstance(group, TyperGroup)
+    known = [name for parameter in group.params for name in parameter.opts]
+    if arguments and arguments[0] in group.commands:
+        command, *arguments = arguments
+        known = [name for parameter in group.commands[command].params for name in parameter.opts]
+    for argument in arguments:
+        assert not argument.startswith("-") or argument in [*known, "--help"], argument
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_the_text_names_exists(page: Page) -> None:
+    for words in re.findall(r"`make ([a-z][^`]*)`", page.prose):
+        known_targets(shlex.split(words))
+    for words in re.findall(r"`quoter ([a-z][^`]*)`", page.prose):
+        known_command(shlex.split(words))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_marked_blocks_are_closed_before_the_next_one_opens(page: Page) -> None:
+    marks = re.findall(r"^<!-- (service: \w+|/service) -->$", page.text, flags=re.MULTILINE)
+    assert len(marks) == len(re.findall(r"^\s*<!-- ?/?service", page.text, flags=re.MULTILINE))
+    for opening, closing in zip(marks[::2], marks[1::2], strict=True):
+        assert opening != "/service"
+        assert closing == "/service"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_marked_block_belongs_to_a_service_that_is_there(page: Page) -> None:
+    for name in re.findall(r"^<!-- service: (\w+) -->$", page.text, flags=re.MULTILINE):
+        assert (ROOT / "app" / "services" / name / "__init__.py").exists(), name
+
+
+def test_every_page_begins_with_a_title_and_a_sentence() -> None:
+    for page in PAGES:
+        title, blank, first, *_ = page.text.splitlines()
+        assert title.startswith("# "), page.name
+        assert not blank, page.name
+        if page.name != "helm/quoter/README.md":
+            assert first[:1].isalpha() or first.startswith("`"), page.name
