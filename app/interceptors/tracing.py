@@ -4,13 +4,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
+from opentelemetry.sdk.trace import Tracer as SdkTracer
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, TraceFlags, TraceState
+from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, TraceFlags, Tracer, TraceState
 
 from app.core.call import Call
 from app.core.method import Method
@@ -18,9 +20,6 @@ from app.interceptors.concern import Concern
 from app.telemetry.conventions import SERVER_ERRORS, Conventions
 from app.telemetry.propagation import ROOT, Extract, trace_context
 from app.telemetry.sampling import ID_MASK, root_bound
-
-# The key of a context's span, which OpenTelemetry does not name. To make a context of it is cheaper.
-[_SPAN] = trace.set_span_in_context(trace.INVALID_SPAN, ROOT)
 
 
 class Tracing(Concern):
@@ -41,8 +40,7 @@ class Tracing(Concern):
         self.extract = extract
         self.conventions = conventions or Conventions()
         self.ids = _SampledIds(provider.id_generator)
-        provider.id_generator = self.ids  # type: ignore[assignment]  # an IdGenerator, as its constructor takes
-        self.tracer = provider.get_tracer(__name__)
+        self.tracer = _tracer_with(self.ids, provider)
         self.sampler = provider.sampler
         self._untraced = untraced
 
@@ -51,6 +49,14 @@ class Tracing(Concern):
             return None
         disabled = isinstance(self.tracer, NoOpTracer)  # by OTEL_SDK_DISABLED
         return _Passing(self.extract) if disabled else _MethodTracing(self, method)
+
+
+def _tracer_with(ids: IdGenerator, provider: TracerProvider) -> Tracer:
+    """Returns a tracer that takes its ids from `ids`. A copy, because the provider's tracers are shared."""
+    found = copy(provider.get_tracer(__name__))
+    if isinstance(found, SdkTracer):
+        found.id_generator = ids
+    return found
 
 
 class _Passing(Concern):
@@ -87,7 +93,6 @@ class _MethodTracing(Concern):
         context = self._extract(call)
         if context is not ROOT or self._root_bound is None:
             call.span = self._asked(call, context)
-            within = trace.set_span_in_context(call.span, context)
         else:
             call.trace = trace_id = self._new_trace_id()
             if trace_id & ID_MASK < self._root_bound:
@@ -95,9 +100,8 @@ class _MethodTracing(Concern):
                 call.span = self._recorded(trace_id, context)
             else:
                 call.span = _Unsampled(trace_id, self._random, self._ids, None)
-            within = otel_context.Context({_SPAN: call.span})
         # Never detached: the call has a contextvars context of its own, which ends with it.
-        otel_context.attach(within)
+        otel_context.attach(trace.set_span_in_context(call.span, context))
 
     def _asked(self, call: Call, context: otel_context.Context) -> trace.Span:
         """Asks the sampler before the SDK does: a span that nobody will see costs a tenth of the SDK's."""

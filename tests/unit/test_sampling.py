@@ -11,6 +11,7 @@ from opentelemetry.sdk.trace.sampling import (
     ParentBasedTraceIdRatio,
     Sampler,
     SamplingResult,
+    StaticSampler,
     TraceIdRatioBased,
 )
 
@@ -50,6 +51,21 @@ class Own(Sampler):
         return "Own{AlwaysOnSampler}"
 
 
-@pytest.mark.parametrize("sampler", [Own(), ParentBased(Own())])
-def test_nothing_is_known_ahead_of_a_sampler_that_is_not_opentelemetrys(sampler: Sampler) -> None:
+class OwnRatio(TraceIdRatioBased):
+    """Decides otherwise than its base class, under the same description."""
+
+    def should_sample(self, *_args: object, **_values: object) -> SamplingResult:
+        return SamplingResult(Decision.DROP)
+
+
+class OwnParentBased(ParentBased):
+    def should_sample(self, *_args: object, **_values: object) -> SamplingResult:
+        return SamplingResult(Decision.DROP)
+
+
+OWN = [Own(), OwnRatio(1), OwnParentBased(ALWAYS_ON), StaticSampler(Decision.RECORD_ONLY)]
+
+
+@pytest.mark.parametrize("sampler", [*OWN, *map(ParentBased, OWN)])
+def test_a_sampler_that_is_not_exactly_opentelemetrys_must_be_asked(sampler: Sampler) -> None:
     assert root_bound(sampler) is None
