@@ -27,10 +27,13 @@ from app.interceptors.deadline import Deadline
 from app.interceptors.errors import Errors
 from app.interceptors.instance import Instance
 from app.interceptors.limit import ConcurrencyLimit, Limit
+from app.interceptors.message_size import MessageSize
+from app.interceptors.metadata_size import MetadataSize
 from app.interceptors.metrics import Metrics
 from app.interceptors.peer_identity import PeerIdentity
 from app.interceptors.request_id import RequestId
 from app.interceptors.tracing import Tracing
+from app.interceptors.unknown_method import UnknownMethod
 from app.interceptors.validation import Validation
 from app.runtime.health import Health
 from app.runtime.metrics_port import metrics_port
@@ -78,11 +81,13 @@ def concerns(
         Metrics(registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, an exception becomes a status code that the three above see
-        Limit(limit_of(settings)),  # on acceptance, before the call waits for a worker or costs more
+        UnknownMethod(),  # on acceptance, as the next two: refused calls never wait for a worker
+        Limit(limit_of(settings)),  # before the call waits for a worker or costs more
+        MetadataSize(settings.server.max_metadata_bytes),  # after Limit: it reads all of the metadata
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
-        # after what waits or costs: is there time left?
-        Deadline(settings.server.max_deadline, exempt=PROBES),
-        Validation({service.name: service.rules for service in services}),
+        Deadline(settings.server.max_deadline, exempt=PROBES),  # after what waits: is there time left?
+        MessageSize(settings.server.max_message_bytes),  # of each message, before it is decoded or sent
+        Validation({service.name: service.rules for service in services}),  # last: it needs the message
     ]
 
 
@@ -161,21 +166,19 @@ def wired(
             chained,
             refusals=pools.refusals,
             pool_of=pool_of(pools),
-            max_message_bytes=settings.server.max_message_bytes,
-            max_metadata_bytes=settings.server.max_metadata_bytes,
             followed=bool(interceptors),
         )
         server = grpc.server(
             pools.workers, interceptors=[chain, *interceptors], options=options(settings.server)
         )
 
-        registering = chain.registering(server)
+        registrar = chain.registrar(server)
         for service in served:
             servicer = opened.enter_context(service.open(settings.of(service)))
-            service.add_to_server(servicer, registering)
-        status.add_to_server(registering)
+            service.add_to_server(servicer, registrar)
+        status.add_to_server(registrar)
         if settings.server.reflection:
-            reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registering)
+            reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registrar)
         yield Parts(server, status, pools, credentials, instance_of(spans.resource), metrics)
 
 

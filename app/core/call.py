@@ -56,7 +56,7 @@ class Call(grpc.ServicerContext):
     request_id = ""
     trace = 0  # the trace's id as a number, or 0
     sampled = False  # whether the call's span is recorded
-    refused = ""  # why a gate did not let the call through to its handler: a Refusal, or a word of the kind
+    refusal = ""  # why a gate has refused the call: a Refusal, or a reason of a concern of your own
     span: "Span | None" = None
     principal = ""
     scopes: frozenset[str] = frozenset()
@@ -102,7 +102,7 @@ class Call(grpc.ServicerContext):
     def check_deadline(self) -> None:
         """Raises DeadlineExceeded once the server's own bound has passed."""
         if self.expires_at is not None and time.monotonic() >= self.expires_at:
-            raise DeadlineExceeded("the call took longer than the server allows")
+            raise DeadlineExceeded("the call exceeded the server's maximum deadline")
 
     # grpc.RpcContext
 

@@ -1,10 +1,10 @@
-"""Why a call did not reach its handler."""
+"""The reasons for which a call is refused."""
 
 from enum import StrEnum
 
 
 class Refusal(StrEnum):
-    """The gates' reasons, as the `reason` label has them. A gate sets `call.refused` before it raises."""
+    """The gates' reasons, as the `reason` label has them. A gate sets `call.refusal` before it raises."""
 
     LIMIT = "limit"
     UNAUTHENTICATED = "unauthenticated"

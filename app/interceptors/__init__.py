@@ -1,1 +1,1 @@
-"""What every call passes through: one file a concern, `chain` that joins them, `arities` that runs them."""
+"""The concerns that every call passes, one file each; `chain` joins them, `arities` runs them."""

@@ -9,39 +9,52 @@ decoding happens here, where every outcome can be seen.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import grpc
 import structlog
 from google.protobuf.message import Message
 
 from app.core.call import CURRENT_CALL, Call
-from app.core.errors import TooLarge
 from app.interceptors.hooks import Hook, Hooks
-from app.interceptors.requests import Requests, only_request
+from app.interceptors.requests import Requests, only_request, reader
 
-Handler = Any  # grpc.RpcMethodHandler, whose attributes grpc does not type
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]  # of messages of any type
+else:
+    Handler = grpc.RpcMethodHandler  # generic in its types alone
 
 
-def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor | None, max_bytes: int) -> Handler:
+class Behavior(Protocol):
+    """A handler's function, with the attributes that grpc reads from it.
+
+    Both are experimental in grpc. The first gives a kind of call threads of its own; without the second,
+    grpc's generated registration would call a non-blocking handler as if it were a generator.
+    """
+
+    experimental_thread_pool: ThreadPoolExecutor | None
+    experimental_non_blocking: bool
+
+    def __call__(self, *arguments: Any) -> Any: ...
+
+
+def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor | None) -> Handler:
     """Returns a grpc handler that runs the given one within the hooks.
 
-    A message of more than `max_bytes`, either way, ends its call with RESOURCE_EXHAUSTED.
-    Keeps what grpc hangs on a handler's function: `experimental_thread_pool`, which `pool` stands in for
-    where there is none, and `experimental_non_blocking`.
+    Keeps the attributes of Behavior; `pool` is the thread pool of a handler that names none.
     """
-    handled = _Handled(handler, hooks, max_bytes)
+    endpoint = _Endpoint(handler, hooks)
     if not handler.response_streaming:
-        wrapper: Any = _unary_reply(handled)
-    elif getattr(handled.function, "experimental_non_blocking", False):
-        wrapper = _callback_reply(handled)
-        wrapper.experimental_non_blocking = True
+        behavior = cast("Behavior", _unary_reply(endpoint))
+    elif getattr(endpoint.function, "experimental_non_blocking", False):
+        behavior = cast("Behavior", _callback_reply(endpoint))
+        behavior.experimental_non_blocking = True
     else:
-        wrapper = _stream_reply(handled)
-    wrapper.experimental_thread_pool = getattr(handled.function, "experimental_thread_pool", None) or pool
+        behavior = cast("Behavior", _stream_reply(endpoint))
+    behavior.experimental_thread_pool = getattr(endpoint.function, "experimental_thread_pool", None) or pool
     if handler.response_streaming:
-        return grpc.stream_stream_rpc_method_handler(wrapper)
-    return grpc.stream_unary_rpc_method_handler(wrapper)
+        return grpc.stream_stream_rpc_method_handler(behavior)
+    return grpc.stream_unary_rpc_method_handler(behavior)
 
 
 def refusal(hooks: Hooks, end: Sequence[Hook], pool: ThreadPoolExecutor) -> Handler:
@@ -51,42 +64,41 @@ def refusal(hooks: Hooks, end: Sequence[Hook], pool: ThreadPoolExecutor) -> Hand
     """
 
     def refuse(_raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        call = _taken_up(context)
+        call = _begin(context)
         _end(hooks, call, context, call.failure, end)
         return iter(())
 
-    wrapper: Any = refuse
-    wrapper.experimental_thread_pool = pool
-    return grpc.stream_stream_rpc_method_handler(wrapper)
+    behavior = cast("Behavior", refuse)
+    behavior.experimental_thread_pool = pool
+    return grpc.stream_stream_rpc_method_handler(behavior)
 
 
-class _Handled:
+class _Endpoint:
     """A handler with its codecs, and the hooks on the way in and out of it."""
 
-    def __init__(self, handler: Handler, hooks: Hooks, max_bytes: int) -> None:
+    def __init__(self, handler: Handler, hooks: Hooks) -> None:
         self.hooks = hooks
-        self._start, self._receive, self._send = hooks.start, hooks.receive, hooks.send
-        self._max_bytes = max_bytes
-        self.function = (
-            handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+        self.function = cast(
+            "Behavior",
+            handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream,
         )
-        self._request_streaming = handler.request_streaming
+        self._start, self._send_bytes, self._send = hooks.start, hooks.send_bytes, hooks.send
+        self._requests = Requests if handler.request_streaming else only_request
         # To grpc, no codec means messages as they are on the wire.
-        self._decode = handler.request_deserializer or _undecoded
-        self._encode = handler.response_serializer or _undecoded
+        self._read = reader(handler.request_deserializer or _require_bytes, hooks)
+        self._encode = handler.response_serializer or _require_bytes
 
-    def argument(self, raw: Iterator[bytes], call: Call) -> Any:
+    def request(self, raw: Iterator[bytes], call: Call) -> Requests | Message:
+        """What the handler is given: its one message, or an iterator of them."""
         for start in self._start:
             start(call)
-        if self._request_streaming:
-            return Requests(raw, call, self._decode, self._receive, self._max_bytes)
-        return only_request(raw, call, self._decode, self._receive, self._max_bytes)
+        return self._requests(raw, call, self._read)
 
-    def encoded(self, reply: Message, call: Call) -> bytes:
-        data: bytes = self._encode(reply)
+    def encode(self, reply: Message, call: Call) -> bytes:
+        data = self._encode(reply)
         if call.status is None or call.status is grpc.StatusCode.OK:
-            if len(data) > self._max_bytes:
-                raise TooLarge(f"the reply has {len(data)} bytes; the server sends at most {self._max_bytes}")
+            for send_bytes in self._send_bytes:
+                send_bytes(call, data)
             if call.expires_at is not None:
                 call.check_deadline()
             for send in self._send:
@@ -95,18 +107,18 @@ class _Handled:
         return data
 
 
-# Everything is caught in the three that follow, SystemExit too: grpc would never answer such a call's client.
+# The three that follow catch everything, SystemExit too: grpc would never answer such a call's client.
 
 
-def _unary_reply(handled: _Handled) -> Callable[..., bytes]:
-    hooks, function, argument, encoded = handled.hooks, handled.function, handled.argument, handled.encoded
+def _unary_reply(endpoint: _Endpoint) -> Callable[..., bytes]:
+    hooks, function, request, encode = endpoint.hooks, endpoint.function, endpoint.request, endpoint.encode
 
     def unary_reply(raw: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
-        call = _taken_up(context)
+        call = _begin(context)
         data = b""
         try:
-            data = encoded(function(argument(raw, call), call), call)
-        except BaseException as error:  # noqa: BLE001
+            data = encode(function(request(raw, call), call), call)
+        except BaseException as error:
             _end(hooks, call, context, error)
         else:
             _end(hooks, call, context)
@@ -115,34 +127,34 @@ def _unary_reply(handled: _Handled) -> Callable[..., bytes]:
     return unary_reply
 
 
-def _stream_reply(handled: _Handled) -> Callable[..., Iterator[bytes]]:
+def _stream_reply(endpoint: _Endpoint) -> Callable[..., Iterator[bytes]]:
     def stream_reply(raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
-        call = _taken_up(context)
+        call = _begin(context)
         replies = None
         try:
-            replies = handled.function(handled.argument(raw, call), call)
+            replies = endpoint.function(endpoint.request(raw, call), call)
             for reply in replies:
-                yield handled.encoded(reply, call)
+                yield endpoint.encode(reply, call)
             call.check_deadline()  # a handler may have worked on past its last reply
-        except BaseException as error:  # noqa: BLE001 - GeneratorExit is a client that left
-            if (unclean := _closed(replies)) is not None:
+        except BaseException as error:  # GeneratorExit is a client that left
+            if (unclean := _close(replies)) is not None:
                 structlog.get_logger().error("clean_up_failed", request_id=call.request_id, exc_info=unclean)
-            _end(handled.hooks, call, context, error)
+            _end(endpoint.hooks, call, context, error)
         else:
-            _end(handled.hooks, call, context, _closed(replies))
+            _end(endpoint.hooks, call, context, _close(replies))
 
     return stream_reply
 
 
-def _callback_reply(handled: _Handled) -> Callable[..., None]:
+def _callback_reply(endpoint: _Endpoint) -> Callable[..., None]:
     def callback_reply(
         raw: Iterator[bytes], context: grpc.ServicerContext, send: Callable[[bytes | None], None]
     ) -> None:
-        call = _taken_up(context)
-        replies = _Replies(handled, call, context, send)
+        call = _begin(context)
+        replies = _CallbackReplies(endpoint, call, context, send)
         try:
-            handled.function(handled.argument(raw, call), call, replies.send)
-        except BaseException as error:  # noqa: BLE001
+            endpoint.function(endpoint.request(raw, call), call, replies.send)
+        except BaseException as error:
             replies.finish(error)
         else:
             if not context.add_callback(replies.finish):
@@ -153,30 +165,30 @@ def _callback_reply(handled: _Handled) -> Callable[..., None]:
     return callback_reply
 
 
-class _Replies:
+class _CallbackReplies:
     """The replies of a non-blocking handler, which may send them from any thread, long after it returned."""
 
     def __init__(
         self,
-        handled: _Handled,
+        endpoint: _Endpoint,
         call: Call,
         context: grpc.ServicerContext,
         send: Callable[[bytes | None], None],
     ) -> None:
-        self._handled = handled
+        self._endpoint = endpoint
         self._call = call
         self._context = context
         self._send = send
-        self._sending = Lock()  # grpc's server dies of two sends of one call at a time
-        self._finished = Lock()  # taken once, and never given back
+        self._sending = Lock()  # grpc's server crashes when two threads send for one call at a time
+        self._finished = Lock()  # acquired once, and never released
 
     def send(self, message: Message | None) -> None:
         if message is None or self._finished.locked():
             self.finish()
             return
         try:
-            data = self._handled.encoded(message, self._call)
-        except BaseException as error:  # noqa: BLE001
+            data = self._endpoint.encode(message, self._call)
+        except BaseException as error:
             self.finish(error)
         else:
             with self._sending:
@@ -184,7 +196,7 @@ class _Replies:
 
     def finish(self, error: BaseException | None = None) -> None:
         first = self._finished.acquire(blocking=False)
-        if first and self._handled.hooks.conclude(self._call, error):
+        if first and self._endpoint.hooks.conclude(self._call, error):
             self._context.set_trailing_metadata(self._call.trailing_metadata())
             self._context.set_details(self._call.message)
             if self._call.status is not None:
@@ -193,25 +205,25 @@ class _Replies:
                 self._send(None)
 
 
-def _taken_up(context: grpc.ServicerContext) -> Call:
-    """The call that this worker has begun to serve; acceptance has left it in the contextvars of the call."""
-    call: Any = CURRENT_CALL.get()
+def _begin(context: grpc.ServicerContext) -> Call:
+    """The call that this worker begins to serve; acceptance has left it in the contextvars of the call."""
+    call = cast("Call", CURRENT_CALL.get())
     call.context = context
-    return cast("Call", call)
+    return call
 
 
-def _undecoded(message: Any) -> Any:
+def _require_bytes(message: Any) -> bytes:
     if not isinstance(message, bytes):
         raise TypeError(f"a handler without a serializer returned {type(message).__name__}, not bytes")
     return message
 
 
-def _closed(replies: Any) -> BaseException | None:
+def _close(replies: Any) -> BaseException | None:
     """Closes the handler's generator before the call ends, so that its clean-up is part of the call."""
     try:
         if hasattr(replies, "close"):
             replies.close()
-    except BaseException as error:  # noqa: BLE001 - a bug in the handler's clean-up
+    except BaseException as error:  # a bug in the handler's clean-up
         return error
     return None
 
@@ -225,8 +237,8 @@ def _end(
 ) -> None:
     """Concludes the call, and hands grpc its status; raises, as grpc's own abort does, unless it is OK.
 
-    Leaves nothing behind that refers to the call and to which the call refers. Only Python's cycle collector
-    would free that, at a twentieth of the cost of a short call, with pauses that hold every call up.
+    Leaves no reference cycle through the call. Only Python's cycle collector would free that, at a twentieth
+    of the cost of a short call, with pauses that hold every call up.
     """
     try:
         if hooks.conclude(call, error, end):

@@ -1,4 +1,4 @@
-"""Who calls, and whether they may: a bearer token in the `authorization` metadata (RFC 6750, section 2.1)."""
+"""Authentication and authorization by the bearer token in `authorization` (RFC 6750, section 2.1)."""
 
 from app.auth.caller import Verify
 from app.auth.permissions import Permission, Permissions
@@ -13,10 +13,10 @@ _SCHEME = b"bearer "
 
 
 class Auth(Concern):
-    """Sets `call.principal` and `call.scopes`, or refuses.
+    """Verifies the token, and sets `call.principal` and `call.scopes`.
 
-    With UNAUTHENTICATED where nobody is known to call, and with PERMISSION_DENIED where the one who does may
-    not call this method. The messages say what is wrong and never repeat what was sent.
+    Refuses a call without a valid token with UNAUTHENTICATED, and a caller who may not call the method with
+    PERMISSION_DENIED. The messages say what is wrong and never repeat what was sent.
     """
 
     def __init__(self, verify: Verify, exempt: frozenset[str], permissions: Permissions) -> None:
@@ -41,23 +41,23 @@ class _MethodAuth(Concern):
         try:
             caller = self._verify(_bearer(call))
         except Unauthenticated:
-            call.refused = Refusal.UNAUTHENTICATED
+            call.refusal = Refusal.UNAUTHENTICATED
             raise
         call.principal, call.scopes = caller
         if self._permission is not None and not self._permission.granted_to(caller):
-            call.refused = Refusal.PERMISSION_DENIED
-            raise PermissionDenied(f"the caller may not call {call.method.path}")
+            call.refusal = Refusal.PERMISSION_DENIED
+            raise PermissionDenied(f"the caller is not permitted to call {call.method.path}")
 
 
 def _bearer(call: Call) -> bytes:
     given = call.headers.get("authorization")
     if given is None:
-        raise Unauthenticated("a token is needed: send metadata `authorization: Bearer TOKEN`")
+        raise Unauthenticated("missing token: send metadata `authorization: Bearer TOKEN`")
     if (
         len(call.headers) < len(call.metadata)
         and [key for key, _ in call.metadata].count("authorization") > 1
     ):
-        raise Unauthenticated("metadata `authorization` must be sent once")
+        raise Unauthenticated("metadata `authorization` was sent more than once")
     value = given if isinstance(given, bytes) else given.encode()
     token = value[len(_SCHEME) :].lstrip(b" ")
     if value[: len(_SCHEME)].lower() != _SCHEME or not token:

@@ -1,27 +1,62 @@
-"""A list of concerns, joined into one wrapper for each method that a server serves."""
+"""The chain: a list of concerns, joined into one wrapper for each method that a server serves.
+
+Theory of operation
+-------------------
+A call's life, from top to bottom. On the way in, hooks run from the outermost concern to the innermost; on
+the way out, from the innermost to the outermost. The list itself, with the reason of each place, is
+`concerns()` in app/wiring.py.
+
+    stage        thread            hook           who may refuse            what ends the call
+    -----------  ----------------  -------------  ------------------------  -------------------------------
+    accepted     grpc's polling    accept         UnknownMethod, Limit,     a refusal, which a thread of
+                 thread (one)                     MetadataSize              the pool `refusals` answers
+    queued       none              -              -                         nothing: a call whose client
+                                                                            left is started, and ends then
+    started      a worker of the   start          Auth, Deadline            a refusal
+                 method's pool
+    message in   the same          receive_bytes  MessageSize               a refusal, bytes that cannot be
+                                   receive        Validation                decoded, a stream that was cut
+    handler      the same          -              -                         it returns or raises, its client
+                                                                            leaves, a deadline passes
+    message out  the same          send_bytes     MessageSize               a refusal
+                                   send           -
+    failed       the same          fail           -
+    over         the same          end            -
+
+- A message's stages repeat for each message of a stream; reading and sending alternate as the handler does.
+- A call that `accept` refused goes on with `failed` and `over`, on the pool `refusals`: `fail` of every
+  concern, and `end` of those outside the one that refused. The others have not seen it.
+- The server's own deadline is `call.expires_at`, which the concern Deadline sets at `start`. From there on
+  `Call.check_deadline` raises at each read of a stream, at each send, in `call.wait` and at the stream's end.
+- A call that its client or its deadline has ended is noticed at the next read, send or wait. Its status is
+  CANCELLED or DEADLINE_EXCEEDED then, whatever its handler does, and nothing is sent.
+- Handlers that are non-blocking (`experimental_non_blocking`) send, fail and end on any thread.
+- Third-party interceptors are asked for the handler first of all, on the polling thread; what they raise
+  counts after every `accept`. What they wrap runs in the handler's place.
+
+What it does poorly: a running handler is never interrupted, for Python cannot stop a thread.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import NoReturn, cast
 
 import grpc
 
 from app.core.call import CURRENT_CALL, Call
-from app.core.errors import TooLarge, Unimplemented
-from app.core.metadata import size_of
+from app.core.errors import Unimplemented
 from app.core.method import UNKNOWN, Arity, Method
-from app.core.refusal import Refusal
 from app.interceptors.arities import Handler, refusal, wrap
 from app.interceptors.concern import Concern
-from app.interceptors.hooks import Hooks
+from app.interceptors.hooks import Hook, Hooks
 
 
 @dataclass(frozen=True)
 class _Entry:
     """A method as it is served: its handler, the wrapper around that, and a refusal for each `accept`.
 
-    `refuse` is the refusal of a call that every `accept` has let through. UNKNOWN has no handler.
+    `refuse` is for a call that every `accept` has let through.
     """
 
     method: Method
@@ -29,7 +64,7 @@ class _Entry:
     handler: Handler | None
     wrapper: Handler
     refuse: Handler
-    accept: Sequence[tuple[Callable[[Call], None], Handler]]
+    accept: Sequence[tuple[Hook, Handler]]
 
 
 class Chain(grpc.ServerInterceptor):
@@ -40,35 +75,29 @@ class Chain(grpc.ServerInterceptor):
     A method that was not registered through the chain is not served.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the first are keywords
+    def __init__(
         self,
         concerns: Sequence[Concern],
         *,
         refusals: ThreadPoolExecutor,
         pool_of: Callable[[Method], ThreadPoolExecutor | None],
-        max_message_bytes: int,
-        max_metadata_bytes: int,
         followed: bool = True,
     ) -> None:
         """`refusals` answers what acceptance refuses; `pool_of` names a method's own pool, if it has one.
 
-        `followed` says whether the server has further interceptors; without any, it is not asked for each
-        call's handler, which is known.
-
-        What is over the two sizes ends its call with RESOURCE_EXHAUSTED, if grpc's own bounds let it in.
+        `followed` says whether the server has further interceptors. Without any, grpc's own look-up of the
+        handler is skipped: the chain knows it.
         """
         self._concerns = concerns
         self._refusals = refusals
         self._pool_of = pool_of
-        self._max_message_bytes = max_message_bytes
-        self._max_metadata_bytes = max_metadata_bytes
         self._followed = followed
         self._entries: dict[str, _Entry] = {}
         self._unknown = self._entry(UNKNOWN, None)
 
-    def registering(self, server: grpc.Server) -> Any:
+    def registrar(self, server: grpc.Server) -> grpc.Server:
         """The server to give to a generated add_…Servicer_to_server, so that the chain sees its methods."""
-        return Registrar(server, self._register)
+        return cast("grpc.Server", _Registrar(server, self._register))
 
     def _register(self, service: str, handlers: Mapping[str, Handler]) -> None:
         for name, handler in handlers.items():
@@ -80,18 +109,22 @@ class Chain(grpc.ServerInterceptor):
 
     def _entry(self, method: Method, handler: Handler | None) -> _Entry:
         hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
-        refuse = refusal(hooks, hooks.end, self._refusals)
-        wrapper = None if handler is None else self._wrap(handler, hooks, method)
-        accept = [(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept]
-        return _Entry(method, hooks, handler, wrapper, refuse, accept)
+        return _Entry(
+            method,
+            hooks,
+            handler,
+            wrapper=self._wrap(handler or _UNIMPLEMENTED, hooks, method),
+            refuse=refusal(hooks, hooks.end, self._refusals),
+            accept=[(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept],
+        )
 
     def _wrap(self, handler: Handler, hooks: Hooks, method: Method) -> Handler:
-        return wrap(handler, hooks, self._pool_of(method), self._max_message_bytes)
+        return wrap(handler, hooks, self._pool_of(method))
 
     def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Handler | None],
-        handler_call_details: Any,
+        handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         entry = self._entries.get(handler_call_details.method, self._unknown)
         failure: Exception | None = None
@@ -99,29 +132,21 @@ class Chain(grpc.ServerInterceptor):
             try:
                 handler = continuation(handler_call_details)
                 if handler is not entry.handler:
-                    entry = self._as_wrapped(entry, handler)
-            except Exception as error:  # noqa: BLE001 - one of those that follow; the refusal tells the client
+                    entry = self._rewrapped(entry, handler)
+            except Exception as error:
                 failure = error
         call = Call(entry.method, handler_call_details.invocation_metadata)
         CURRENT_CALL.set(call)
-        for accept, refused in entry.accept:
+        for accept, refuse in entry.accept:
             try:
                 accept(call)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:
                 call.failure = error
-                return refused
-        if failure is None and entry is self._unknown:
-            call.refused = Refusal.UNKNOWN_METHOD
-            failure = Unimplemented("there is no such method here")
-        if failure is None and (size := size_of(call.metadata)) > self._max_metadata_bytes:
-            call.refused = Refusal.METADATA_SIZE
-            failure = TooLarge(
-                f"the metadata has {size} bytes; the server takes at most {self._max_metadata_bytes}"
-            )
+                return refuse
         call.failure = failure
         return entry.wrapper if failure is None else entry.refuse
 
-    def _as_wrapped(self, entry: _Entry, handler: Handler | None) -> _Entry:
+    def _rewrapped(self, entry: _Entry, handler: Handler | None) -> _Entry:
         """The entry with the handler that the interceptors inside this one have made of it, for this call."""
         if handler is None:
             return self._unknown
@@ -131,11 +156,19 @@ class Chain(grpc.ServerInterceptor):
         return replace(entry, handler=handler, wrapper=wrapper)
 
 
-class Registrar:
+def _unimplemented(_request: bytes, _context: grpc.ServicerContext) -> NoReturn:
+    raise Unimplemented("unknown service or method")
+
+
+# Of a method that is not served, in a chain whose concerns let it through.
+_UNIMPLEMENTED: Handler = grpc.unary_unary_rpc_method_handler(_unimplemented)
+
+
+class _Registrar:
     """What generated registration code asks of a server, seen by the chain on its way to grpc."""
 
     def __init__(self, server: grpc.Server, register: Callable[[str, Mapping[str, Handler]], None]) -> None:
-        self._server: Any = server
+        self._server = server
         self._register = register
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:

@@ -1,4 +1,4 @@
-"""What a concern is: a small object with hooks into each call."""
+"""A concern: a small object with hooks into each call."""
 
 from google.protobuf.message import Message
 
@@ -7,14 +7,15 @@ from app.core.method import Method
 
 
 class Concern:
-    """Override the hooks that you need; one that is not overridden costs nothing per call.
+    """Override the hooks that you need; a hook that is not overridden costs nothing per call.
 
-    For one call, the hooks run in this order: `accept` and `start`, and `receive` for each message, from the
-    outermost concern to the innermost; `send` for each message, `fail` if there is an error, and `end` once,
-    from the innermost to the outermost. `end` runs for every concern whose `accept` has run.
+    For one call the hooks run in the order in which they stand here, `receive_bytes` to `send` once for each
+    message; the table at the head of chain.py has their threads. `accept`, `start`, `receive_bytes` and
+    `receive` run from the outermost concern to the innermost, the others from the innermost to the outermost.
+    `end` runs once for every concern whose `accept` has returned.
 
-    An observer writes down. A gate refuses the call: it raises a StatusError from `accept`, `start`,
-    `receive` or `send`. A concern that is a context manager is open while the server serves.
+    An observer records the call. A gate refuses it: it sets `call.refusal`, and raises a StatusError from any
+    hook up to `send`. A concern that is a context manager is open while the server serves.
     """
 
     def for_method(self, method: Method) -> "Concern | None":
@@ -22,7 +23,6 @@ class Concern:
 
         Called once per method, when its service is registered, and for UNKNOWN.
         """
-        del method
         return self
 
     def accept(self, call: Call) -> None:
@@ -32,16 +32,22 @@ class Concern:
         """
 
     def start(self, call: Call) -> None:
-        """A worker has taken the call up; nothing has been read yet."""
+        """A worker has begun to serve the call; no message has been read yet."""
+
+    def receive_bytes(self, call: Call, data: bytes) -> None:
+        """A request message has been read, and not decoded yet."""
 
     def receive(self, call: Call, message: Message) -> None:
-        """A request message has been read; the handler has not seen it yet."""
+        """A request message has been decoded; the handler has not seen it yet."""
+
+    def send_bytes(self, call: Call, data: bytes) -> None:
+        """A response message has been encoded; `send` follows, unless this refuses it."""
 
     def send(self, call: Call, message: Message) -> None:
-        """The handler has made a response message; it has not been sent yet."""
+        """A response message is about to be sent."""
 
     def fail(self, call: Call, error: BaseException) -> None:
         """The chain or the handler raised. May set `call.status`, `call.message` and trailing metadata."""
 
     def end(self, call: Call) -> None:
-        """The call is over and `call.status` is final. Must not raise; an error is logged and passed over."""
+        """The call is over and `call.status` is final. Must not raise: an error is only logged."""

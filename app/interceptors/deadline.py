@@ -1,4 +1,4 @@
-"""How long a call may take."""
+"""The deadlines of calls: the client's, and the server's own."""
 
 import time
 
@@ -9,17 +9,17 @@ from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
 from app.reload.ticker import Ticker
 
-# How long past the bound a handler may be blocked before its call is cancelled, in seconds.
+# How long past the server's deadline a handler may be blocked before its call is cancelled, in seconds.
 _PATIENCE = 0.5
 
 
 class Deadline(Concern, Ticker):
-    """Does not run a call that has expired while it waited, and bounds every call to `most` seconds.
+    """Refuses a call whose deadline passed in the queue, and gives every call a deadline of the server.
 
-    A running handler cannot be interrupted: at the server's bound, `call.expires_at`, the call ends with
-    DEADLINE_EXCEEDED when the handler next reads, yields, waits through the context, or returns. A handler
-    that is blocked in a read or a write then, because its client idles, is freed soon after: its call ends
-    with CANCELLED.
+    That is `call.expires_at`, `most` seconds after acceptance, where the client's own is later or not set. A
+    running handler cannot be interrupted: past the server's deadline, the call ends with DEADLINE_EXCEEDED
+    when the handler next reads, yields, waits through the context, or returns. A handler that is blocked in a
+    read or a write then, because its client idles, is freed soon after: its call ends with CANCELLED.
     """
 
     def __init__(self, most: float, exempt: frozenset[str] = frozenset()) -> None:
@@ -27,7 +27,7 @@ class Deadline(Concern, Ticker):
         super().__init__("deadlines", _PATIENCE / 2, self._cancel_blocked)
         self._most = most
         self._exempt = exempt
-        self._bounded: set[Call] = set()
+        self._limited: set[Call] = set()  # those with a deadline of the server
 
     def for_method(self, method: Method) -> Concern | None:
         return None if method.service in self._exempt else self
@@ -35,17 +35,17 @@ class Deadline(Concern, Ticker):
     def start(self, call: Call) -> None:
         remaining = call.client_time_remaining()
         if remaining is not None and remaining <= 0:
-            call.refused = Refusal.DEADLINE
-            raise DeadlineExceeded("the deadline passed before the call could be served")
+            call.refusal = Refusal.DEADLINE
+            raise DeadlineExceeded("deadline exceeded before the call was started")
         if remaining is None or remaining > self._most:
             call.expires_at = call.accepted_at + self._most
-            self._bounded.add(call)
+            self._limited.add(call)
 
     def end(self, call: Call) -> None:
-        self._bounded.discard(call)
+        self._limited.discard(call)
 
     def _cancel_blocked(self) -> None:
         late = time.monotonic() - _PATIENCE
-        for call in tuple(self._bounded):
+        for call in tuple(self._limited):
             if call.expires_at is not None and call.expires_at < late:
                 call.cancel()

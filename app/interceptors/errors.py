@@ -1,4 +1,4 @@
-"""The one place that turns exceptions into status codes."""
+"""The mapping of exceptions to status codes."""
 
 import secrets
 
@@ -14,10 +14,10 @@ from app.interceptors.concern import Concern
 
 
 class Errors(Concern):
-    """A StatusError becomes its code, message and details. Anything else is a bug.
+    """Maps a StatusError to its code, message and details, and any other exception to INTERNAL.
 
-    For a bug the client sees INTERNAL, `internal error` and an id; the traceback is in the log under that
-    id, and nothing else leaves the process. A method that the servicer does not override is UNIMPLEMENTED.
+    For the latter the client sees `internal error` and an error id; the log has the traceback under that id,
+    and nothing else leaves the process. A method that the servicer does not override is UNIMPLEMENTED.
     """
 
     def fail(self, call: Call, error: BaseException) -> None:
@@ -31,7 +31,7 @@ class Errors(Concern):
         error_id = secrets.token_hex(8)
         call.status, call.message = grpc.StatusCode.INTERNAL, f"internal error (error id {error_id})"
         structlog.get_logger().error(
-            "bug",
+            "unhandled_exception",
             service=call.method.service,
             method=call.method.name,
             error_id=error_id,

@@ -15,27 +15,28 @@ from app.core.errors import CallEnded
 from app.interceptors.concern import Concern
 
 Hook = Callable[[Call], None]
+BytesHook = Callable[[Call, bytes], None]
 MessageHook = Callable[[Call, Message], None]
+ErrorHook = Callable[[Call, BaseException], None]
 
-# What a handler is left with once its call is over. While the call goes on, each is a bug like any other:
-# an outgoing call that failed, for one, raises RpcError too.
-_ENDED: Final = (grpc.RpcError, CallEnded, GeneratorExit)
+# What a handler of an ended call raises. While the call goes on, each is a bug like any other: an outgoing
+# call that failed, for one, raises RpcError too.
+_AFTER_THE_END: Final = (grpc.RpcError, CallEnded, GeneratorExit)
 
 _OK: Final = grpc.StatusCode.OK
 
 
 @dataclass(frozen=True)
 class Hooks:
-    """The hooks of one method's concerns, each in the order in which they run.
-
-    What comes in passes the outermost concern first; what goes out, the innermost.
-    """
+    """The hooks of one method's concerns, each in the order in which they run."""
 
     accept: Sequence[tuple[Hook, Sequence[Hook]]]  # each with the `end` hooks of those before it
     start: Sequence[Hook]
+    receive_bytes: Sequence[BytesHook]
     receive: Sequence[MessageHook]
+    send_bytes: Sequence[BytesHook]
     send: Sequence[MessageHook]
-    fail: Sequence[Callable[[Call, BaseException], None]]
+    fail: Sequence[ErrorHook]
     end: Sequence[Hook]
 
     @classmethod
@@ -51,7 +52,9 @@ class Hooks:
                 if type(one).accept is not Concern.accept
             ],
             start=overridden("start"),
+            receive_bytes=overridden("receive_bytes"),
             receive=overridden("receive"),
+            send_bytes=overridden("send_bytes")[::-1],
             send=overridden("send")[::-1],
             fail=overridden("fail")[::-1],
             end=overridden("end")[::-1],
@@ -62,7 +65,7 @@ class Hooks:
         error = call.failure or error
         call.duration = time.monotonic() - call.accepted_at
         alive = call.context.is_active()
-        if error is not None and (alive or not isinstance(error, _ENDED)):
+        if error is not None and (alive or not isinstance(error, _AFTER_THE_END)):
             self._fail(call, error)
         if not alive:
             call.status = grpc.StatusCode.DEADLINE_EXCEEDED if call.expired() else grpc.StatusCode.CANCELLED
@@ -72,7 +75,7 @@ class Hooks:
         for hook in self.end if end is None else end:
             try:
                 hook(call)
-            except Exception:  # noqa: BLE001 - what the others have to write down must not be lost
+            except Exception:
                 structlog.get_logger().exception("concern_failed", hook=hook.__qualname__)
         return alive
 
@@ -80,7 +83,7 @@ class Hooks:
         for hook in self.fail:
             try:
                 hook(call, error)
-            except Exception:  # noqa: BLE001 - the call must end all the same, and say nothing of it
+            except Exception:
                 structlog.get_logger().exception("concern_failed", hook=hook.__qualname__)
                 call.status, call.message = grpc.StatusCode.INTERNAL, "internal error"
         if call.status in {None, grpc.StatusCode.OK}:  # a chain without a concern that maps errors

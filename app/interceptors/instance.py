@@ -1,4 +1,4 @@
-"""Which server has answered, for callers that ask."""
+"""The id of the server that answers, for callers that ask."""
 
 from app.core.call import Call
 from app.core.metadata import INSTANCE

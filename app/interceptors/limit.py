@@ -1,4 +1,4 @@
-"""How many calls are accepted at once."""
+"""The maximum number of concurrent calls."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -9,12 +9,12 @@ from app.core.method import Method
 from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
 
-# How long a client's retry policy is asked to wait, in milliseconds (gRPC proposal A6).
+# Milliseconds until a client's retry policy tries again (gRPC proposal A6).
 _PUSHBACK = "100"
 
 
 class ConcurrencyLimit(Concern):
-    """Admits at most `most` calls at once, and refuses the rest with RESOURCE_EXHAUSTED.
+    """Admits at most `most` calls at once, and refuses others with RESOURCE_EXHAUSTED.
 
     A call counts from its acceptance, before it waits for a worker, until it is over.
     """
@@ -30,23 +30,22 @@ class ConcurrencyLimit(Concern):
             if self._admitted < self._most:
                 self._admitted += 1
                 return
-        call.refused = Refusal.LIMIT
+        call.refusal = Refusal.LIMIT
         raise ResourceExhausted(
-            f"the server has as many {self._what} as it takes ({self._most}); try again later",
+            f"too many concurrent {self._what} (limit {self._most}); retry later",
             metadata=(("grpc-retry-pushback-ms", _PUSHBACK),),
         )
 
     def end(self, call: Call) -> None:
-        del call
         with self._lock:
             self._admitted -= 1
 
 
 class Limit(Concern):
-    """Applies to each method the bound that `limit_of` names for it, and none where that is None."""
+    """Applies to each method the limit that `limit_of` returns for it, if any; methods may share one."""
 
     def __init__(self, limit_of: Callable[[Method], ConcurrencyLimit | None]) -> None:
-        self._bound_of = limit_of
+        self._limit_of = limit_of
 
     def for_method(self, method: Method) -> Concern | None:
-        return self._bound_of(method)
+        return self._limit_of(method)

@@ -41,7 +41,7 @@ class Metrics(Concern, Collector):
 
     def for_method(self, method: Method) -> Concern:
         one_reply = method.arity in {Arity.UNARY, Arity.CLIENT_STREAM}
-        self._methods.append((_OneReply if one_reply else _MethodMetrics)(method))
+        self._methods.append((_OneReplyMetrics if one_reply else _MethodMetrics)(method))
         return self._methods[-1]
 
     def collect(self) -> Iterable[Metric]:
@@ -113,17 +113,14 @@ class _MethodMetrics(Concern):
         self._exemplars: list[Exemplar | None] = [None] * (len(BUCKETS) + 1)
 
     def accept(self, call: Call) -> None:
-        del call
         with self._lock:
             self._started += 1
 
     def receive(self, call: Call, message: Message) -> None:
-        del call, message
         with self._lock:
             self._received += 1
 
     def send(self, call: Call, message: Message) -> None:
-        del call, message
         with self._lock:
             self._sent += 1
 
@@ -135,14 +132,13 @@ class _MethodMetrics(Concern):
             self._sent += self._replies(call)
             self._seconds += seconds
             self._in_bucket[bucket] += 1
-            if call.refused:
-                self._refused[call.refused] += 1
+            if call.refusal:
+                self._refused[call.refusal] += 1
             if call.sampled:
                 self._exemplars[bucket] = Exemplar({"trace_id": call.trace_id}, seconds, time.time())
 
     def _replies(self, call: Call) -> int:
         """How many are counted only now."""
-        del call
         return 0
 
     def add_to(self, to: _Families) -> None:
@@ -162,8 +158,8 @@ class _MethodMetrics(Concern):
             to.refused.add_metric((*labels, reason), count)
 
 
-class _OneReply(_MethodMetrics):
-    """Counts the one reply together with the call's end, which follows it at once."""
+class _OneReplyMetrics(_MethodMetrics):
+    """Counts the one reply together with the call's end, which follows at once."""
 
     send = Concern.send
 

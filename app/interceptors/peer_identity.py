@@ -1,4 +1,4 @@
-"""Who calls, where mutual TLS alone says so."""
+"""The caller's name by mutual TLS, where no token is needed."""
 
 from app.core.call import Call
 from app.interceptors.concern import Concern

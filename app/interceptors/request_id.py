@@ -1,4 +1,4 @@
-"""A name for each call, the caller's own where it sent one, in logs and in the reply's metadata."""
+"""An id for each call, the caller's own where it sent one, in logs and in the reply's metadata."""
 
 from random import getrandbits
 

@@ -1,13 +1,34 @@
 """The client's messages, read and decoded one by one."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from google.protobuf.message import DecodeError, Message
 
 from app.core.call import Call
-from app.core.errors import MalformedMessage, TooLarge, Unimplemented
-from app.core.refusal import Refusal
-from app.interceptors.hooks import MessageHook
+from app.core.errors import MalformedMessage, Unimplemented
+from app.interceptors.hooks import Hooks
+
+# Decodes one message of a call, and runs the hooks for it.
+Read = Callable[[bytes, Call], Message]
+
+
+def reader(decode: Callable[[bytes], Any], hooks: Hooks) -> Read:
+    """Raises what a hook raises, and MalformedMessage for bytes that `decode` rejects."""
+    receive_bytes, receive = hooks.receive_bytes, hooks.receive
+
+    def read(data: bytes, call: Call) -> Message:
+        for bytes_hook in receive_bytes:
+            bytes_hook(call, data)
+        try:
+            message: Message = decode(data)
+        except DecodeError:
+            raise MalformedMessage("malformed request message: it cannot be decoded") from None
+        for hook in receive:
+            hook(call, message)
+        return message
+
+    return read
 
 
 class Requests:
@@ -19,19 +40,10 @@ class Requests:
     the handler goes on.
     """
 
-    def __init__(
-        self,
-        raw: Iterator[bytes],
-        call: Call,
-        decode: Callable[[bytes], Message],
-        receive: Sequence[MessageHook],
-        max_bytes: int,
-    ) -> None:
+    def __init__(self, raw: Iterator[bytes], call: Call, read: Read) -> None:
         self._raw = raw
         self._call = call
-        self._decode = decode
-        self._receive = receive
-        self._max_bytes = max_bytes
+        self._read = read
 
     def __iter__(self) -> Iterator[Message]:
         return self
@@ -46,9 +58,7 @@ class Requests:
             except StopIteration:
                 next(self._raw)  # raises RpcError where the stream was cut
                 raise
-            message = decoded(data, call, self._decode, self._max_bytes)
-            for receive in self._receive:
-                receive(call, message)
+            message = self._read(data, call)
             call.check_deadline()
         except StopIteration:
             raise
@@ -58,28 +68,9 @@ class Requests:
         return message
 
 
-def only_request(
-    raw: Iterator[bytes],
-    call: Call,
-    decode: Callable[[bytes], Message],
-    receive: Sequence[MessageHook],
-    max_bytes: int,
-) -> Message:
+def only_request(raw: Iterator[bytes], call: Call, read: Read) -> Message:
     """The one message of a method that takes one. Raises Unimplemented, as grpc does, where there is none."""
     for data in raw:
-        message = decoded(data, call, decode, max_bytes)
-        for hook in receive:
-            hook(call, message)
-        return message
+        return read(data, call)
     next(raw, None)  # raises RpcError where the stream was cut
-    raise Unimplemented(f"{call.method.path} takes exactly one request message, and there was none")
-
-
-def decoded(data: bytes, call: Call, decode: Callable[[bytes], Message], max_bytes: int) -> Message:
-    if len(data) > max_bytes:
-        call.refused = Refusal.MESSAGE_SIZE
-        raise TooLarge(f"the request message has {len(data)} bytes; the server takes at most {max_bytes}")
-    try:
-        return decode(data)
-    except DecodeError:
-        raise MalformedMessage("the request message could not be decoded") from None
+    raise Unimplemented(f"missing request message: {call.method.path} takes exactly one")

@@ -30,5 +30,5 @@ class _MethodValidation(Concern):
 
     def receive(self, call: Call, message: Message) -> None:
         if violations := list(self._rule(message)):
-            call.refused = Refusal.VALIDATION
+            call.refusal = Refusal.VALIDATION
             raise InvalidArgument.fields(violations)

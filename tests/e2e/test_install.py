@@ -102,7 +102,7 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
         assert refused.returncode == 64 + 16  # UNAUTHENTICATED
         assert refused.stdout == ""
         assert len(refused.stderr.splitlines()) == 1
-        assert "a token is needed" in refused.stderr
+        assert "missing token" in refused.stderr
 
 
 def test_the_commands_of_the_page_about_kubernetes_lead_from_a_checkout_to_a_quote(

@@ -72,7 +72,7 @@ def test_a_caller_without_the_scope_is_denied_and_one_who_is_not_known_is_unauth
             token(sub="bob", scope="quotes.read"),
         )
         told = denied(at, method, **sends(reader))
-        assert told == f"the caller may not call /quotes.Quoter/{method}"
+        assert told == f"the caller is not permitted to call /quotes.Quoter/{method}"
         assert outcome(lambda: CALLS[method](at.stub)) is Status.UNAUTHENTICATED
         assert outcome(lambda: CALLS[method](at.stub, **sends(writer[:-4]))) is Status.UNAUTHENTICATED
         assert ran == []

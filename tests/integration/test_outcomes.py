@@ -69,7 +69,7 @@ def test_a_bug_is_internal_and_only_the_log_says_more(method: str, bug: BaseExce
             CALLS[method](at.stub)
         assert code(caught.value) is Status.INTERNAL
         assert at.seen() == [(method, "Internal")]
-        [line] = at.server.lines("bug")
+        [line] = at.server.lines("unhandled_exception")
         assert caught.value.details() == f"internal error (error id {line['error_id']})"
         assert "s3cret" in line["exception"]
         assert "s3cret" not in str(caught.value)
@@ -86,7 +86,7 @@ def test_a_method_that_the_servicer_does_not_override_is_unimplemented(method: s
         assert code(caught.value) is Status.UNIMPLEMENTED
         assert caught.value.details() == "Method not implemented!"
         assert at.seen() == [(method, "Unimplemented")]
-        assert not at.server.lines("bug")
+        assert not at.server.lines("unhandled_exception")
 
 
 @each_method
@@ -142,7 +142,7 @@ def test_a_handler_that_swallows_what_a_read_raised_does_not_turn_it_into_a_succ
 def test_a_malformed_message_is_no_bug() -> None:
     with probed() as at:
         assert outcome(lambda: at.channel.unary_unary("/quotes.Quoter/GetQuote")(b"\xff")) is Status.INTERNAL
-        assert not at.server.lines("bug")
+        assert not at.server.lines("unhandled_exception")
 
 
 @pytest.mark.parametrize("method", ["GetQuote", "ListQuotes"])

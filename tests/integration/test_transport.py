@@ -73,9 +73,7 @@ def test_a_request_over_the_bound_is_refused_and_one_of_just_its_size_is_not(met
         with pytest.raises(grpc.RpcError) as caught:
             sent(at.stub, method, LIMIT + 1)
         assert code(caught.value) is Status.RESOURCE_EXHAUSTED
-        assert caught.value.details() == (
-            f"the request message has {LIMIT + 1} bytes; the server takes at most {LIMIT}"
-        )
+        assert caught.value.details() == (f"request message too large: {LIMIT + 1} bytes (limit {LIMIT})")
         assert at.seen() == [(method, "OK"), (method, "ResourceExhausted")]
         assert at.server.total("grpc_server_msg_received_total", grpc_method=method) == 1
         assert at.server.total("grpc_server_refused_total", grpc_method=method, reason="message_size") == 1
@@ -89,9 +87,7 @@ def test_a_reply_over_the_bound_is_refused_and_one_of_just_its_size_is_not(metho
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub)
         assert code(caught.value) is Status.RESOURCE_EXHAUSTED
-        assert caught.value.details() == (
-            f"the reply has {LIMIT + 1} bytes; the server sends at most {LIMIT}"
-        )
+        assert caught.value.details() == (f"response message too large: {LIMIT + 1} bytes (limit {LIMIT})")
         assert at.seen() == [(method, "ResourceExhausted")]
         streamed = method in {"ListQuotes", "Converse"}
         assert at.server.total("grpc_server_msg_sent_total", grpc_method=method) == (1 if streamed else 0)

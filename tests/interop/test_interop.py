@@ -131,7 +131,7 @@ def recorded(server: Server, calls: int) -> list[tuple[str, str]]:
     until(lambda: len(server.spans) >= calls)  # the span is the last of the three to be written
     for line in server.calls():
         assert line["principal"] == ("" if line["method"] == "unknown" else "interop")
-    assert not server.lines("bug")
+    assert not server.lines("unhandled_exception")
     return seen(server)
 
 

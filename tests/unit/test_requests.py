@@ -7,7 +7,8 @@ import pytest
 from app.core.call import Call
 from app.core.errors import Unimplemented
 from app.core.method import Arity, Method
-from app.interceptors.requests import Requests, only_request
+from app.interceptors.hooks import Hooks
+from app.interceptors.requests import Requests, only_request, reader
 
 
 class Cut:
@@ -28,7 +29,7 @@ class Cut:
 
 def read(raw: Iterator[bytes], how: Any) -> Any:
     call = Call(Method("a", "b", Arity.UNARY), ())
-    return how(raw, call, bytes, [], 10)
+    return how(raw, call, reader(bytes, Hooks.of([])))
 
 
 def test_a_request_that_was_cut_is_not_taken_for_one_that_is_missing() -> None:

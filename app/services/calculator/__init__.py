@@ -14,13 +14,11 @@ _INT32 = range(-(2**31), 2**31)
 
 class Calculator(Calc_pb2_grpc.CalculatorServicer):
     def Add(self, request: Calc_pb2.AddRequest, context: grpc.ServicerContext) -> Calc_pb2.AddReply:
-        del context
         return Calc_pb2.AddReply(n1=_fitting(request.n1 + request.n2))
 
     def Substract(
         self, request: Calc_pb2.SubstractRequest, context: grpc.ServicerContext
     ) -> Calc_pb2.SubstractReply:
-        del context
         return Calc_pb2.SubstractReply(n1=_fitting(request.n1 - request.n2))
 
     def Subtract(
@@ -31,11 +29,9 @@ class Calculator(Calc_pb2_grpc.CalculatorServicer):
     def Multiply(
         self, request: Calc_pb2.MultiplyRequest, context: grpc.ServicerContext
     ) -> Calc_pb2.MultiplyReply:
-        del context
         return Calc_pb2.MultiplyReply(n1=_fitting(request.n1 * request.n2))
 
     def Divide(self, request: Calc_pb2.DivideRequest, context: grpc.ServicerContext) -> Calc_pb2.DivideReply:
-        del context
         return Calc_pb2.DivideReply(f1=request.n1 / request.n2)
 
 

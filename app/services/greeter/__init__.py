@@ -12,7 +12,6 @@ class Greeter(helloworld_pb2_grpc.GreeterServicer):
     def SayHello(
         self, request: helloworld_pb2.HelloRequest, context: grpc.ServicerContext
     ) -> helloworld_pb2.HelloReply:
-        del context
         return helloworld_pb2.HelloReply(message=f"Hello, {request.name}")
 
 

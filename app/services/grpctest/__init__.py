@@ -12,7 +12,6 @@ class Grpctest(grpctest_pb2_grpc.GrpctestServicer):
     def GetServerResponse(
         self, request: grpctest_pb2.Message, context: grpc.ServicerContext
     ) -> grpctest_pb2.MessageResponse:
-        del context
         text = f'Hello I am up and running received "{request.message}" message from you'
         return grpctest_pb2.MessageResponse(message=text, received=True)
 

@@ -22,21 +22,18 @@ class Quoter(quote_service_pb2_grpc.QuoterServicer):
         self._store = store
 
     def GetQuote(self, request: pb.QuoteRequest, context: grpc.ServicerContext) -> pb.QuoteReply:
-        del context
         quote = self._store.pick(request.author)
         return pb.QuoteReply(quote=quote.text, author=quote.author)
 
     def ListQuotes(
         self, request: pb.ListQuotesRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.ListQuotesResponse]:
-        del context
         for quote in islice(self._store.all(request.author), request.limit or None):
             yield pb.ListQuotesResponse(quote=quote.text, author=quote.author)
 
     def AddQuotes(
         self, request_iterator: Iterator[pb.AddQuotesRequest], context: grpc.ServicerContext
     ) -> pb.AddQuotesResponse:
-        del context
         quotes: list[Quote] = []
         for request in request_iterator:
             if len(quotes) == MOST_AT_ONCE:
@@ -47,7 +44,6 @@ class Quoter(quote_service_pb2_grpc.QuoterServicer):
     def Converse(
         self, request_iterator: Iterator[pb.ConverseRequest], context: grpc.ServicerContext
     ) -> Iterator[pb.ConverseResponse]:
-        del context
         for request in request_iterator:
             quote = self._store.pick(request.author)
             yield pb.ConverseResponse(quote=quote.text, author=quote.author)
