@@ -1,19 +1,20 @@
-"""The program, as `quoter` and as `python -m app`."""
+"""The entry point, as `quoter` and as `python -m app`."""
 
 import os
 import sys
 
+from app.core.name import NAME
 from app.runtime.signals import Signals
 
 
 def main() -> None:
     signals = Signals() if sys.argv[1:2] == ["serve"] else None
     if signals is None:
-        # Read when grpc is imported: what goes wrong with a call is told once, by us.
+        # grpc reads this when it is imported; commands report errors of calls themselves.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        # Imported only now: it takes a second, in which a signal must not be lost.
-        from app import cli  # noqa: PLC0415
+        # Imported only now: it takes a second, in which no signal must be lost.
+        from app import cli
 
         cli.main(signals)
     except KeyboardInterrupt:
@@ -22,7 +23,7 @@ def main() -> None:
         if not str(error).startswith("OTEL_"):
             raise
         # OpenTelemetry reads some of its variables when it is imported.
-        sys.stderr.write(f"quoter: {error}\n")
+        sys.stderr.write(f"{NAME}: {error}\n")
         sys.exit(2)
 
 

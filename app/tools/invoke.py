@@ -1,4 +1,4 @@
-"""Calling any method that a descriptor describes, without generated stubs."""
+"""Calls of any method, by its descriptor and without generated stubs."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,32 +8,42 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from app.tools.descriptors import full_name
+from app.tools.methods import full_name
 
 
-def invoke(channel: grpc.Channel, method: MethodDescriptor, requests: Iterable[Message]) -> Iterator[Message]:
-    """Sends the requests and yields the replies, one of each where the method does not stream them.
+def invoke(
+    channel: grpc.Channel,
+    method: MethodDescriptor,
+    requests: Iterable[Message],
+    *,
+    timeout: float | None = None,
+) -> Iterator[Message]:
+    """Sends the requests and yields the replies: one each unless the method streams them.
 
-    Raises grpc.RpcError, and ValueError where a method that takes one request is given none or several.
+    Raises grpc.RpcError, and ValueError unless there is exactly one request for a method that takes one.
     """
     path = f"/{full_name(method)}"
     codecs: dict[str, Any] = {
-        "request_serializer": message_factory.GetMessageClass(method.input_type).SerializeToString,
+        "request_serializer": request_type(method).SerializeToString,
         "response_deserializer": message_factory.GetMessageClass(method.output_type).FromString,
     }
     if method.client_streaming and method.server_streaming:
-        yield from channel.stream_stream(path, **codecs)(iter(requests))
+        yield from channel.stream_stream(path, **codecs)(iter(requests), timeout=timeout)
     elif method.client_streaming:
-        yield channel.stream_unary(path, **codecs)(iter(requests))
+        yield channel.stream_unary(path, **codecs)(iter(requests), timeout=timeout)
     elif method.server_streaming:
-        yield from channel.unary_stream(path, **codecs)(only(requests))
+        yield from channel.unary_stream(path, **codecs)(only(requests), timeout=timeout)
     else:
-        yield channel.unary_unary(path, **codecs)(only(requests))
+        yield channel.unary_unary(path, **codecs)(only(requests), timeout=timeout)
+
+
+def request_type(method: MethodDescriptor) -> type[Message]:
+    return message_factory.GetMessageClass(method.input_type)
 
 
 def only(requests: Iterable[Message]) -> Message:
-    """The request of a method that takes one. Raises ValueError where there are none or several."""
+    """Returns the request of a method that takes one. Raises ValueError for none or several."""
     found = list(requests)
     if len(found) != 1:
-        raise ValueError(f"the method takes one request, and there are {len(found)}")
+        raise ValueError(f"the method takes one request, got {len(found)}")
     return found[0]

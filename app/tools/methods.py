@@ -1,15 +1,28 @@
-"""The methods of this program's services, by name."""
+"""Descriptors of methods: those of this program's services by name, and those that are safe to call."""
 
 from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
 
 from app.services import SERVICES
-from app.tools.descriptors import full_name, is_harmless
+
+
+def full_name(method: MethodDescriptor) -> str:
+    """Returns a name such as `acme.inventory.v1.InventoryService/GetItem`, the path without its first `/`."""
+    return f"{method.containing_service.full_name}/{method.name}"
+
+
+def is_harmless(method: MethodDescriptor) -> bool:
+    """Whether the method is unary and marked NO_SIDE_EFFECTS."""
+    return (
+        not (method.client_streaming or method.server_streaming)
+        and method.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS
+    )
 
 
 def find_method(name: str) -> MethodDescriptor:
-    """Finds a method by `package.Service/Method`; a leading `/`, or no package, will do as well.
+    """Finds a method by `package.Service/Method`; accepts a leading `/`, and `Service/Method` too.
 
-    Raises ValueError, which names those that there are.
+    Raises ValueError, which lists the methods that exist.
     """
     service, _, wanted = name.removeprefix("/").rpartition("/")
     methods = [
@@ -22,31 +35,28 @@ def find_method(name: str) -> MethodDescriptor:
         if method.name == wanted:
             return method
     names = ", ".join(full_name(method) for method in methods or _methods())
-    raise ValueError(f"there is no method {name!r}; choose of {names}")
+    raise ValueError(f"unknown method {name!r}; expected one of {names}")
 
 
 def harmless_method() -> MethodDescriptor:
-    """The first method that takes and sends one message, and is marked to have no side effects.
-
-    Raises ValueError where there is none.
-    """
+    """Returns the first unary method marked NO_SIDE_EFFECTS. Raises ValueError if there is none."""
     for method in _methods():
         if is_harmless(method):
             return method
     raise ValueError(
-        f"name a method: none is marked NO_SIDE_EFFECTS of {', '.join(map(full_name, _methods()))}"
+        f"no unary method is marked NO_SIDE_EFFECTS; name one of {', '.join(map(full_name, _methods()))}"
     )
 
 
 def complete_method(incomplete: str) -> list[str]:
-    """The names that begin so; those without a package only where no full one does."""
+    """Returns the full names that begin so; if there are none, those without a package."""
     found = [name for method in _methods() if (name := full_name(method)).startswith(incomplete)]
     short = (f"{method.containing_service.name}/{method.name}" for method in _methods())
     return found or [name for name in short if name.startswith(incomplete)]
 
 
 def complete_service(incomplete: str) -> list[str]:
-    """What health checks know by name."""
+    """Returns the names for health checks that begin so."""
     return [name for name in (*(each.name for each in SERVICES), "liveness") if name.startswith(incomplete)]
 
 

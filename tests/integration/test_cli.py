@@ -122,17 +122,17 @@ def test_call_reads_a_stream_of_requests_from_a_pipe(server: Server) -> None:
         (
             ["call", "Calculator/Nope", "{}"],
             2,
-            "there is no method 'Calculator/Nope'; choose of calc.Calculator/Add",
+            "unknown method 'Calculator/Nope'; expected one of calc.Calculator/Add",
         ),
-        (["call", "Nope/Nope", "{}"], 2, "choose of quotes.Quoter/GetQuote"),
-        (["call", "Calculator/Add", "{"], 2, "not a calc.AddRequest as JSON"),
-        (["call", "Calculator/Add", '{"n3": 1}'], 2, "not a calc.AddRequest as JSON"),
-        (["call", "Calculator/Add", "3"], 2, "3 is no object, such as {}"),
-        (["call", "Calculator/Add", "[]"], 2, "[] is no object"),
-        (["call", "Quoter/AddQuotes", "[3]"], 2, "3 is no object"),
-        (["call", "Quoter/AddQuotes", "bad"], 2, "not a quotes.AddQuotesRequest as JSON"),
-        (["call", "Calculator/Add", "[" * 100_000], 2, "not a calc.AddRequest as JSON"),
-        (["health", "no.Such"], 69, "the server knows of no service 'no.Such'"),
+        (["call", "Nope/Nope", "{}"], 2, "expected one of quotes.Quoter/GetQuote"),
+        (["call", "Calculator/Add", "{"], 2, "invalid JSON for calc.AddRequest"),
+        (["call", "Calculator/Add", '{"n3": 1}'], 2, "invalid JSON for calc.AddRequest"),
+        (["call", "Calculator/Add", "3"], 2, "expected an object such as {}, got 3"),
+        (["call", "Calculator/Add", "[]"], 2, "expected an object such as {}, got []"),
+        (["call", "Quoter/AddQuotes", "[3]"], 2, "expected an object such as {}, got 3"),
+        (["call", "Quoter/AddQuotes", "bad"], 2, "invalid JSON for quotes.AddQuotesRequest"),
+        (["call", "Calculator/Add", "[" * 100_000], 2, "invalid JSON for calc.AddRequest"),
+        (["health", "no.Such"], 69, "the server does not know the service 'no.Such'"),
         (["get", "x" * 201], 67, "quoter: InvalidArgument: author: at most 200 characters, this has 201"),
         (["get", "--token-file", "/nowhere"], 2, "No such file"),
         (["get", "--token-file", "/bin/sh"], 2, "/bin/sh: expected one token and nothing else"),
@@ -152,8 +152,8 @@ def test_without_a_server_the_error_says_how_to_have_one() -> None:
     done = run("get", "--target", "127.0.0.1:9")
     assert done.exit_code == 78
     assert done.stderr == (
-        "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or name another with --target;"
-        " `quoter doctor 127.0.0.1:9` looks closer\n"
+        "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or set another --target;"
+        " `quoter doctor 127.0.0.1:9` examines why\n"
     )
 
 
@@ -166,10 +166,14 @@ def test_an_empty_target_is_refused_in_words() -> None:
 @pytest.mark.parametrize(
     ("method", "lines", "message"),
     [
-        ("Greeter/SayHello", "", "takes one request, and there are 0"),
-        ("Greeter/SayHello", "{}\n{}\n", "takes one request, and there are 2"),
-        ("Quoter/AddQuotes", '{"quote": "x", "author": "y"}\nbad\n', "not a quotes.AddQuotesRequest as JSON"),
-        ("Quoter/Converse", "{}\n3\n", "3 is no object"),
+        ("Greeter/SayHello", "", "takes one request, got 0"),
+        ("Greeter/SayHello", "{}\n{}\n", "takes one request, got 2"),
+        (
+            "Quoter/AddQuotes",
+            '{"quote": "x", "author": "y"}\nbad\n',
+            "invalid JSON for quotes.AddQuotesRequest",
+        ),
+        ("Quoter/Converse", "{}\n3\n", "expected an object such as {}, got 3"),
     ],
 )
 def test_what_is_wrong_on_standard_input_is_told_in_one_line(
@@ -202,7 +206,7 @@ def test_words_of_the_server_are_not_taken_for_a_dead_connection() -> None:
 def test_a_token_comes_from_a_file(guarded: Server, tmp_path: Path) -> None:
     done = run("get", "--target", guarded.target)
     assert done.exit_code == 80
-    assert "--token-file names the file that has it" in done.stderr
+    assert "set --token-file to a file with a token" in done.stderr
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
     done = run("get", "--target", guarded.target, "--token-file", str(file))
@@ -262,11 +266,11 @@ def test_mutual_tls_takes_a_certificate_and_its_key(mutual: Server, pems: Path) 
     assert (done.exit_code, done.stderr) == (0, "")
     done = run("get", "--target", mutual.target, *trusting)
     assert done.exit_code == 78
-    assert "perhaps it wants a certificate of ours: --cert and --key name one" in done.stderr
+    assert "it may require a client certificate (--cert and --key)" in done.stderr
     strangers = ("--cert", str(pems / "strangers-cert"), "--key", str(pems / "strangers-key"))
     done = run("get", "--target", mutual.target, *trusting, *strangers)
     assert done.exit_code == 78
-    assert f"perhaps it wants a certificate of another CA than that of {strangers[1]}" in done.stderr
+    assert f"it may require a client certificate of another CA than {strangers[1]} has" in done.stderr
 
 
 def test_what_tls_needs_can_come_from_the_environment(mutual: Server, pems: Path) -> None:
@@ -278,10 +282,10 @@ def test_what_tls_needs_can_come_from_the_environment(mutual: Server, pems: Path
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "hangs up when it is called; perhaps it wants TLS: --tls, and --ca"),
-        (["--tls"], "has a certificate of a CA that is not trusted: --ca names the CA's file"),
-        (["--ca", "stranger"], "has a certificate of a CA that is not trusted: --ca names the CA's file"),
-        (["--ca", "ca"], "has a certificate with another name: --server-name says which one is right"),
+        ([], "closes the connection; it may require TLS (--tls and --ca)"),
+        (["--tls"], "has a certificate of a CA that is not trusted: name that CA with --ca"),
+        (["--ca", "stranger"], "has a certificate of a CA that is not trusted: name that CA with --ca"),
+        (["--ca", "ca"], "has a certificate with another name: set the expected one with --server-name"),
     ],
 )
 def test_what_a_server_over_tls_lacks_is_told_with_its_option(
@@ -289,7 +293,7 @@ def test_what_a_server_over_tls_lacks_is_told_with_its_option(
 ) -> None:
     files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
     done = run("get", "--target", secure.target, *files)
-    closer = f"`quoter doctor {secure.target}` looks closer"
+    closer = f"`quoter doctor {secure.target}` examines why"
     assert (done.exit_code, done.stderr) == (78, f"quoter: {secure.target} {message}; {closer}\n")
 
 
@@ -297,7 +301,7 @@ def test_tls_to_a_server_without_it_is_told(server: Server, pems: Path) -> None:
     for option in (["--tls"], ["--ca", str(pems / "ca")]):
         done = run("get", "--target", server.target, *option)
         assert done.exit_code == 78
-        assert f"{server.target} speaks no TLS: leave --tls" in done.stderr
+        assert f"{server.target} does not speak TLS: omit --tls" in done.stderr
 
 
 def test_a_handshake_that_fails_is_told_once_and_not_by_grpc_as_well(server: Server) -> None:
@@ -318,8 +322,8 @@ def test_a_handshake_that_fails_is_told_once_and_not_by_grpc_as_well(server: Ser
     [
         (["--ca", "/nowhere"], "--ca: /nowhere: No such file or directory"),
         (["--cert", "/nowhere", "--key", "/nowhere"], "--cert: /nowhere: No such file or directory"),
-        (["--cert", "cert"], "--cert and --key go together"),
-        (["--key", "key"], "--cert and --key go together"),
+        (["--cert", "cert"], "--cert and --key are required together"),
+        (["--key", "key"], "--cert and --key are required together"),
         (["--ca", "key"], "/key: it has no certificate in PEM form"),
         (["--cert", "cert", "--key", "ca"], "it has no private key in PEM form"),
         (["--token-file", "/nowhere"], "--token-file: /nowhere: No such file or directory"),

@@ -15,11 +15,11 @@ from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from app.services import SERVICES
-from app.tools.doctor.call import safe_methods
-from app.tools.doctor.case import Asked, Case
+from app.tools.doctor.calls import safe_methods
 from app.tools.doctor.connection import connection
-from app.tools.doctor.name import proxy_for
+from app.tools.doctor.facts import Arguments, Facts
 from app.tools.doctor.steps import STEPS, diagnose
+from app.tools.doctor.target import proxy_for
 from tests.support.examined import doctor, in_shell, listener, says, typed
 from tests.support.probe import probed
 from tests.support.process import server_process
@@ -85,8 +85,8 @@ def test_a_unix_socket_is_left_to_grpc(tmp_path: Path) -> None:
 
 
 def test_a_program_without_services_of_its_own_still_knows_whether_grpc_works(server: Server) -> None:
-    diagnosis = diagnose(Asked(target=server.target))
-    assert diagnosis.wrong is None
+    diagnosis = diagnose(Arguments(target=server.target))
+    assert diagnosis.error is None
     assert "none was made" in diagnosis.steps[-1].found
 
 
@@ -96,15 +96,15 @@ def test_a_program_without_services_of_its_own_still_knows_whether_grpc_works(se
 @pytest.mark.parametrize(
     ("target", "why", "instead"),
     [
-        ("", "it names no host", "localhost:50051"),
-        ("http://localhost:50051", "gRPC takes no URLs", "localhost:50051"),
-        ("https://api.example:443/v1", "gRPC takes no URLs", "api.example:443 --tls"),
-        ("dns://localhost:50051", "followed by a name server", "dns:///localhost:50051"),
+        ("", "the host is missing", "localhost:50051"),
+        ("http://localhost:50051", "gRPC accepts no URLs", "localhost:50051"),
+        ("https://api.example:443/v1", "gRPC accepts no URLs", "api.example:443 --tls"),
+        ("dns://localhost:50051", "must be followed by a name server", "dns:///localhost:50051"),
         ("localhost:50051/quotes.Quoter/GetQuote", "a target has no path", "localhost:50051"),
-        ("localhost:http", "the port 'http' is no number", "localhost:50051"),
-        ("localhost:99999", "is no number from 1 to 65535", "localhost:50051"),
-        ("::1:50051", "stands in brackets", "[::1]:50051"),
-        ("dns:///:50051", "it names no host", "dns:///localhost:50051"),
+        ("localhost:http", "the port 'http' is not a number", "localhost:50051"),
+        ("localhost:99999", "is not a number from 1 to 65535", "localhost:50051"),
+        ("::1:50051", "must be in brackets", "[::1]:50051"),
+        ("dns:///:50051", "the host is missing", "dns:///localhost:50051"),
     ],
 )
 def test_a_target_that_grpc_would_take_for_something_else(target: str, why: str, instead: str) -> None:
@@ -118,7 +118,7 @@ def test_a_target_that_grpc_would_take_for_something_else(target: str, why: str,
 def test_without_a_port_grpc_takes_443_and_the_advice_is_to_name_one() -> None:
     examined = doctor("localhost")
     assert examined.exit_code == 78
-    assert "The target names no port, so gRPC took 443" in examined.prose
+    assert "The target has no port, so gRPC used 443" in examined.prose
     assert "quoter doctor localhost:50051" in examined.commands
 
 
@@ -144,7 +144,7 @@ def test_a_name_of_a_cluster_needs_a_port_forward_from_outside(host: str, forwar
 def test_a_name_that_is_not_there(host: str) -> None:
     examined = doctor(f"{host}:50051")
     assert examined.cause == "unknown-name"
-    assert "misspelling" in examined.prose
+    assert "Check the spelling" in examined.prose
     assert examined.commands == []
 
 
@@ -167,10 +167,10 @@ def test_where_nothing_listens_the_server_that_is_advised_is_then_there() -> Non
 
 def test_the_usual_port_of_the_same_host_is_tried_before_it_is_advised(server: Server) -> None:
     usual = port_of(server)
-    wrong = diagnose(Asked(target=f"localhost:{unused_port()}"), DESCRIPTORS, usual_port=usual).wrong
-    assert wrong is not None
-    assert wrong.remedies[0].when == f"Port {usual} of the same host speaks HTTP/2:"
-    assert typed(wrong.remedies[0].command).exit_code == 0
+    error = diagnose(Arguments(target=f"localhost:{unused_port()}"), DESCRIPTORS, usual_port=usual).error
+    assert error is not None
+    assert error.remedies[0].when == f"Port {usual} of the same host speaks HTTP/2:"
+    assert typed(error.remedies[0].command).exit_code == 0
 
 
 def test_the_metrics_port_is_recognised(server: Server) -> None:
@@ -178,20 +178,20 @@ def test_the_metrics_port_is_recognised(server: Server) -> None:
     examined = doctor(f"localhost:{port}")
     assert (examined.cause, examined.exit_code) == ("metrics-port", 78)
     assert f"Port {port} is the metrics port" in examined.prose
-    assert "gRPC is usually on 50051" in examined.prose
+    assert "gRPC usually listens on 50051" in examined.prose
     assert examined.commands == ["quoter doctor localhost:50051"]
     assert doctor(f"localhost:{port}", "--tls").cause == "metrics-port"
     usual = port_of(server)
-    wrong = diagnose(Asked(target=f"localhost:{port}"), DESCRIPTORS, usual_port=usual).wrong
-    assert wrong is not None
-    assert typed(wrong.remedies[0].command).exit_code == 0
+    error = diagnose(Arguments(target=f"localhost:{port}"), DESCRIPTORS, usual_port=usual).error
+    assert error is not None
+    assert typed(error.remedies[0].command).exit_code == 0
 
 
 def test_a_web_server_is_recognised() -> None:
     with web() as found:
         examined = doctor(found.url.removeprefix("http://").partition("/")[0])
     assert (examined.cause, examined.exit_code) == ("not-http2", 78)
-    assert "HTTP/1, and no HTTP/2" in examined.prose
+    assert "HTTP/1, not HTTP/2" in examined.prose
     assert "nginx needs grpc_pass" in examined.prose
 
 
@@ -199,7 +199,7 @@ def test_a_port_forward_whose_pod_has_gone_closes_at_once() -> None:
     with listener(lambda _: None) as port:
         examined = doctor(f"localhost:{port}")
     assert (examined.cause, examined.exit_code) == ("closed-at-once", 78)
-    assert "A port-forward whose pod has gone does that" in examined.prose
+    assert "A port-forward does that when its pod is gone" in examined.prose
     assert examined.commands == ["kubectl get pods", f"kubectl port-forward svc/quoter {port}:50051"]
 
 
@@ -214,10 +214,10 @@ def test_one_who_takes_a_single_connection_closes_at_once(request: pytest.Fixtur
 
     thread = threading.Thread(target=once)
     thread.start()
-    wrong = diagnose(Asked(target=f"127.0.0.1:{accepting.getsockname()[1]}")).wrong
+    error = diagnose(Arguments(target=f"127.0.0.1:{accepting.getsockname()[1]}")).error
     thread.join(5)
-    assert wrong is not None
-    assert wrong.cause == "closed-at-once"
+    assert error is not None
+    assert error.cause == "closed-at-once"
 
 
 def test_one_who_never_answers_costs_no_more_time_than_was_given() -> None:
@@ -228,7 +228,7 @@ def test_one_who_never_answers_costs_no_more_time_than_was_given() -> None:
         took = (time.monotonic() - begun) / 2  # it ran twice
         ended.set()
     assert (examined.cause, examined.exit_code) == ("silent", 68)
-    assert "says nothing, neither in plaintext nor in TLS" in examined.prose
+    assert "nothing is received, neither in plaintext nor over TLS" in examined.prose
     assert f"quoter doctor localhost:{port} --timeout 3" in examined.commands
     assert took < 2
 
@@ -236,7 +236,7 @@ def test_one_who_never_answers_costs_no_more_time_than_was_given() -> None:
 def test_nothing_takes_more_than_a_third_of_the_time_nor_more_than_is_left() -> None:
     def left(until_end: float) -> float:
         end = time.monotonic() + until_end
-        return Case(Asked(target="", timeout=9), (), {}, 50051, end).seconds()
+        return Facts(arguments=Arguments(target="", timeout=9), deadline=end).seconds()
 
     assert left(9) == pytest.approx(3, abs=0.5)
     assert left(2) == pytest.approx(2, abs=0.5)
@@ -293,13 +293,18 @@ def test_where_nothing_answers_not_even_a_refusal(request: pytest.FixtureRequest
 
 
 def test_a_dead_address_among_live_ones_is_named(server: Server) -> None:
-    case = Case(Asked(target=server.target), (), {}, 50051, time.monotonic() + 10)
-    case.host, case.port = "localhost", port_of(server)
-    case.addresses = ["127.0.0.9", "127.0.0.1"]  # the server listens on the second alone
-    found = connection(case)
-    assert found.note
-    assert found.text.endswith("ms; 127.0.0.9: refused")
-    assert case.addresses == ["127.0.0.1"]
+    facts = Facts(
+        arguments=Arguments(target=server.target),
+        deadline=time.monotonic() + 10,
+        host="localhost",
+        port=port_of(server),
+        addresses=["127.0.0.9", "127.0.0.1"],  # the server listens only on the second
+    )
+    finding = connection(facts)
+    assert finding.note
+    assert finding.text.endswith("ms; 127.0.0.9: refused")
+    assert finding.facts is not None
+    assert finding.facts.addresses == ["127.0.0.1"]
 
 
 # A proxy in between.
@@ -393,7 +398,7 @@ def test_http2_that_is_not_grpc(status: bytes) -> None:
     with listener(answers(status)) as port:
         examined = doctor(f"localhost:{port}")
     assert (examined.cause, examined.found["failed"]) == ("not-grpc", "health")
-    assert f"speaks HTTP/2 and no gRPC (HTTP {status.decode()})" in examined.prose
+    assert f"speaks HTTP/2 but not gRPC (HTTP {status.decode()})" in examined.prose
 
 
 def answers(status: bytes) -> Callable[[socket.socket], None]:
@@ -452,7 +457,7 @@ def test_a_server_that_is_not_ready_is_waited_for_as_advised() -> None:
     with bare(servicer) as target:
         examined = doctor(target)
         assert (examined.cause, examined.exit_code) == ("not-serving", 1)
-        assert "says that it is not ready" in examined.prose
+        assert "answers that it is not ready" in examined.prose
         _, wait = examined.commands
         done: list[int] = []
         waiting = threading.Thread(target=lambda: done.append(in_shell(wait).returncode))

@@ -61,7 +61,7 @@ def test_plaintext_against_tls(here: Path, ca: trustme.CA) -> None:
     with serving(here, issued(ca, "localhost")) as target:
         examined = doctor(target)
         assert (examined.cause, examined.exit_code) == ("plaintext-against-tls", 78)
-        assert "The server speaks TLS, and this call would be plaintext" in examined.prose
+        assert "The server speaks TLS, but the call would be in plaintext" in examined.prose
         secret, call = examined.commands
         assert secret.startswith("kubectl get secret quoter-tls ")
         assert secret.endswith("> ca.pem")
@@ -87,7 +87,7 @@ def test_tls_against_plaintext() -> None:
     with running() as server:
         examined = doctor(server.target, "--tls")
         assert (examined.cause, examined.exit_code) == ("tls-against-plaintext", 78)
-        assert "The server speaks plaintext, and TLS was asked for" in examined.prose
+        assert "The server speaks plaintext, but TLS was asked for" in examined.prose
         [call] = examined.commands
         assert call == f"quoter doctor {server.target}"
         assert typed(call).exit_code == 0
@@ -108,7 +108,7 @@ def test_tls_against_plaintext_with_a_token_says_who_could_read_it() -> None:
     with running() as server:
         target = server.target.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called
         examined = doctor(target, "--tls", "--token-file", "token")
-        assert "for all to read who are on the way" in examined.prose
+        assert "readable by anyone on the network path" in examined.prose
         [call] = examined.commands
         assert call == f"quoter doctor {target} --token-file token --allow-plaintext-token"
         assert typed(call).exit_code == 0
@@ -165,7 +165,7 @@ def test_a_certificate_that_expires_soon_is_noted(here: Path, ca: trustme.CA) ->
         examined = doctor(target, "--ca", "ca.pem")
     assert examined.exit_code == 0
     assert examined.step("tls")["outcome"] == "note"
-    assert "for another 3 days" in examined.prose
+    assert "valid for another 3 days" in examined.prose
 
 
 def test_a_certificate_for_another_name(here: Path, ca: trustme.CA) -> None:
@@ -243,7 +243,9 @@ def test_files_that_cannot_be_used(here: Path, ca: trustme.CA) -> None:
 def test_a_certificate_without_its_key_is_wrong_usage(option: str) -> None:
     done = run("doctor", option, "file.pem")
     assert done.exit_code == 2
-    assert done.stderr == "quoter: --cert and --key go together: a certificate, and its private key\n"
+    assert (
+        done.stderr == "quoter: --cert and --key are required together: a certificate and its private key\n"
+    )
 
 
 def test_the_cas_of_the_environment_are_grpcs(

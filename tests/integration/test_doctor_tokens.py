@@ -62,7 +62,7 @@ def test_a_token_that_is_missing(guarded: Server) -> None:
     examined = doctor(guarded.target)
     assert (examined.cause, examined.exit_code) == ("token-missing", 80)
     assert (examined.found["failed"], examined.found["code"]) == ("token", "UNAUTHENTICATED")
-    assert "The server wants a token, and none was given" in examined.prose
+    assert "The server requires a token, and none was given" in examined.prose
     get, call = examined.commands
     assert get == "kubectl get secret quoter-token -o jsonpath='{.data.token}' | base64 -d > token"
     write("token", TOKEN)
@@ -82,7 +82,7 @@ def test_a_token_that_the_server_does_not_know(guarded: Server) -> None:
 def test_a_secret_that_is_still_in_base64(guarded: Server) -> None:
     examined = with_token(guarded.target, base64.b64encode(TOKEN.encode()))
     assert examined.cause == "token-refused"
-    assert "in base64" in examined.prose
+    assert "encoded in base64" in examined.prose
     decode, call = examined.commands
     assert in_shell(decode).returncode == 0
     assert typed(call).exit_code == 0
@@ -91,9 +91,9 @@ def test_a_secret_that_is_still_in_base64(guarded: Server) -> None:
 @pytest.mark.parametrize(
     ("content", "exit_code", "words"),
     [
-        (f"ann:{TOKEN}\n", 80, "has name:token lines, as a server's file has"),
-        (f"ann:{TOKEN}\nbob:{BOB}\n", 2, "has name:token lines, as a server's file has"),
-        (f"Bearer {TOKEN}\n", 2, "begins with Bearer, which is put before the token anyway"),
+        (f"ann:{TOKEN}\n", 80, "has name:token lines, as the file of a server"),
+        (f"ann:{TOKEN}\nbob:{BOB}\n", 2, "has name:token lines, as the file of a server"),
+        (f"Bearer {TOKEN}\n", 2, "begins with Bearer, which is added to the token when it is sent"),
     ],
 )
 def test_a_file_with_more_than_a_token(guarded: Server, content: str, exit_code: int, words: str) -> None:
@@ -109,7 +109,7 @@ def test_a_file_with_more_than_a_token(guarded: Server, content: str, exit_code:
 def test_a_file_without_a_token(guarded: Server, content: str) -> None:
     examined = with_token(guarded.target, content)
     assert (examined.cause, examined.exit_code) == ("bad-file", 2)
-    assert "mine has not one token and nothing else" in examined.prose
+    assert "mine does not contain exactly one token" in examined.prose
 
 
 def test_a_file_that_is_not_there(guarded: Server) -> None:
@@ -122,7 +122,7 @@ def test_a_caller_who_may_not(guarded: Server) -> None:
     examined = with_token(guarded.target, BOB)
     assert (examined.cause, examined.exit_code) == ("permission-denied", 71)
     assert examined.found["failed"] == "call"
-    assert "that caller may not call quotes.Quoter/GetQuote" in examined.prose
+    assert "its caller may not call quotes.Quoter/GetQuote" in examined.prose
     write("token", TOKEN)
     assert typed(examined.commands[0]).exit_code == 0
 
@@ -140,7 +140,7 @@ def test_a_token_is_not_sent_over_the_network_unencrypted(guarded: Server) -> No
 def test_the_advice_for_a_missing_token_says_what_unencrypted_means(guarded: Server) -> None:
     target = guarded.target.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called
     examined = doctor(target)
-    assert "It would go unencrypted" in examined.prose
+    assert "The token would be sent unencrypted" in examined.prose
     write("token", TOKEN)
     assert typed(examined.commands[-1]).exit_code == 0
 
@@ -198,8 +198,8 @@ def test_a_good_jwt_says_how_long_it_is_valid(here: Path) -> None:
     ("dates", "cause", "words"),
     [
         ({"exp": -7_300}, "token-expired", "expired 2 hours ago"),
-        ({"nbf": 700, "exp": 9_000}, "clock", "by this clock it begins in 11 minutes"),
-        ({"iat": 700, "exp": 9_000}, "clock", "by this clock it begins in 11 minutes"),
+        ({"nbf": 700, "exp": 9_000}, "clock", "by this clock it is valid from 11 minutes from now"),
+        ({"iat": 700, "exp": 9_000}, "clock", "by this clock it is valid from 11 minutes from now"),
     ],
 )
 def test_a_jwt_out_of_its_time(here: Path, dates: dict[str, int], cause: str, words: str) -> None:
@@ -214,7 +214,7 @@ def test_a_jwt_for_another_service_says_for_which(here: Path) -> None:
     with with_jwt(here) as at:
         examined = with_token(at.server.target, token(aud=["shop", "till"]))
     assert examined.cause == "token-refused"
-    assert f"its issuer is {ISSUER}, and it is for the audience shop, till" in examined.prose
+    assert f"name the issuer {ISSUER} and the audience shop, till" in examined.prose
 
 
 # Clocks.

@@ -1,4 +1,4 @@
-"""`quoter load`, as people and scripts use it."""
+"""`quoter load`: its output for people and for scripts."""
 
 import json
 import re
@@ -130,8 +130,8 @@ def test_without_a_terminal_there_is_a_line_a_second_and_the_table_at_the_end(se
     )
     assert start >= 1
     for line in lines[:start]:
-        assert re.fullmatch(r"\d+ s: \d+ a second; \d+ OK; p50 \S+ ms p95 \S+ ms p99 \S+ ms", line)
-    for text in ("calls made a second", "latency p99", f"backend {server.handle.instance}", "100.0 %"):
+        assert re.fullmatch(r"\d+ s: \d+ per second; \d+ OK; p50 \S+ ms p95 \S+ ms p99 \S+ ms", line)
+    for text in ("calls per second", "latency p99", f"backend {server.handle.instance}", "100.0 %"):
         assert text in done.stdout
     assert all(len(line) <= 80 for line in lines)
 
@@ -139,10 +139,10 @@ def test_without_a_terminal_there_is_a_line_a_second_and_the_table_at_the_end(se
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["--for", "soon"], 2, "--for: 'soon' does not fit"),
-        (["Nope/Nope"], 2, "there is no method 'Nope/Nope'; choose of quotes.Quoter/GetQuote"),
-        (["Quoter/GetQuote", "{"], 2, "not a quotes.QuoteRequest as JSON"),
-        (["Quoter/GetQuote", "[{}, {}]"], 2, "not a quotes.QuoteRequest as JSON"),
+        (["--for", "soon"], 2, "--for: invalid value 'soon': expected a duration"),
+        (["Nope/Nope"], 2, "unknown method 'Nope/Nope'; expected one of quotes.Quoter/GetQuote"),
+        (["Quoter/GetQuote", "{"], 2, "invalid JSON for quotes.QuoteRequest"),
+        (["Quoter/GetQuote", "[{}, {}]"], 2, "invalid JSON for quotes.QuoteRequest"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_call(

@@ -1,4 +1,4 @@
-"""The load's clock and its counting, with calls that are over when the test says so."""
+"""The load's timing and figures, with calls whose end the test decides."""
 
 import io
 import random
@@ -11,16 +11,14 @@ import grpc
 import pytest
 from rich.console import Console
 
+from app.tools.load.command import parse_duration
 from app.tools.load.drive import Drive
-from app.tools.load.duration import parse_duration
-from app.tools.load.figures import Figures
-from app.tools.load.latencies import Latencies
-from app.tools.load.run import remarks
-from app.tools.load.view import table
+from app.tools.load.figures import Figures, Latencies
+from app.tools.load.report import remarks, table
 from tests.support.waiting import until
 
 
-class Over:
+class EndedCall:
     """A call that is over."""
 
     def __init__(self, code: grpc.StatusCode = grpc.StatusCode.OK, *answers: str) -> None:
@@ -47,7 +45,7 @@ def driven(begin: Callable[[Callable[[Any], None]], None], **how: Any) -> Figure
 def shown(figures: Figures) -> str:
     """The table, as it is printed."""
     console = Console(file=io.StringIO(), record=True)
-    console.print(table("a load", {"in all": figures}))
+    console.print(table("a load", {"total": figures}))
     return console.export_text()
 
 
@@ -59,12 +57,12 @@ def test_durations(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "0s", "30", "s", "-1s", "1s 2s", "30sec", "8d", "169h", "1e3s"])
-def test_what_is_no_duration_is_told_in_words(text: str) -> None:
-    with pytest.raises(ValueError, match="such as 30s or 2m, is right"):
+def test_invalid_durations_are_rejected(text: str) -> None:
+    with pytest.raises(ValueError, match=r"invalid value .* expected a duration up to a week"):
         parse_duration(text)
 
 
-def test_percentiles_are_within_a_hundredth_of_the_truth() -> None:
+def test_percentiles_are_exact_to_one_percent() -> None:
     chance = random.Random(1)  # noqa: S311 - no secret
     times = [chance.lognormvariate(-6, 1.5) for _ in range(20_000)]
     counted = Latencies()
@@ -76,7 +74,7 @@ def test_percentiles_are_within_a_hundredth_of_the_truth() -> None:
     assert counted.longest == times[-1]
 
 
-def test_the_percentiles_of_a_second_are_of_that_second_alone() -> None:
+def test_percentiles_of_one_second_do_not_include_earlier_times() -> None:
     counted = Latencies()
     counted.add(5.0)
     before = counted.copy()
@@ -86,12 +84,12 @@ def test_the_percentiles_of_a_second_are_of_that_second_alone() -> None:
     assert counted.since(counted.copy()).percentile(99) == 0
 
 
-def test_a_rate_is_held_and_no_call_is_made_before_it_is_due() -> None:
+def test_the_rate_is_kept_and_no_call_is_made_before_it_is_due() -> None:
     made: list[float] = []
 
     def begin(done: Callable[[Any], None]) -> None:
         made.append(time.perf_counter())
-        done(Over())
+        done(EndedCall())
 
     began = time.perf_counter()
     figures = driven(begin, rps=200, seconds=1)
@@ -101,19 +99,19 @@ def test_a_rate_is_held_and_no_call_is_made_before_it_is_due() -> None:
     assert figures.rate == pytest.approx(200)
 
 
-def test_calls_are_made_whatever_becomes_of_those_before() -> None:
+def test_calls_do_not_wait_for_earlier_ones() -> None:
     waiting: list[Callable[[Any], None]] = []
     drive = Drive(waiting.append, rps=200, seconds=0.5, most=1000)
     drive.start()
     until(lambda: len(waiting) == 100)
     assert not drive.wait(0)
     for done in waiting:
-        done(Over())
+        done(EndedCall())
     assert drive.wait(5)
     assert drive.figures().latency.longest > 0.4
 
 
-def test_a_call_that_is_made_late_has_waited_since_it_was_due() -> None:
+def test_latency_counts_from_when_a_call_was_due() -> None:
     calls = 0
 
     def begin(done: Callable[[Any], None]) -> None:
@@ -121,7 +119,7 @@ def test_a_call_that_is_made_late_has_waited_since_it_was_due() -> None:
         calls += 1
         if calls == 1:
             time.sleep(0.5)
-        done(Over())
+        done(EndedCall())
 
     figures = driven(begin, rps=20, seconds=0.5)
     assert figures.sent == 10
@@ -130,7 +128,7 @@ def test_a_call_that_is_made_late_has_waited_since_it_was_due() -> None:
     assert figures.lateness.percentile(50) > 0.2
 
 
-def test_what_is_too_late_or_too_much_is_not_made_but_counted_and_said() -> None:
+def test_calls_over_the_limit_or_too_late_are_counted_and_reported() -> None:
     waiting: list[Callable[[Any], None]] = []
 
     def begin(done: Callable[[Any], None]) -> None:
@@ -138,31 +136,33 @@ def test_what_is_too_late_or_too_much_is_not_made_but_counted_and_said() -> None
 
     drive = Drive(begin, rps=100, seconds=0.5, most=3)
     drive.start()
-    until(lambda: drive.figures().crowded == 47)
+    until(lambda: drive.figures().over_limit == 47)
     drive.stop()
     figures = drive.figures()
-    assert (figures.sent, figures.crowded, figures.late, figures.ended) == (3, 47, 0, 0)
-    [unmade, unfinished] = remarks(figures, 100)
-    assert unmade.startswith("47 calls were not made, to reach 100 a second: as many as --in-flight allows")
-    assert unfinished == "3 calls were not over yet"
+    assert (figures.sent, figures.over_limit, figures.too_late, figures.ended) == (3, 47, 0, 0)
+    [skipped, unfinished] = remarks(figures, 100)
+    assert skipped.startswith(
+        "47 calls were not made to reach 100 per second: the limit of --in-flight was reached"
+    )
+    assert unfinished == "3 calls are not over yet"
     assert re.search(r"calls not made +47", shown(figures))
 
     def slow(done: Callable[[Any], None]) -> None:
         time.sleep(1.3)
-        done(Over())
+        done(EndedCall())
 
     figures = driven(slow, rps=100, seconds=0.2)
-    assert (figures.sent, figures.late) == (1, 19)
+    assert (figures.sent, figures.too_late) == (1, 19)
     assert "19 calls were not made" in "".join(remarks(figures, 100))
 
 
-def test_codes_backends_and_the_first_message_of_each_code_are_counted() -> None:
+def test_codes_and_backends_are_counted_and_first_messages_kept() -> None:
     calls = iter(
         [
-            Over(grpc.StatusCode.OK, "a"),
-            Over(grpc.StatusCode.OK, "claimed", "b"),
-            Over(grpc.StatusCode.NOT_FOUND, "b"),
-            Over(grpc.StatusCode.CANCELLED),
+            EndedCall(grpc.StatusCode.OK, "a"),
+            EndedCall(grpc.StatusCode.OK, "claimed", "b"),
+            EndedCall(grpc.StatusCode.NOT_FOUND, "b"),
+            EndedCall(grpc.StatusCode.CANCELLED),
         ]
     )
     figures = driven(lambda done: done(next(calls)), rps=100, seconds=0.04)

@@ -1,1 +1,1 @@
-"""Why a first call fails: `diagnose()` of `steps.py` looks step by step, and says what to type."""
+"""`quoter doctor`: finds out why calls fail. `steps.py` lists the steps; each has a function of its name."""

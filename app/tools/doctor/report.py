@@ -1,4 +1,4 @@
-"""What was found, for people and for scripts."""
+"""The result of an examination, printed for people and as JSON for scripts."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -11,34 +11,26 @@ from rich.text import Text
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a step found where nothing is wrong; `facts` are the same for scripts."""
-
-    text: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    note: bool = False
-
-
-@dataclass(frozen=True)
 class Remedy:
-    """What to type, and when that is the right thing to type."""
+    """A command to type, and the condition under which it helps."""
 
     when: str
     command: str
 
 
-class Wrong(Exception):  # noqa: N818 - it is what is wrong, and not an error of the program
-    """The end of an examination.
+class StepError(Exception):
+    """Raised by a step that fails, which ends the examination.
 
-    `cause` is a word for scripts, which stays. `found` is for the line of the step, `explained` for below.
-    `status` is the code that a call would end with; None where none would be made.
+    `cause` is a stable identifier for scripts. `found` is printed in the line of the step, `explanation`
+    below all steps. `status` is the status code of a call under these conditions, or None if it could not be
+    made.
     """
 
     def __init__(
         self,
         cause: str,
         found: str,
-        explained: str,
+        explanation: str,
         *remedies: Remedy,
         status: grpc.StatusCode | None = grpc.StatusCode.UNAVAILABLE,
         facts: Mapping[str, Any] | None = None,
@@ -46,14 +38,14 @@ class Wrong(Exception):  # noqa: N818 - it is what is wrong, and not an error of
         super().__init__(found)
         self.cause = cause
         self.found = found
-        self.explained = explained
+        self.explanation = explanation
         self.remedies = remedies
         self.status = status
         self.facts = facts or {}
 
 
 class Outcome(StrEnum):
-    """How a step ended. A note stands in nobody's way; what is skipped comes after the step that failed."""
+    """The outcome of a step. The steps after a failed one are skipped; a note is no failure."""
 
     OK = "ok"
     NOTE = "note"
@@ -71,23 +63,23 @@ class Step:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """All steps in their order, and what is wrong where one of them failed."""
+    """All steps in their order, and the error of the step that failed, if any."""
 
     target: str
     steps: tuple[Step, ...]
-    wrong: Wrong | None
+    error: StepError | None
 
     def as_object(self) -> dict[str, Any]:
-        """For JSON. The members stay; steps' facts may grow."""
-        wrong = self.wrong
+        """Returns the JSON object. Its members are stable; facts may be added to steps."""
+        error = self.error
         return {
             "target": self.target,
-            "ok": wrong is None,
+            "ok": error is None,
             "failed": next((step.name for step in self.steps if step.outcome is Outcome.FAILED), None),
-            "cause": wrong.cause if wrong else None,
-            "code": wrong.status.name if wrong and wrong.status else None,
-            "explanation": wrong.explained if wrong else None,
-            "remedies": [{"when": one.when, "type": one.command} for one in wrong.remedies] if wrong else [],
+            "cause": error.cause if error else None,
+            "code": error.status.name if error and error.status else None,
+            "explanation": error.explanation if error else None,
+            "remedies": [{"when": one.when, "type": one.command} for one in error.remedies] if error else [],
             "steps": [asdict(step) for step in self.steps],
         }
 
@@ -101,7 +93,7 @@ _NAME = len("connection") + 2
 
 
 def print_report(diagnosis: Diagnosis, console: Console) -> None:
-    """A line for each step, and what is wrong, and what to type. Commands are never broken into lines."""
+    """Prints a line for each step, the explanation, and the commands. Commands are never wrapped."""
     for step in diagnosis.steps:
         if step.outcome is not Outcome.SKIPPED:
             begin = Text.assemble(_SIGNS[step.outcome], f"  {step.name:<{_NAME}}")
@@ -112,9 +104,9 @@ def print_report(diagnosis: Diagnosis, console: Console) -> None:
     if skipped:
         console.print(Text(f"not tried: {', '.join(skipped)}", "dim"))
     console.print()
-    wrong = diagnosis.wrong
-    console.print(Text(wrong.explained if wrong else "Nothing is wrong: calls get through."))
-    for remedy in wrong.remedies if wrong else ():
+    error = diagnosis.error
+    console.print(Text(error.explanation if error else "Nothing is wrong: calls get through."))
+    for remedy in error.remedies if error else ():
         console.print()
         console.print(Text(remedy.when))
         console.print(Text(f"    {remedy.command}", "bold"), soft_wrap=True)
@@ -123,7 +115,7 @@ def print_report(diagnosis: Diagnosis, console: Console) -> None:
 _UNITS = ((86_400 * 2, 86_400, "days"), (3_600 * 2, 3_600, "hours"), (120, 60, "minutes"), (0, 1, "seconds"))
 
 
-def lasting(seconds: float) -> str:
-    """Such as `3 days`, of the largest unit of which there are two."""
+def period(seconds: float) -> str:
+    """Formats a duration in the largest unit of which there are at least two, such as `3 days`."""
     size, unit = next((size, unit) for least, size, unit in _UNITS if seconds >= least)
     return f"{int(seconds / size)} {unit}"

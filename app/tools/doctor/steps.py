@@ -1,4 +1,4 @@
-"""The steps, in their order, until one finds what is wrong."""
+"""The steps of the doctor, in their order. Each is a function; the first that fails ends the examination."""
 
 import os
 import time
@@ -8,17 +8,16 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from app.tools.doctor.call import call
-from app.tools.doctor.case import Asked, Case
-from app.tools.doctor.connection import connection
+from app.tools.doctor.connection import connection, http2
+from app.tools.doctor.facts import Arguments, Facts, Finding
 from app.tools.doctor.health import health, reflection
-from app.tools.doctor.http2 import http2
-from app.tools.doctor.name import addresses, name
-from app.tools.doctor.report import Diagnosis, Found, Outcome, Remedy, Step, Wrong
+from app.tools.doctor.report import Diagnosis, Outcome, Remedy, Step, StepError
+from app.tools.doctor.target import addresses, name
 from app.tools.doctor.tls import tls
 from app.tools.doctor.token import clock, token
 
-# Each rests on those before it, and returns what it found or raises Wrong.
-_STEPS: tuple[Callable[[Case], Found], ...] = (
+# Each takes the facts so far, and returns a finding with further facts, or raises StepError.
+_STEPS: tuple[Callable[[Facts], Finding], ...] = (
     name,
     addresses,
     connection,
@@ -34,44 +33,52 @@ STEPS = tuple(step.__name__ for step in _STEPS)
 
 
 def diagnose(
-    asked: Asked,
+    arguments: Arguments,
     services: Sequence[ServiceDescriptor] = (),
     *,
     usual_port: int = 50051,
     environ: Mapping[str, str] | None = None,
 ) -> Diagnosis:
-    """Tries to call the target step by step, and stops at the first that fails. Changes nothing anywhere.
+    """Tries to call the target, step by step, and stops at the first step that fails. It is read-only.
 
-    The call is of the first method of `services` that the server has, that is marked NO_SIDE_EFFECTS and
-    sends one message each way; its request is empty. On the way, the address gets a few connections that
-    end early, some in plaintext and some in TLS, and where it speaks no gRPC also `usual_port` of the same
-    host. The token is sent with that call alone, and is in nothing that this returns.
+    It calls the first unary method of `services` that the server has and that is marked NO_SIDE_EFFECTS, with
+    an empty request. Before that, it opens and closes a few connections to the address, in plaintext and
+    over TLS, and also to `usual_port` of the same host if the address does not speak gRPC. It sends the
+    token only with the call, and the result does not contain the token.
 
-    Takes `asked.timeout` seconds at most. `environ` has the variables that grpc reads: this process's.
+    Finishes within `arguments.timeout` seconds. `environ` has the variables that grpc reads; the default is
+    the environment of this process.
     """
-    end = time.monotonic() + asked.timeout
-    case = Case(asked, services, os.environ if environ is None else environ, usual_port, end)
+    facts = Facts(
+        arguments=arguments,
+        services=services,
+        environ=os.environ if environ is None else environ,
+        usual_port=usual_port,
+        deadline=time.monotonic() + arguments.timeout,
+    )
     steps: list[Step] = []
-    wrong: Wrong | None = None
+    failed: StepError | None = None
     for step_name, step in zip(STEPS, _STEPS, strict=True):
-        if wrong is not None:
+        if failed is not None:
             steps.append(Step(step_name, Outcome.SKIPPED))
             continue
         try:
-            found = step(case)
-            outcome = Outcome.NOTE if found.note else Outcome.OK
-            steps.append(Step(step_name, outcome, found.text, found.facts))
-        except (Wrong, TimeoutError) as error:
-            wrong = error if isinstance(error, Wrong) else _late(asked)
-            steps.append(Step(step_name, Outcome.FAILED, wrong.found, wrong.facts))
-    return Diagnosis(asked.target, tuple(steps), wrong)
+            finding = step(facts)
+        except (StepError, TimeoutError) as error:
+            failed = error if isinstance(error, StepError) else _out_of_time(arguments)
+            steps.append(Step(step_name, Outcome.FAILED, failed.found, failed.facts))
+        else:
+            facts = finding.facts or facts
+            outcome = Outcome.NOTE if finding.note else Outcome.OK
+            steps.append(Step(step_name, outcome, finding.text, finding.data))
+    return Diagnosis(arguments.target, tuple(steps), failed)
 
 
-def _late(asked: Asked) -> Wrong:
-    return Wrong(
+def _out_of_time(arguments: Arguments) -> StepError:
+    return StepError(
         "timeout",
         "no time was left",
-        f"The {asked.timeout:g} seconds of this examination were over.",
-        Remedy("With more of them:", asked.doctor(timeout=asked.timeout * 3)),
+        f"The {arguments.timeout:g} seconds of --timeout are over.",
+        Remedy("With more time:", arguments.command(timeout=arguments.timeout * 3)),
         status=grpc.StatusCode.DEADLINE_EXCEEDED,
     )

@@ -1,1 +1,1 @@
-"""Calls at a steady rate, and what becomes of them: `quoter load`."""
+"""`quoter load`: makes calls at a steady rate, and shows latencies, codes and backends."""

@@ -1,4 +1,4 @@
-"""Calls that are begun and not waited for."""
+"""Calls that are started without waiting for them."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,56 +9,55 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from app.core.metadata import INSTANCE
-from app.tools.descriptors import full_name
 from app.tools.invoke import only
+from app.tools.methods import full_name
 
-# Asks the server who it is: grpc does not tell which of a channel's servers a call went to.
-_ASKING = ((INSTANCE, "?"),)
+# Requests the server's instance id: grpc does not show which backend of a channel a call went to.
+_METADATA = ((INSTANCE, "?"),)
 
-# Begins a call; what it is given is told of the call when that is over, on another thread.
+# Gets a call when it is over, on another thread.
 Done = Callable[[Any], None]
-Begin = Callable[[Done], None]
+# Starts a call.
+Start = Callable[[Done], None]
 
 
 def calls_of(
     channel: grpc.Channel, method: MethodDescriptor, requests: Sequence[Message], streams: ThreadPoolExecutor
-) -> Begin:
-    """Begins calls of the method, each with these requests.
+) -> Start:
+    """Returns a function that starts a call of the method with these requests.
 
-    Messages are encoded once, and replies are not decoded. A call whose replies are a stream is read to its
-    end on a thread of `streams`. Raises ValueError where a method that takes one request is given none or
-    several.
+    Messages are serialized once, and replies are not parsed. Streams of replies are read to the end on a
+    thread of `streams`. Raises ValueError unless there is exactly one request for a method that takes one.
     """
     if not method.client_streaming:
         requests = [only(requests)]
     encoded = [request.SerializeToString() for request in requests]
-    ways = (
-        "stream" if streamed else "unary" for streamed in (method.client_streaming, method.server_streaming)
-    )
-    arity: Any = getattr(channel, "_".join(ways))(f"/{full_name(method)}")
+    directions = (method.client_streaming, method.server_streaming)
+    arity = "_".join("stream" if streams_messages else "unary" for streams_messages in directions)
+    make: Any = getattr(channel, arity)(f"/{full_name(method)}")
 
     def argument() -> Any:
         return iter(encoded) if method.client_streaming else encoded[0]
 
-    def begin(done: Done) -> None:
-        arity.future(argument(), metadata=_ASKING).add_done_callback(done)
+    def start(done: Done) -> None:
+        make.future(argument(), metadata=_METADATA).add_done_callback(done)
 
-    def begin_stream(done: Done) -> None:
+    def start_stream(done: Done) -> None:
         streams.submit(read, done)
 
     def read(done: Done) -> None:
-        replies = arity(argument(), metadata=_ASKING)
+        replies = make(argument(), metadata=_METADATA)
         try:
             for _ in replies:
                 pass
-        except grpc.RpcError:  # the call has its code
+        except grpc.RpcError:  # the code is in `replies`
             pass
         done(replies)
 
-    return begin_stream if method.server_streaming else begin
+    return start_stream if method.server_streaming else start
 
 
 def backend_of(call: Any) -> str:
-    """Which server has answered, by what it says of itself; "" where it says nothing."""
+    """Returns the instance id that the server sent; "" if it sent none."""
     answers = [value for key, value in call.trailing_metadata() or () if key == INSTANCE]
-    return answers[-1] if answers else ""  # a handler's own claims come before
+    return answers[-1] if answers else ""  # a handler's own metadata come before

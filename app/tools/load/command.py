@@ -1,29 +1,44 @@
 """`quoter load`."""
 
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from rich.console import Console
+from rich.live import Live
 
-from app.tools.descriptors import full_name
 from app.tools.json_requests import parse_json
 from app.tools.load.calls import calls_of
 from app.tools.load.drive import Drive
-from app.tools.load.duration import parse_duration
-from app.tools.load.run import run
-from app.tools.methods import complete_method, find_method, harmless_method
+from app.tools.load.figures import Figures
+from app.tools.load.report import line, remarks, table
+from app.tools.methods import complete_method, find_method, full_name, harmless_method
 
 FAILED = 1  # the exit code
 
+# Gets the figures of the whole load so far, and those of the last second.
+Show = Callable[[Figures, Figures], None]
 
-def load(  # noqa: PLR0913 - one for each option
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
+_LONGEST = 7 * 86_400
+
+
+def load(
     channel: grpc.Channel,
     method: Annotated[
         str,
         typer.Argument(
-            help="Such as quotes.Quoter/GetQuote; the first that has no side effects when left out.",
+            help="Such as acme.inventory.v1.InventoryService/GetItem; if omitted, the first that is marked"
+            " NO_SIDE_EFFECTS.",
             show_default=False,
             autocompletion=complete_method,
         ),
@@ -31,21 +46,22 @@ def load(  # noqa: PLR0913 - one for each option
     request: Annotated[
         str,
         typer.Argument(
-            metavar="JSON", help="Each call's request; an array where it is a stream.", show_default=False
+            metavar="JSON", help="The request of each call; an array for a stream.", show_default=False
         ),
     ] = "{}",
     *,
-    rps: Annotated[float, typer.Option(min=0.01, max=1_000_000, help="Calls to make a second.")] = 100,
-    duration: Annotated[str, typer.Option("--for", help="How long, such as 30s or 2m.")] = "10s",
+    rps: Annotated[float, typer.Option(min=0.01, max=1_000_000, help="Calls per second.")] = 100,
+    duration: Annotated[str, typer.Option("--for", help="The duration, such as 30s or 2m.")] = "10s",
     in_flight: Annotated[
-        int, typer.Option(min=1, max=100_000, help="What is due while so many wait is not made, but counted.")
+        int,
+        typer.Option(min=1, max=100_000, help="The most calls at once; further ones are counted, not made."),
     ] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON at the end.")] = False,
 ) -> None:
     """Make calls at a steady rate; show latencies, codes, and each server's share.
 
-    Calls begin when they are due, whatever became of those before, and their latencies count from then.
-    Exits with 0 only if every call was made and ended with OK, and with 130 after Ctrl-C.
+    Calls start when they are due, independent of earlier ones, and latencies are measured from then. Exits
+    with 0 if every call was made and ended with OK, with 130 after Ctrl-C, and with 1 otherwise.
     """
     descriptor = find_method(method) if method else harmless_method()
     requests = parse_json(descriptor, request)
@@ -55,18 +71,26 @@ def load(  # noqa: PLR0913 - one for each option
         raise ValueError(f"--for: {error}") from None
     _connect(channel)
     with ThreadPoolExecutor(in_flight) as streams:
-        begin = calls_of(channel, descriptor, requests, streams)
-        drive = Drive(begin, rps=rps, seconds=seconds, most=in_flight)
+        start = calls_of(channel, descriptor, requests, streams)
+        drive = Drive(start, rps=rps, seconds=seconds, most=in_flight)
         try:
-            good = run(drive, full_name(descriptor), as_json=as_json)
+            good = _run(drive, full_name(descriptor), as_json=as_json)
         finally:
-            channel.close()  # what is left of a load that was interrupted need not be waited for
+            channel.close()  # ends the calls that are left after Ctrl-C
     if not good:
         raise typer.Exit(FAILED)
 
 
+def parse_duration(text: str) -> float:
+    """Returns the seconds of `30s`, `2m`, `1m30s` or `500ms`. Raises ValueError."""
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if not _DURATION.fullmatch(text) or not 0 < seconds <= _LONGEST:
+        raise ValueError(f"invalid value {text!r}: expected a duration up to a week, such as 30s or 2m")
+    return seconds
+
+
 def _connect(channel: grpc.Channel) -> None:
-    """Raises RpcError where nobody answers: a load would only say so a thousand times a second."""
+    """Raises RpcError if no server answers, before thousands of calls fail for that reason."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         stub.Check(health_pb2.HealthCheckRequest())
@@ -74,3 +98,58 @@ def _connect(channel: grpc.Channel) -> None:
         code: grpc.StatusCode = error.code()
         if code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}:
             raise
+
+
+def _run(drive: Drive, title: str, *, as_json: bool) -> bool:
+    """Runs the load to its end, or until Ctrl-C. Returns whether every call was made, and ended with OK.
+
+    Meanwhile, a terminal shows a table of the last second and of the total, and other output gets a line per
+    second. At the end it prints the table and the remarks; or, `as_json`, one line of JSON and nothing else
+    on standard output. Raises KeyboardInterrupt after it printed the figures so far.
+    """
+    interrupted: KeyboardInterrupt | None = None
+    with _display(title, drive.seconds, as_json=as_json) as show:
+        drive.start()
+        try:
+            for figures, last_second in _each_second(drive):
+                show(figures, last_second)
+        except KeyboardInterrupt as error:
+            interrupted = error
+        drive.stop()
+    figures = drive.figures()
+    if as_json:
+        asked = {"method": title, "asked_rps": drive.rps, "asked_seconds": drive.seconds}
+        print(json.dumps({**asked, "interrupted": interrupted is not None, **figures.as_json()}))
+    else:
+        console = Console(markup=False, emoji=False, highlight=False)
+        console.print(table(f"{title}, {figures.seconds:.3g} s", {"total": figures}))
+        for remark in remarks(figures, drive.rps):
+            console.print(remark, soft_wrap=not console.is_terminal)
+    if interrupted is not None:
+        raise interrupted
+    return not (figures.failed or figures.over_limit or figures.too_late)
+
+
+@contextmanager
+def _display(title: str, seconds: float, *, as_json: bool) -> Iterator[Show]:
+    console = Console(stderr=as_json)
+    if console.is_terminal:
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+            yield lambda figures, last: live.update(
+                table(
+                    f"{title}, {figures.seconds:.0f} of {seconds:g} s",
+                    {"last second": last, "total": figures},
+                ),
+                refresh=True,
+            )
+    else:
+        yield lambda figures, last: None if as_json else print(line(last, figures.seconds), flush=True)
+
+
+def _each_second(drive: Drive) -> Iterator[tuple[Figures, Figures]]:
+    """Yields the figures of the whole load and of the last second, until every call is over."""
+    before, due = drive.figures(), time.perf_counter() + 1
+    while not drive.wait(max(0.0, due - time.perf_counter())):
+        figures = drive.figures()
+        yield figures, figures.since(before)
+        before, due = figures, due + 1

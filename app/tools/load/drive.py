@@ -1,28 +1,28 @@
-"""Calls at a steady rate, whatever becomes of them (an open loop)."""
+"""Calls at a steady rate, independent of when they end (an open loop)."""
 
 import time
 from functools import partial
 from threading import Event, Thread
 from typing import Any
 
-from app.tools.load.calls import Begin, backend_of
+from app.tools.load.calls import Start, backend_of
 from app.tools.load.figures import UNKNOWN, Figures, Tally
 
-# How late a call may be made, in seconds. What is later is not made: it would measure this client alone.
+# How late a call may be made, in seconds. Calls later than that would only measure this client.
 LATEST = 1.0
 
 
 class Drive:
-    """Begins `rps` calls a second for that many seconds, each at its time, and counts what becomes of them.
+    """Makes `rps` calls per second for that many seconds, each when it is due, and collects the figures.
 
-    A call that is due while `most` are in flight is not made, nor is one that this process cannot make
-    within LATEST; both are counted. May be used once.
+    A call is not made, but counted, if `most` are in flight when it is due, or if this process cannot make it
+    within LATEST. Can be used once.
     """
 
-    def __init__(self, begin: Begin, *, rps: float, seconds: float, most: int) -> None:
+    def __init__(self, start: Start, *, rps: float, seconds: float, most: int) -> None:
         self.rps = rps
         self.seconds = seconds
-        self._begin = begin
+        self._start_call = start
         self._most = most
         self._tally = Tally()
         self._stop = Event()
@@ -37,12 +37,12 @@ class Drive:
         self._sender.start()
 
     def wait(self, seconds: float) -> bool:
-        """Waits at most so long, and returns whether all calls have been made and are over."""
+        """Waits at most that long, and returns whether all calls were made and are over."""
         end = time.perf_counter() + seconds
         return self._sent_all.wait(seconds) and self._tally.wait_until_all_ended(end - time.perf_counter())
 
     def stop(self) -> None:
-        """Makes no further calls; those in flight stay so."""
+        """Makes no further calls; those in flight continue."""
         self._stop.set()
         self._sender.join()
 
@@ -70,12 +70,12 @@ class Drive:
                 return
             lateness = time.perf_counter() - due
             if lateness > LATEST:
-                tally.late()
+                tally.too_late()
             elif tally.in_flight >= self._most:
-                tally.crowded()
+                tally.over_limit()
             else:
                 tally.sent(lateness)
-                self._begin(partial(self._over, due))
+                self._start_call(partial(self._over, due))
         self._stop.wait(self._until - time.perf_counter())
 
     def _over(self, due: float, call: Any) -> None:

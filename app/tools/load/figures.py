@@ -1,5 +1,6 @@
-"""What became of the calls of a load."""
+"""The figures of a load: counts of calls by code and backend, and percentiles of latencies."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,28 +10,63 @@ from typing import Any
 import grpc
 
 from app.core.code import CODE_LABELS
-from app.tools.load.latencies import Latencies
 
 UNKNOWN = "unknown"
 _OK = CODE_LABELS[grpc.StatusCode.OK]
+# Slots per doubling of the time: two times in one slot differ by at most 1.1 %.
+_SLOTS = 64
+_LEAST = 1e-6  # in seconds; shorter times count as this
+_COUNT = math.ceil(math.log2(7 * 86_400 / _LEAST)) * _SLOTS
+
+
+class Latencies:
+    """A histogram of times in seconds, of constant size, whose percentiles are exact to 1 %."""
+
+    def __init__(self, counts: list[int] | None = None, longest: float = 0.0) -> None:
+        self.counts = counts or [0] * _COUNT
+        self.longest = longest
+
+    def add(self, seconds: float) -> None:
+        slot = int(math.log2(seconds / _LEAST) * _SLOTS) if seconds > _LEAST else 0
+        self.counts[min(slot, _COUNT - 1)] += 1
+        self.longest = max(self.longest, seconds)
+
+    def percentile(self, percent: float) -> float:
+        """Returns the time that this percentage did not exceed; 0 without any times."""
+        rank = max(1, math.ceil(sum(self.counts) * percent / 100))
+        seen = 0
+        for slot, count in enumerate(self.counts):
+            seen += count
+            if seen >= rank:
+                return min(self.longest, _LEAST * 2 ** ((slot + 0.5) / _SLOTS))
+        return 0.0
+
+    def copy(self) -> "Latencies":
+        return Latencies(self.counts.copy(), self.longest)
+
+    def since(self, earlier: "Latencies") -> "Latencies":
+        """Returns the times added since then; the longest is exact to one slot."""
+        counts = [now - then for now, then in zip(self.counts, earlier.counts, strict=True)]
+        last = max((slot for slot, count in enumerate(counts) if count), default=None)
+        longest = 0.0 if last is None else min(self.longest, _LEAST * 2 ** ((last + 1) / _SLOTS))
+        return Latencies(counts, longest)
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Those of a load up to now, or of a part of it. Times are in seconds.
+    """The figures of a load so far, or of a part of it. Times are in seconds.
 
-    `latency` is from when a call was due to when it was over, so that what had to wait counts as slow.
-    `lateness` is the part of it that this client is to blame for: from when a call was due to when it was
-    made. `crowded` and `late` are calls that were not made: because too many were in flight, or because this
-    client was late by more than it may be. `messages` has the first message of each code. `cpu` is what this
-    process has used.
+    `latency` is measured from when a call was due to its end, so that waiting counts. `lateness` is the part
+    of it that this client causes: from when a call was due to when it was made. `over_limit` and `too_late`
+    count calls that were not made: because too many were in flight, or because this client was too late.
+    `messages` has the first message of each code. `cpu` is the CPU time of this process.
     """
 
     seconds: float
     cpu: float
     sent: int
-    crowded: int
-    late: int
+    over_limit: int
+    too_late: int
     codes: Counter[str]
     backends: Counter[str]
     messages: Mapping[str, str]
@@ -47,12 +83,12 @@ class Figures:
 
     @property
     def rate(self) -> float:
-        """Calls made a second."""
+        """Calls made per second."""
         return self.sent / self.seconds if self.seconds else 0.0
 
     @property
     def busy(self) -> float:
-        """How much of a core this process has used; Python can use about one."""
+        """The CPU cores that this process used; Python can use about one."""
         return self.cpu / self.seconds if self.seconds else 0.0
 
     def since(self, earlier: "Figures") -> "Figures":
@@ -60,8 +96,8 @@ class Figures:
             self.seconds - earlier.seconds,
             self.cpu - earlier.cpu,
             self.sent - earlier.sent,
-            self.crowded - earlier.crowded,
-            self.late - earlier.late,
+            self.over_limit - earlier.over_limit,
+            self.too_late - earlier.too_late,
             self.codes - earlier.codes,
             self.backends - earlier.backends,
             self.messages,
@@ -70,12 +106,12 @@ class Figures:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Latencies are in milliseconds here; a backend's share is of the calls that are over."""
+        """Returns the JSON object: latencies in milliseconds, backends' shares of the calls that are over."""
         return {
             "seconds": round(self.seconds, 3),
             "sent": self.sent,
             "rps": round(self.rate, 2),
-            "not_sent": {"too_many_in_flight": self.crowded, "client_too_late": self.late},
+            "not_sent": {"too_many_in_flight": self.over_limit, "client_too_late": self.too_late},
             "unfinished": self.sent - self.ended,
             "codes": dict(self.codes.most_common()),
             "messages": dict(self.messages),
@@ -95,11 +131,11 @@ def _milliseconds(times: Latencies) -> dict[str, float]:
 
 
 class Tally:
-    """Figures that grow. May be used by several threads."""
+    """Collects the figures. Safe for several threads."""
 
     def __init__(self) -> None:
         self._changed = Condition()
-        self._sent = self._crowded = self._late = self._ended = 0
+        self._sent = self._over_limit = self._too_late = self._ended = 0
         self._codes: Counter[str] = Counter()
         self._backends: Counter[str] = Counter()
         self._messages: dict[str, str] = {}
@@ -115,13 +151,13 @@ class Tally:
             self._sent += 1
             self._lateness.add(lateness)
 
-    def crowded(self) -> None:
+    def over_limit(self) -> None:
         with self._changed:
-            self._crowded += 1
+            self._over_limit += 1
 
-    def late(self) -> None:
+    def too_late(self) -> None:
         with self._changed:
-            self._late += 1
+            self._too_late += 1
 
     def ended(self, code: grpc.StatusCode, message: str, latency: float, backend: str) -> None:
         label = CODE_LABELS[code]
@@ -145,8 +181,8 @@ class Tally:
                 seconds,
                 cpu,
                 self._sent,
-                self._crowded,
-                self._late,
+                self._over_limit,
+                self._too_late,
                 self._codes.copy(),
                 self._backends.copy(),
                 dict(self._messages),
