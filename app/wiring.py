@@ -179,7 +179,8 @@ def wired(
         status.add_to_server(registrar)
         if settings.server.reflection:
             reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registrar)
-        yield Parts(server, status, pools, credentials, instance_of(spans.resource), metrics)
+        [instance] = [concern.id for concern in chained if isinstance(concern, Instance)]
+        yield Parts(server, status, pools, credentials, instance, metrics)
 
 
 def _credentials(
