@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop chart lint gen remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
+.PHONY: help setup run test interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -63,6 +63,9 @@ gen: setup ## generate app/gen from protos/, the tables of settings, and the cha
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 	.venv/bin/python docs/generate.py
 	.venv/bin/python helm/generate.py
+
+service: setup ## write a new service: make service NAME=Inventory PACKAGE=acme.inventory.v1
+	@.venv/bin/python -m deploy.service "$(NAME)" "$(PACKAGE)"
 
 remove: setup ## take a service out of this checkout, whole: make remove SERVICE=the name of its folder
 	@.venv/bin/python -m deploy.remove "$(SERVICE)" $(if $(FORCE),--force)

@@ -57,32 +57,29 @@ def test_an_unknown_service_is_refused_with_the_names_of_those_that_are_there(co
     assert copy.run("git", "status", "--porcelain") == ""
 
 
-@pytest.mark.skipif(not FOLDERS, reason="no service is left")
 def test_changes_that_are_not_committed_are_not_lost_unless_forced(copy: Checkout) -> None:
-    folder = FOLDERS[0]
-    copy.write(f"app/services/{folder}/draft.py", "NOTES = 1\n")
+    copy.run("make", "service", "NAME=Sample", "PACKAGE=acme.sample.v1")
     before = copy.run("git", "status", "--porcelain")
-    done = copy.attempt("make", "remove", f"SERVICE={folder}")
+    done = copy.attempt("make", "remove", "SERVICE=sample")
     assert done.returncode != 0
-    assert f"app/services/{folder}/draft.py; commit them, or pass FORCE=1" in done.stderr
+    assert "app/services/sample/; commit them, or pass FORCE=1" in done.stderr.replace("tests", "")
     assert "remove: nothing is changed" in done.stderr
     assert copy.run("git", "status", "--porcelain") == before
-    copy.run("make", "remove", f"SERVICE={folder}", "FORCE=1", seconds=120)
-    assert not (copy.root / "app" / "services" / folder).exists()
+    lines = copy.run("make", "remove", "SERVICE=sample", "FORCE=1", seconds=120).splitlines()
+    assert [line for line in lines if line.startswith("still named")] == []
+    assert copy.run("git", "status", "--porcelain") == ""
+    assert not list(copy.root.rglob("acme"))
 
 
-@pytest.mark.skipif(not FOLDERS, reason="no service is left")
 def test_a_service_whose_proto_another_one_imports_is_refused(copy: Checkout) -> None:
-    program = (
-        "from deploy.remove import descriptors;"
-        f"print(next(iter(descriptors({FOLDERS[0]!r}))).file.name, end='')"
-    )
-    needed = copy.python("-c", program)
-    copy.write("protos/acme/users/v1/users.proto", PROTO.format(needed=needed))
-    done = copy.attempt("make", "remove", f"SERVICE={FOLDERS[0]}", "FORCE=1")
+    copy.run("make", "service", "NAME=Sample", "PACKAGE=acme.sample.v1")
+    user, needed = "acme/users/v1/users.proto", "acme/sample/v1/sample.proto"
+    copy.write(f"protos/{user}", PROTO.format(needed=needed))
+    copy.commit()
+    done = copy.attempt("make", "remove", "SERVICE=sample")
     assert done.returncode != 0
-    assert f"protos/acme/users/v1/users.proto imports protos/{needed}: remove that import" in done.stderr
-    assert (copy.root / "app" / "services" / FOLDERS[0]).exists()
+    assert f"remove: protos/{user} imports protos/{needed}: remove that import first\n" in done.stderr
+    assert copy.run("git", "status", "--porcelain") == ""
 
 
 def test_marked_blocks_and_lines_in_lists_go_and_all_else_stays(copy: Checkout) -> None:

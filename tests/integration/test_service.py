@@ -1,0 +1,96 @@
+"""`make service` writes a service that works at once."""
+
+from pathlib import Path
+
+import pytest
+
+from deploy.service import NewService, ServiceError
+from tests.support.checkout import Checkout
+
+# Serves it, calls it through the command line, and prints its health and what was counted.
+PROGRAM = """
+from typer.testing import CliRunner
+from tests.support.server import running
+from app.cli import cli
+
+with running() as server:
+    call = ["call", "StockItemsService/GetItem", '{"id": "1"}']
+    for arguments in (call, ["health", "acme.stock_items.v1.StockItemsService"]):
+        print(CliRunner().invoke(cli, [*arguments, "--target", server.target]).output, end="")
+    print(server.handled()[("acme.stock_items.v1.StockItemsService", "GetItem", "OK")])
+"""
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+@pytest.mark.timeout(180)
+def test_a_new_service_is_served_healthy_counted_callable_and_tested(copy: Checkout) -> None:
+    printed = copy.run("make", "service", "NAME=StockItems", "PACKAGE=acme.stock_items.v1", seconds=120)
+    for path in (
+        "protos/acme/stock_items/v1/stock_items.proto",
+        "app/services/stock_items/__init__.py",
+        "tests/services/stock_items/test_stock_items.py",
+        "docs/services/stock_items.md",
+    ):
+        assert f"wrote   {path}\n" in printed
+        assert (copy.root / path).exists()
+    assert copy.python("-c", PROGRAM) == '{"id": "1", "name": "item 1"}\nSERVING\n1.0\n'
+    copy.run(".venv/bin/ruff", "check", ".")
+    copy.run(".venv/bin/ruff", "format", "--check", ".")
+    copy.run(".venv/bin/buf", "lint", "protos")
+    tested = copy.python("-m", "pytest", "-q", "tests/services/stock_items", seconds=120)
+    assert " passed" in tested
+    listed = copy.text("docs/services/README.md")
+    assert "- [stock_items](stock_items.md): `acme.stock_items.v1.StockItemsService`\n" in listed
+
+
+def test_a_service_that_exists_is_not_overwritten(copy: Checkout) -> None:
+    copy.write("app/services/inventory/__init__.py", "")
+    before = copy.run("git", "status", "--porcelain")
+    done = copy.attempt("make", "service", "NAME=Inventory", "PACKAGE=acme.inventory.v1")
+    assert done.returncode != 0
+    reason = "app/services/inventory exists; choose another NAME"
+    assert f"service: {reason}\nservice: nothing is changed\n" in done.stderr
+    assert copy.run("git", "status", "--porcelain") == before
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "reason"),
+    [
+        ("inventory", "acme.inventory.v1", "invalid NAME 'inventory': expected CamelCase, such as Inventory"),
+        ("Stock_Items", "acme.inventory.v1", "invalid NAME 'Stock_Items': expected CamelCase"),
+        ("", "acme.inventory.v1", "invalid NAME '': expected CamelCase"),
+        ("../Escape", "acme.inventory.v1", "invalid NAME"),
+        ("InventoryService", "acme.inventory.v1", "leave out Service, which is appended"),
+        ("Inventory", "", "invalid PACKAGE '': expected words in lower case and a version"),
+        ("Inventory", "acme.inventory", "invalid PACKAGE 'acme.inventory': expected"),
+        ("Inventory", "v1", "invalid PACKAGE 'v1'"),
+        ("Inventory", "Acme.inventory.v1", "such as acme.inventory.v1"),
+        ("Inventory", "acme/inventory/v1", "such as acme.inventory.v1"),
+        ("Inventory", "acme.class.v1", "invalid name 'class': it is a keyword of Python or of protos"),
+        ("Inventory", "acme.message.v1", "invalid name 'message'"),
+        ("Import", "acme.inventory.v1", "invalid name 'import'"),
+    ],
+)
+def test_a_bad_name_is_refused_with_what_was_expected(name: str, package: str, reason: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        NewService(name, package)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "folder", "proto"),
+    [
+        ("Inventory", "acme.inventory.v1", "inventory", "acme/inventory/v1/inventory.proto"),
+        ("StockItems", "stock.v1beta2", "stock_items", "stock/v1beta2/stock_items.proto"),
+        ("Oauth2", "acme.o_auth.v12", "oauth2", "acme/o_auth/v12/oauth2.proto"),
+    ],
+)
+def test_the_folder_and_the_proto_follow_from_the_names(
+    name: str, package: str, folder: str, proto: str
+) -> None:
+    service = NewService(name, package)
+    assert (service.folder, service.proto) == (folder, proto)
