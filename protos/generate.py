@@ -23,6 +23,8 @@ LINT_EXCEPTION = re.compile(r"^ *// buf:lint:ignore .*\n", re.MULTILINE)
 def generate(protos: Path, package: str) -> dict[str, str]:
     """Returns the text of each generated module by its path, relative to the package's folder."""
     names = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
+    if not names:
+        return {}
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as sources:
         for name in names:
             source = Path(sources, name)
