@@ -16,6 +16,8 @@ package acme.users.v1;
 import "{needed}";
 """
 
+pytestmark = pytest.mark.timeout(300)  # `make gen` takes a while on a busy machine
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Checkout:
@@ -24,10 +26,9 @@ def copy(tmp_path: Path) -> Checkout:
 
 def removed(copy: Checkout, folder: str) -> list[str]:
     """Removes the service, and returns what the tool printed."""
-    return copy.run("make", "remove", f"SERVICE={folder}", seconds=120).splitlines()
+    return copy.run("make", "remove", f"SERVICE={folder}").splitlines()
 
 
-@pytest.mark.timeout(240)
 def test_all_services_can_be_removed_one_after_another(copy: Checkout) -> None:
     for folder in FOLDERS:
         lines = removed(copy, folder)
@@ -45,7 +46,7 @@ def checks(copy: Checkout) -> None:
     copy.run(".venv/bin/ruff", "format", "--check", "app")
     if any((copy.root / "protos").rglob("*.proto")):
         copy.run(".venv/bin/buf", "lint", "protos")
-    copy.run("make", "gen", seconds=120)
+    copy.run("make", "gen")
     assert copy.run("git", "status", "--porcelain") == ""
 
 
@@ -66,7 +67,7 @@ def test_changes_that_are_not_committed_are_not_lost_unless_forced(copy: Checkou
     assert ", app/services/sample/" in done.stderr
     assert "; commit them, or pass FORCE=1\nremove: nothing is changed\n" in done.stderr
     assert copy.run("git", "status", "--porcelain") == before
-    lines = copy.run("make", "remove", "SERVICE=sample", "FORCE=1", seconds=120).splitlines()
+    lines = copy.run("make", "remove", "SERVICE=sample", "FORCE=1").splitlines()
     assert [line for line in lines if line.startswith("still named")] == []
     assert copy.run("git", "status", "--porcelain") == ""
     assert not list(copy.root.rglob("acme"))

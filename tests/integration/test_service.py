@@ -20,15 +20,16 @@ with running() as server:
     print(server.handled()[("acme.stock_items.v1.StockItemsService", "GetItem", "OK")])
 """
 
+pytestmark = pytest.mark.timeout(300)  # `make gen` takes a while on a busy machine
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
 
 
-@pytest.mark.timeout(180)
 def test_a_new_service_is_served_healthy_counted_callable_and_tested(copy: Checkout) -> None:
-    printed = copy.run("make", "service", "NAME=StockItems", "PACKAGE=acme.stock_items.v1", seconds=120)
+    printed = copy.run("make", "service", "NAME=StockItems", "PACKAGE=acme.stock_items.v1")
     for path in (
         "protos/acme/stock_items/v1/stock_items.proto",
         "app/services/stock_items/__init__.py",
@@ -41,7 +42,7 @@ def test_a_new_service_is_served_healthy_counted_callable_and_tested(copy: Check
     copy.run(".venv/bin/ruff", "check", ".")
     copy.run(".venv/bin/ruff", "format", "--check", ".")
     copy.run(".venv/bin/buf", "lint", "protos")
-    tested = copy.python("-m", "pytest", "-q", "tests/services/stock_items", seconds=120)
+    tested = copy.python("-m", "pytest", "-q", "tests/services/stock_items")
     assert " passed" in tested
     listed = copy.text("docs/services/README.md")
     assert "- [stock_items](stock_items.md): `acme.stock_items.v1.StockItemsService`\n" in listed

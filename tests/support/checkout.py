@@ -41,18 +41,18 @@ class Checkout:
         self.run("git", "add", "-A")
         self.run("git", *author, "commit", "-q", "-m", "test", "--allow-empty")
 
-    def run(self, *command: str, seconds: float = 60, **variables: str) -> str:
+    def run(self, *command: str, seconds: float = 150, **variables: str) -> str:
         """Returns what the command prints in the copy; it must succeed."""
         done = self.attempt(*command, seconds=seconds, **variables)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
         return done.stdout
 
     def attempt(
-        self, *command: str, seconds: float = 60, **variables: str
+        self, *command: str, seconds: float = 150, **variables: str
     ) -> "subprocess.CompletedProcess[str]":
         return _run(*command, folder=self.root, seconds=seconds, **variables)
 
-    def python(self, *arguments: str, seconds: float = 60) -> str:
+    def python(self, *arguments: str, seconds: float = 150) -> str:
         """Runs Python with `app` and `tests` of the copy, and returns what it prints."""
         return self.run(".venv/bin/python", *arguments, seconds=seconds)
 
@@ -65,7 +65,7 @@ class Checkout:
 
 
 def _run(
-    *command: str, folder: Path, seconds: float = 60, **variables: str
+    *command: str, folder: Path, seconds: float = 150, **variables: str
 ) -> "subprocess.CompletedProcess[str]":
     # Make and pytest hand options down to those that they start.
     given = {
