@@ -1,22 +1,40 @@
-"""Makes the chart's values.schema.json, and the table in its README.md, of the commented values.yaml.
+"""Generates the chart's schema, the table in its README.md and its plain variables from values.yaml.
 
-`python helm/generate.py`, a part of `make gen`, writes both, and a test fails where they are not current.
+`make gen` runs it; a test fails if the files are not current.
 
-Each value has a comment right above it, in sentences. Of its lines, those that begin with `@schema` add JSON
-Schema to what the default tells of the type, as a mapping in one line of YAML, and `@setting` names the
-variable that the server gets it by. A map is closed, and has the values that stand in it, unless its
-`@schema` says what else it takes.
+Each value has a comment right above it, in sentences. `@setting APP_…` names the setting that the value is:
+type, range and description are the setting's, and the variable is set in templates/_settings.tpl unless
+another template sets it. Words of its own replace the description. A line `@schema` adds to the type, or
+replaces a part of it, as a mapping in one line of YAML. A map is closed unless its `@schema` has
+`additionalProperties`.
 """
 
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from app.core.expected import expected
+from app.core.section import settings_of
+from app.settings import sections
+
 CHART = Path(__file__).parent / "quoter"
+TEMPLATE = CHART / "templates" / "_settings.tpl"
 BEGIN, END = "<!-- made by helm/generate.py -->\n", "<!-- end of what is made -->\n"
+
+# JSON Schema and description of each setting, by variable.
+SCHEMAS = {name: one.schema for section in sections().values() for name, one in expected(section).items()}
+WORDS = {
+    name: field.metadata["description"]
+    for section in sections().values()
+    for name, field in settings_of(section).items()
+}
+
+_SETTING = re.compile(r"^( *# @setting (APP_\w+))\b.*$", re.MULTILINE)
 
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 
@@ -53,6 +71,9 @@ def _read(node: Any, defaults: Any, lines: list[str], path: tuple[str, ...]) -> 
             if isinstance(default, dict) and default and not open_map
             else ()
         )
+        if setting:
+            rules = _of_setting(here, setting, rules, nullable=default is None)
+            words = words or sentence(setting)
         if not words:
             raise ValueError(f"{'.'.join(here)}: it has no comment above it")
         if default is None and "type" not in rules:
@@ -63,6 +84,23 @@ def _read(node: Any, defaults: Any, lines: list[str], path: tuple[str, ...]) -> 
             raise ValueError(f"{'.'.join(here)}: say with @schema {{items: …}} what it takes")
         found.append(Value(here, default, words, rules, setting, inner))
     return tuple(found)
+
+
+def _of_setting(
+    path: tuple[str, ...], setting: str, rules: dict[str, Any], *, nullable: bool
+) -> dict[str, Any]:
+    if setting not in SCHEMAS:
+        raise ValueError(f"{'.'.join(path)}: there is no setting {setting}")
+    found = dict(SCHEMAS[setting])
+    if nullable and "type" in found:
+        found["type"] = [found["type"], "null"]
+    return found | rules
+
+
+def sentence(setting: str) -> str:
+    """The setting's description, as a sentence."""
+    words = WORDS[setting]
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _comment(lines: list[str], line: int) -> tuple[str, dict[str, Any], str]:
@@ -76,7 +114,7 @@ def _comment(lines: list[str], line: int) -> tuple[str, dict[str, Any], str]:
         if text.startswith("@schema "):
             rules |= yaml.safe_load(text.removeprefix("@schema "))
         elif text.startswith("@setting "):
-            setting = text.removeprefix("@setting ")
+            setting = text.split()[1].rstrip(":")
     return " ".join(text for text in above if not text.startswith("@")), rules, setting
 
 
@@ -126,8 +164,58 @@ def readme(values: tuple[Value, ...], before: str) -> str:
     return head + begin + table(values) + end + tail
 
 
+def commented(text: str, values: tuple[Value, ...]) -> str:
+    """The values' text, with the setting's description where a value has no words of its own."""
+    described = {one.setting for one in leaves(values) if one.setting and one.words == sentence(one.setting)}
+
+    def line(match: re.Match[str]) -> str:
+        return f"{match[1]}: {WORDS[match[2]]}" if match[2] in described else match[1]
+
+    return _SETTING.sub(line, text)
+
+
+def template(values: tuple[Value, ...]) -> str:
+    """The variables of the values that no other template sets."""
+    others = (path.read_text() for path in sorted(CHART.rglob("*.tpl")) if path.name != TEMPLATE.name)
+    elsewhere = set(re.findall(r"^- name: (APP_\w+)$", "".join(others), flags=re.MULTILINE))
+    variables = (_variable(one) for one in leaves(values) if one.setting and one.setting not in elsewhere)
+    head = "{{/* Generated by helm/generate.py from values.yaml. */}}\n"
+    return head + '{{- define "quoter.settings" }}\n' + "".join(variables) + "{{- end }}\n"
+
+
+def _variable(one: Value) -> str:
+    value = f".Values.{one.name}"
+    match one.rules.get("type"), one.default:
+        case ["integer", "null"], _:
+            given, text = f'not (kindIs "invalid" {value})', f"int64 {value}"
+        case [_, "null"], _:
+            given, text = f'not (kindIs "invalid" {value})', value
+        case "integer", _:  # a large one is a float to Helm
+            given, text = "", f"int64 {value}"
+        case "array", _:
+            given, text = value, f'join "," {value}'
+        case _, "":
+            given, text = value, value
+        case _:
+            given, text = "", value
+    lines = f"- name: {one.setting}\n  value: {{{{ {text} | quote }}}}\n"
+    return f"{{{{- if {given} }}}}\n{lines}{{{{- end }}}}\n" if given else lines
+
+
+def leaves(values: tuple[Value, ...]) -> Iterator[Value]:
+    """The values that are not maps of others."""
+    for one in values:
+        if one.inner:
+            yield from leaves(one.inner)
+        else:
+            yield one
+
+
 def main() -> None:
-    values = read((CHART / "values.yaml").read_text())
+    source = CHART / "values.yaml"
+    values = read(source.read_text())
+    source.write_text(commented(source.read_text(), values))
+    TEMPLATE.write_text(template(values))
     (CHART / "values.schema.json").write_text(schema_file(values))
     path = CHART / "README.md"
     path.write_text(readme(values, path.read_text()))

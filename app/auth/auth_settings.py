@@ -1,6 +1,6 @@
 """The settings of authentication and authorization."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Interval, Unit
 
@@ -11,8 +11,10 @@ from app.reload.url import check_url
 
 Mode = Literal["none", "tokens", "jwt"]
 
-_DEFAULT_ALGORITHMS = ("RS256", "ES256", "EdDSA")
-_ALGORITHMS = (*_DEFAULT_ALGORITHMS, "HS256")
+Algorithm = Literal["RS256", "ES256", "EdDSA", "HS256"]
+
+_ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+_DEFAULT_ALGORITHMS: tuple[Algorithm, ...] = ("RS256", "ES256", "EdDSA")
 
 
 def _algorithms(text: str) -> tuple[str, ...]:
@@ -23,12 +25,15 @@ def _algorithms(text: str) -> tuple[str, ...]:
     return names
 
 
+_Algorithms = Annotated[tuple[Algorithm, ...], Parser(_algorithms, "names, separated by commas")]
+
+
 class AuthSettings(Section):
     auth_mode: Mode | None = setting(
         None, "`none`, `tokens` or `jwt`; `none` when unset and every address is loopback, required otherwise"
     )
     auth_tokens_file: File | None = setting(None, "for `tokens`: a file with one `name:token` per line")
-    jwt_algorithms: Annotated[tuple[str, ...], Parser(_algorithms, "names, separated by commas")] = setting(
+    jwt_algorithms: _Algorithms = setting(
         _DEFAULT_ALGORITHMS,
         "for `jwt`: the accepted signature algorithms; `HS256` can be added, for secrets in a JWKS file",
     )

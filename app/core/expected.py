@@ -71,7 +71,14 @@ def _flat(metadata: Any) -> Iterator[object]:
 def _type(kind: Any) -> dict[str, Any]:
     if get_origin(kind) is Literal:
         return {"enum": list(get_args(kind))}
-    return {"type": "array" if get_origin(kind) is tuple else _TYPES.get(kind, "string")}
+    if get_origin(kind) is tuple:
+        return {"type": "array", "items": _item(get_args(kind)[0])}
+    return {"type": _TYPES.get(kind, "string")}
+
+
+def _item(kind: Any) -> dict[str, Any]:
+    found = _type(kind)
+    return found if "enum" in found else found | {"minLength": 1}
 
 
 def _bounds(metadata: list[object]) -> dict[str, Any]:

@@ -49,11 +49,6 @@ OTHER_DEFAULTS = {
 }
 
 
-def leaves(values: Any) -> Iterator[Any]:
-    for one in values:
-        yield from leaves(one.inner) if one.inner else [one]
-
-
 def schemas(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Each part of a schema, with where it stands."""
     yield path, schema
@@ -63,7 +58,7 @@ def schemas(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from schemas(schema["items"], f"{path}[]")
 
 
-SET = {one.setting: one for one in leaves(VALUES) if one.setting}
+SET = {one.setting: one for one in GENERATE["leaves"](VALUES) if one.setting}
 
 
 def bounds(schema: Any) -> dict[str, Any]:
@@ -74,14 +69,20 @@ def bounds(schema: Any) -> dict[str, Any]:
     return {}
 
 
-def test_the_schema_and_the_readme_are_made_of_the_values() -> None:
+def test_what_is_generated_from_the_values_is_current() -> None:
+    values = (CHART / "values.yaml").read_text()
+    assert GENERATE["commented"](values, VALUES) == values, "run `make gen`"
+    template = (CHART / "templates" / "_settings.tpl").read_text()
+    assert GENERATE["template"](VALUES) == template, "run `make gen`"
     assert GENERATE["schema_file"](VALUES) == (CHART / "values.schema.json").read_text(), "run `make gen`"
     readme = (CHART / "README.md").read_text()
     assert GENERATE["readme"](VALUES, readme) == readme, "run `make gen`"
 
 
 def test_each_setting_is_set_by_one_value_or_is_none_of_theirs() -> None:
-    assert len(SET) == sum(bool(one.setting) for one in leaves(VALUES)), "two values are one setting"
+    assert len(SET) == sum(bool(one.setting) for one in GENERATE["leaves"](VALUES)), (
+        "two values are one setting"
+    )
     assert set(SET) | NOT_VALUES == set(MODEL)
     assert not set(SET) & NOT_VALUES
 
@@ -160,12 +161,38 @@ def test_a_value_that_says_too_little_is_refused_by_its_name(text: str, words: s
 
 
 def test_a_comment_tells_words_rules_and_setting() -> None:
-    lines = ["# Some", "# words.", "# @setting APP_A", "# @schema {minimum: 1}", "a: 2"]
+    lines = ["# Some", "# words.", "# @setting APP_WORKERS", "# @schema {minimum: 2}", "a: 2"]
     [value] = GENERATE["read"]("\n".join(lines))
-    assert (value.name, value.words, value.setting) == ("a", "Some words.", "APP_A")
+    assert (value.name, value.words, value.setting) == ("a", "Some words.", "APP_WORKERS")
     made = GENERATE["schema"]([value])
-    assert made["properties"] == {"a": {"description": "Some words.", "type": "integer", "minimum": 1}}
+    bounded = {"type": "integer", "minimum": 2, "maximum": 1000}
+    assert made["properties"] == {"a": {"description": "Some words."} | bounded}
     assert made["required"] == ["a"]
+
+
+def test_a_value_has_the_words_type_and_range_of_its_setting() -> None:
+    texts = ["# @setting APP_WORKERS", "a: 2", "# @setting APP_MAX_DEADLINE: as it was before", "b: null"]
+    values = GENERATE["read"]("\n".join(texts))
+    assert GENERATE["schema"](values)["properties"] == {
+        "a": {"description": "Threads for unary calls.", "type": "integer", "minimum": 1, "maximum": 1000},
+        "b": {
+            "description": "The longest duration of a call, streams included.",
+            "type": ["number", "null"],
+            "exclusiveMinimum": 0,
+            "maximum": 86_400,
+        },
+    }
+    assert GENERATE["commented"]("\n".join(texts), values).splitlines() == [
+        "# @setting APP_WORKERS: threads for unary calls",
+        "a: 2",
+        "# @setting APP_MAX_DEADLINE: the longest duration of a call, streams included",
+        "b: null",
+    ]
+
+
+def test_a_value_of_no_setting_fails() -> None:
+    with pytest.raises(ValueError, match=r"^a: there is no setting APP_WORKER$"):
+        GENERATE["read"]("# Words.\n# @setting APP_WORKER\na: 2\n")
 
 
 def test_the_chart_and_the_program_have_one_version() -> None:

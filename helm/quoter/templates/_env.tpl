@@ -1,4 +1,7 @@
-{{/* The server's variables, but those of extraEnv. APP_LISTEN and APP_METRICS_LISTEN are the image's. */}}
+{{/*
+The server's variables, except those of extraEnv. The image sets APP_LISTEN and APP_METRICS_LISTEN. A setting that depends on
+another value is here; _settings.tpl has the rest.
+*/}}
 {{- define "quoter.env" -}}
 {{- $drain := include "quoter.drain" . | fromJson -}}
 - name: APP_AUTH_MODE
@@ -23,10 +26,6 @@
   value: /run/secrets/jwt/{{ .Values.auth.jwt.keys.key }}
 {{- end }}
 {{- end }}
-{{- with .Values.auth.require }}
-- name: APP_AUTH_REQUIRE
-  value: {{ . | quote }}
-{{- end }}
 {{- if .Values.tls.enabled }}
 - name: APP_TLS_CERT_FILE
   value: /run/secrets/tls/tls.crt
@@ -37,12 +36,6 @@
   value: /run/secrets/{{ ternary "client-ca" "tls" (ne .Values.tls.clientCa.existingSecret "") }}/ca.crt
 {{- end }}
 {{- end }}
-{{- with .Values.services }}
-- name: APP_SERVICES
-  value: {{ join "," . | quote }}
-{{- end }}
-- name: APP_REFLECTION
-  value: {{ .Values.reflection | quote }}
 {{- if include "quoter.quotesConfigMap" . }}
 - name: APP_QUOTES_FILE
   value: /etc/quoter/quotes.txt
@@ -55,34 +48,7 @@
   value: {{ $drain.age | quote }}
 - name: APP_MAX_DEADLINE
   value: {{ $drain.deadline | quote }}
-{{- with .Values.limits }}
-- name: APP_WORKERS
-  value: {{ int64 .workers | quote }}
-- name: APP_MAX_CALLS
-  value: {{ int64 .maxCalls | quote }}
-- name: APP_MAX_STREAMS
-  value: {{ int64 .maxStreams | quote }}
-- name: APP_MAX_WATCHES
-  value: {{ int64 .maxWatches | quote }}
-- name: APP_MAX_CONNECTION_CALLS
-  value: {{ int64 .maxConnectionCalls | quote }}
-- name: APP_MAX_MESSAGE_BYTES
-  value: {{ int64 .maxMessageBytes | quote }}
-- name: APP_MAX_METADATA_BYTES
-  value: {{ int64 .maxMetadataBytes | quote }}
-{{- end }}
-{{- with .Values.keepalive }}
-- name: APP_KEEPALIVE_TIME
-  value: {{ .timeSeconds | quote }}
-- name: APP_KEEPALIVE_TIMEOUT
-  value: {{ .timeoutSeconds | quote }}
-- name: APP_PERMIT_KEEPALIVE_TIME
-  value: {{ .permitTimeSeconds | quote }}
-{{- end }}
-- name: APP_LOG_LEVEL
-  value: {{ .Values.log.level }}
-- name: APP_LOG_FORMAT
-  value: {{ .Values.log.format }}
+{{- include "quoter.settings" . }}
 - name: POD_NAME
   valueFrom:
     fieldRef:
