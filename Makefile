@@ -59,7 +59,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/hadolint Dockerfile
 	bash -n .ci/run
 
-gen: setup ## generate app/gen from protos/, the tables of settings, and the chart's schema and table
+gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, and the chart's schema and table
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 	.venv/bin/python docs/generate.py
 	.venv/bin/python helm/generate.py

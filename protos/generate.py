@@ -1,4 +1,4 @@
-"""Generates app/gen from the protos beside this file: `make gen`.
+"""Generates app/gen from the protos beside this file, and tests/gen from tests/protos: `make gen`.
 
 protoc writes absolute imports (`import quote_service_pb2`); they become `app.gen` imports in the same
 step. Generating with `-I app/gen=protos` instead would bake Python paths into the protos' names, and
@@ -13,9 +13,11 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-PROTOS = Path(__file__).parent
-PACKAGE = "app.gen"
-OUTPUT = PROTOS.parent / "app" / "gen"
+ROOT = Path(__file__).parents[1]
+
+# Each package of generated code, and the folder of its protos.
+PACKAGES = {"app.gen": ROOT / "protos", "tests.gen": ROOT / "tests" / "protos"}
+
 # protoc would copy these comments into the docstrings.
 LINT_EXCEPTION = re.compile(r"^ *// buf:lint:ignore .*\n", re.MULTILINE)
 
@@ -66,16 +68,19 @@ def _with_package_imports(text: str, package: str, ours: set[str]) -> str:
     return re.sub(pattern, rewrite, text, flags=re.MULTILINE)
 
 
-def main() -> None:
-    modules = {"__init__.py": ""} | generate(PROTOS, PACKAGE)
-    for stale in [path for path in OUTPUT.rglob("*.py*") if "__pycache__" not in path.parts]:
-        if stale.relative_to(OUTPUT).as_posix() not in modules:
+def write(protos: Path, package: str) -> None:
+    """Writes the package anew, and removes the modules of protos that are gone."""
+    output = ROOT.joinpath(*package.split("."))
+    modules = {"__init__.py": ""} | generate(protos, package)
+    for stale in [path for path in output.rglob("*.py*") if "__pycache__" not in path.parts]:
+        if stale.relative_to(output).as_posix() not in modules:
             stale.unlink()
     for name, text in modules.items():
-        path = OUTPUT / name
+        path = output / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
 
 
 if __name__ == "__main__":
-    main()
+    for package, protos in PACKAGES.items():
+        write(protos, package)

@@ -5,6 +5,10 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.support.servers.program import add_probe
+
+add_probe()  # here, before any test module imports what reads the services
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fail-on-skip", action="store_true", help="a skipped test is a failure (for CI)")

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.cores import SERVER_CORE, on_core
-from tests.support.process import ROOT, environment
-from tests.support.usual_stack import token
+from tests.support.servers.process import ROOT, environment
+from tests.support.servers.usual_stack import token
 
 NONE: Mapping[str, str] = {}
 SERVERS = Path(__file__).with_name("servers.py")

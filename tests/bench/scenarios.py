@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from app.gen import quote_service_pb2 as pb
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,7 @@ def stock() -> None:
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
 
     from tests.bench.process import CALLER, KEY  # noqa: PLC0415
-    from tests.support.usual_stack import interceptors  # noqa: PLC0415
+    from tests.support.servers.usual_stack import interceptors  # noqa: PLC0415
 
     spans = TracerProvider()
     spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -114,25 +114,25 @@ class AsyncQuoter(quote_service_pb2_grpc.QuoterServicer):
     def __init__(self, quoter: Quoter) -> None:
         self._quoter = quoter
 
-    async def GetQuote(  # type: ignore[override] # noqa: N802 - the proto's
+    async def GetQuote(  # type: ignore[override]
         self, request: pb.QuoteRequest, context: Any
     ) -> pb.QuoteReply:
         return self._quoter.GetQuote(request, context)
 
-    async def ListQuotes(  # type: ignore[override] # noqa: N802 - the proto's
+    async def ListQuotes(  # type: ignore[override]
         self, request: pb.ListQuotesRequest, context: Any
     ) -> AsyncIterator[pb.ListQuotesResponse]:
         for reply in self._quoter.ListQuotes(request, context):
             yield reply
 
-    async def Converse(  # type: ignore[override] # noqa: N802 - the proto's
+    async def Converse(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.ConverseRequest], context: Any
     ) -> AsyncIterator[pb.ConverseResponse]:
         async for request in request_iterator:
             for reply in self._quoter.Converse(iter([request]), context):
                 yield reply
 
-    async def AddQuotes(  # type: ignore[override] # noqa: N802 - the proto's
+    async def AddQuotes(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.AddQuotesRequest], context: Any
     ) -> pb.AddQuotesResponse:
         return self._quoter.AddQuotes(iter([request async for request in request_iterator]), context)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.process import ROOT, environment
+from tests.support.servers.process import ROOT, environment
 
 CHART = ROOT / "helm" / "quoter"
 KUBERNETES = "1.34.0"

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 Choice = tuple[str, Any]
 

@@ -9,7 +9,7 @@ import trustme
 
 from tests.chart.chart import rendered
 from tests.support.certificates import NAMES, issued
-from tests.support.process import ServerProcess, environment, server_process
+from tests.support.servers.process import ServerProcess, environment, server_process
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
 KEYS = {"issuer": "https://issuer.example/", "audience": "quoter", "keys": {"existingSecret": "keys"}}

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.docs.sample import Sample, generated
-from tests.support.process import environment
+from tests.support.servers.process import environment
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Sample:
         pb, stubs = self.pb, self.stubs
 
         class Inventory(stubs.InventoryServiceServicer):  # type: ignore[misc, name-defined]
-            def GetItem(self, request: Any, context: object) -> Any:  # noqa: N802 - the proto's name
+            def GetItem(self, request: Any, context: object) -> Any:
                 del context
                 return pb.GetItemResponse(name=request.name, count=3)
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 from app.auth.caller import Caller
 from app.wiring import concerns
 from tests.docs.pages import Page
-from tests.support.process import ROOT
-from tests.support.server import settings
+from tests.support.servers.process import ROOT
+from tests.support.servers.server import settings
 
 
 def chain() -> list[str]:

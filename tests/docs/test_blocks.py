@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from app.cli import cli
 from tests.docs.pages import PAGES, Block, Page
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 BLOCKS = [block for page in PAGES for block in page.blocks]
 LANGUAGES = {"console", "json", "yaml", "python", "proto", "sh", "text"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.docs.pages import PAGES, Block, Page
-from tests.support.process import ROOT, ServerProcess, environment, server_process
+from tests.support.servers.process import ROOT, ServerProcess, environment, server_process
 
 CONSOLES = [page for page in PAGES if any(block.language == "console" for block in page.blocks)]
 

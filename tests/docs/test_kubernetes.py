@@ -1,7 +1,7 @@
 """The commands of docs/kubernetes.md are those of the chart's notes, which the end-to-end tests run."""
 
 from tests.docs.pages import Page
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 
 def test_the_commands_after_the_install_are_those_of_the_charts_notes() -> None:

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.docs.pages import PAGES, PENDING, Page
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

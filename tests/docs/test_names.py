@@ -6,7 +6,7 @@ import re
 import pytest
 
 from tests.docs.pages import PAGES, Page
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 # Neutral samples, and old names on the page about upgrades.
 SAMPLE = re.compile(r"NAME|inventory|yours|tenants|add-a-service")

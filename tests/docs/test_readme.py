@@ -5,7 +5,7 @@ import subprocess
 
 from tests.docs.pages import Page
 from tests.integration.test_exactness import TABLE
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 README = Page("README.md")
 

@@ -11,7 +11,7 @@ from app.client.channel import channel
 from app.client.service_config import ServiceConfig
 from tests.docs.pages import Page
 from tests.docs.sample import Sample, renamed
-from tests.support.server import TOKEN, running
+from tests.support.servers.server import TOKEN, running
 
 CALLING, CONFIGURING = (block.text for block in Page("docs/client.md").blocks if block.language == "python")
 

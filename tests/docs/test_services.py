@@ -2,7 +2,7 @@
 
 from app.services import SERVICES
 from tests.docs.pages import Page
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 LIST = Page("docs/services/README.md")
 FOLDERS = sorted(path.parent.name for path in (ROOT / "app" / "services").glob("*/__init__.py"))

@@ -10,7 +10,7 @@ from app.core.section import settings_of
 from app.settings import sections
 from tests.docs.outcomes import OUTCOMES, outcomes_table
 from tests.docs.pages import PAGES, Page
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 GENERATE = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.calling import Client, Pod, failed, summary
 from tests.e2e.cluster import RELEASE, Namespace
 from tests.e2e.conftest import Measured
-from tests.support.server import DRAIN_STEPS
+from tests.support.servers.server import DRAIN_STEPS
 
 
 @contextmanager

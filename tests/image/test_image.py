@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from tests.image.built import ROOT, Built, Container, build, podman
-from tests.support.server import DRAIN_STEPS
+from tests.support.servers.server import DRAIN_STEPS
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -3,12 +3,12 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from tests.support.server import Server, running
+from tests.support.servers.server import Server, running
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """The services of this program, as they are."""
+    """A server of the probe."""
     with running() as started:
         yield started
 

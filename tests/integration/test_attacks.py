@@ -7,11 +7,11 @@ from typing import Any
 import grpc
 import pytest
 
-from app.gen import quote_service_pb2 as pb
-from tests.support.issuer import AUDIENCE, ISSUER, issuers_jwks, jwk, private, secret_jwk, token
-from tests.support.probe import Probed, probed
-from tests.support.raw_http2 import raw_call
-from tests.support.status import code
+from tests.gen import probe_pb2 as pb
+from tests.support.clients.status import code
+from tests.support.network.raw_http2 import raw_call
+from tests.support.servers.probed import Probed, probed
+from tests.support.tokens import AUDIENCE, ISSUER, issuers_jwks, jwk, private, secret_jwk, token
 from tests.support.waiting import until
 from tests.token_attacks.claims import CLAIMS
 from tests.token_attacks.forms import FORMS
@@ -41,7 +41,7 @@ class Guarded:
     def _run(self, _request: Any, _context: Any) -> None:
         self.ran += 1
 
-    def refusal(self, metadata: Any, path: str = "/quotes.Quoter/GetQuote", *, remember: bool = True) -> Any:
+    def refusal(self, metadata: Any, path: str = "/probe.Probe/Unary", *, remember: bool = True) -> Any:
         """The error of a call with this metadata; fails if the call runs, or if the error has any of it."""
         ran = self.ran
         secrets = {text for _, value in metadata for text in pieces(value)}
@@ -88,7 +88,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
 def test_a_good_token_is_taken(guarded: Guarded, algorithm: str, scheme: str) -> None:
     metadata = (("authorization", scheme + token(algorithm).decode()),)
-    guarded.at.stub.GetQuote(pb.QuoteRequest(), metadata=metadata)
+    guarded.at.stub.Unary(pb.ProbeRequest(), metadata=metadata)
     assert guarded.at.server.calls()[-1]["principal"] == "ann"
 
 
@@ -112,7 +112,7 @@ def test_a_good_token_in_the_wrong_place_lets_nobody_in(guarded: Guarded, name: 
 def test_a_token_in_the_path_is_no_method(guarded: Guarded, path: str) -> None:
     made = token().decode()
     guarded.sent.add(made)
-    assert code(guarded.refusal([], f"/quotes.Quoter/GetQuote{path.format(made)}")) is Status.UNIMPLEMENTED
+    assert code(guarded.refusal([], f"/probe.Probe/Unary{path.format(made)}")) is Status.UNIMPLEMENTED
 
 
 RAW: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
@@ -152,7 +152,7 @@ def test_what_grpcs_clients_refuse_to_send_lets_nobody_in(guarded: Guarded, name
     """Some of it is ended by grpc itself, which the chain sees as a call that was cancelled."""
     made, seen = token(), len(guarded.at.server.calls())
     guarded.sent |= set(pieces(made))
-    raw_call(guarded.at.server.target, b"/quotes.Quoter/GetQuote", [RAW[name](made)])
+    raw_call(guarded.at.server.target, b"/probe.Probe/Unary", [RAW[name](made)])
     guarded.refusal([bearer(made[:-4])])  # a call after it, so that its line is there
     until(lambda: len(guarded.at.server.calls()) > seen)
     codes = {line["code"] for line in guarded.at.server.calls()[seen:]}
@@ -160,7 +160,7 @@ def test_what_grpcs_clients_refuse_to_send_lets_nobody_in(guarded: Guarded, name
 
 
 def test_a_call_that_is_written_byte_by_byte_is_taken_with_a_good_token(guarded: Guarded) -> None:
-    raw_call(guarded.at.server.target, b"/quotes.Quoter/GetQuote", [(b"authorization", b"Bearer " + token())])
+    raw_call(guarded.at.server.target, b"/probe.Probe/Unary", [(b"authorization", b"Bearer " + token())])
     until(lambda: guarded.at.server.calls()[-1]["code"] == "OK")
 
 

@@ -13,14 +13,15 @@ from app.auth.claims import Expected
 from app.auth.jwt import Jwt
 from app.auth.jwt_keys import Keys, parse_jwks
 from app.core.errors import StartError, Unauthenticated
-from app.gen import quote_service_pb2 as pb
 from app.reload.url import WatchedUrl
-from tests.support.issuer import AUDIENCE, ISSUER, issuers_jwks, jwk, jwks, pem, private, signed, token
-from tests.support.issuer import claims as good_claims
-from tests.support.probe import CALLS, Probed, probed
-from tests.support.status import code, outcome
+from tests.gen import probe_pb2 as pb
+from tests.support.clients.status import code, outcome
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import Probed, probed
+from tests.support.servers.web import Web, send, web
+from tests.support.tokens import AUDIENCE, ISSUER, issuers_jwks, jwk, jwks, pem, private, signed, token
+from tests.support.tokens import claims as good_claims
 from tests.support.waiting import until
-from tests.support.web import Web, send, web
 
 Status = grpc.StatusCode
 PUBLIC = ("RS256", "ES256", "EdDSA")
@@ -65,14 +66,14 @@ def test_a_caller_without_the_scope_is_denied_and_one_who_is_not_known_is_unauth
     method: str, keys_file: Path
 ) -> None:
     ran: list[Any] = []
-    with with_jwt(keys_file, auth_require=f"quotes.Quoter/{method} scope:quotes.write or name:eve") as at:
+    with with_jwt(keys_file, auth_require=f"probe.Probe/{method} scope:quotes.write or name:eve") as at:
         at.probe.on_call = lambda _request, context: ran.append((context.principal, context.scopes))
         writer, reader = (
             token(sub="ann", scope="quotes.read quotes.write"),
             token(sub="bob", scope="quotes.read"),
         )
         told = denied(at, method, **sends(reader))
-        assert told == f"the caller is not permitted to call /quotes.Quoter/{method}"
+        assert told == f"the caller is not permitted to call /probe.Probe/{method}"
         assert outcome(lambda: CALLS[method](at.stub)) is Status.UNAUTHENTICATED
         assert outcome(lambda: CALLS[method](at.stub, **sends(writer[:-4]))) is Status.UNAUTHENTICATED
         assert ran == []
@@ -99,7 +100,7 @@ def test_a_caller_without_the_scope_is_denied_and_one_who_is_not_known_is_unauth
 @each_method
 def test_names_can_be_required_of_the_owners_of_static_tokens(method: str, tokens_file: Path) -> None:
     with probed(
-        auth_mode="tokens", auth_tokens_file=tokens_file, auth_require=f"quotes.Quoter/{method} name:ann"
+        auth_mode="tokens", auth_tokens_file=tokens_file, auth_require=f"probe.Probe/{method} name:ann"
     ) as at:
         CALLS[method](at.stub, **sends(TOKENS["ann"]))
         denied(at, method, **sends(TOKENS["bob"]))
@@ -111,18 +112,16 @@ def test_names_can_be_required_of_the_owners_of_static_tokens(method: str, token
 def test_a_rule_of_a_service_is_for_all_its_methods_but_those_with_one_of_their_own(
     tokens_file: Path,
 ) -> None:
-    rules = "quotes.Quoter name:ann; quotes.Quoter/GetQuote name:bob"
+    rules = "probe.Probe name:ann; probe.Probe/Unary name:bob"
     with probed(auth_mode="tokens", auth_tokens_file=tokens_file, auth_require=rules) as at:
         for method in CALLS:
-            allowed, other = ("bob", "ann") if method == "GetQuote" else ("ann", "bob")
+            allowed, other = ("bob", "ann") if method == "Unary" else ("ann", "bob")
             CALLS[method](at.stub, **sends(TOKENS[allowed]))
             denied(at, method, **sends(TOKENS[other]))
 
 
 def test_health_needs_neither_a_token_nor_a_permission(tokens_file: Path) -> None:
-    with probed(
-        auth_mode="tokens", auth_tokens_file=tokens_file, auth_require="quotes.Quoter name:ann"
-    ) as at:
+    with probed(auth_mode="tokens", auth_tokens_file=tokens_file, auth_require="probe.Probe name:ann") as at:
         stub: Any = health_pb2_grpc.HealthStub(at.channel)
         assert stub.Check(health_pb2.HealthCheckRequest()).status == 1
 
@@ -132,7 +131,7 @@ def test_a_changed_file_of_keys_counts_without_a_restart_and_a_broken_one_does_n
     with with_jwt(keys_file) as at:
 
         def takes(made: bytes) -> bool:
-            return outcome(lambda: at.stub.GetQuote(pb.QuoteRequest(), **sends(made))) is Status.OK
+            return outcome(lambda: at.stub.Unary(pb.ProbeRequest(), **sends(made))) is Status.OK
 
         assert takes(old)
         assert not takes(new)
@@ -152,10 +151,8 @@ def test_a_changed_file_of_keys_counts_without_a_restart_and_a_broken_one_does_n
 def test_keys_in_pem_will_do(keys_file: Path) -> None:
     keys_file.write_bytes(pem(private("ES256")))
     with with_jwt(keys_file) as at:
-        at.stub.GetQuote(pb.QuoteRequest(), **sends(token("ES256")))
-        assert (
-            outcome(lambda: at.stub.GetQuote(pb.QuoteRequest(), **sends(token()))) is Status.UNAUTHENTICATED
-        )
+        at.stub.Unary(pb.ProbeRequest(), **sends(token("ES256")))
+        assert outcome(lambda: at.stub.Unary(pb.ProbeRequest(), **sends(token()))) is Status.UNAUTHENTICATED
 
 
 @pytest.fixture
@@ -168,7 +165,7 @@ def issuer() -> Iterator[Web]:
 def test_keys_are_fetched_from_the_issuer(issuer: Web) -> None:
     with probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE) as at:
         for algorithm in PUBLIC:
-            at.stub.GetQuote(pb.QuoteRequest(), **sends(token(algorithm)))
+            at.stub.Unary(pb.ProbeRequest(), **sends(token(algorithm)))
         assert issuer.asked == 1
 
 
@@ -178,7 +175,7 @@ def test_a_key_that_the_server_does_not_know_is_fetched_ahead_of_time(issuer: We
         issuer.serve(issuers_jwks(jwk(private("ES256", "new"), kid="new")))
 
         def quote() -> grpc.StatusCode:
-            return outcome(lambda: at.stub.GetQuote(pb.QuoteRequest(), **sends(new)))
+            return outcome(lambda: at.stub.Unary(pb.ProbeRequest(), **sends(new)))
 
         assert quote() is Status.UNAUTHENTICATED
         until(lambda: quote() is Status.OK)

@@ -16,15 +16,15 @@ import pytest
 from app.client.channel import channel
 from app.client.outlier_detection import FailurePercentage, OutlierDetection
 from app.client.service_config import ServiceConfig
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
-from tests.support.process import server_process
-from tests.support.proxy import Proxy
-from tests.support.replicas import Replicas, load, replicas
-from tests.support.status import outcome
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
+from tests.support.clients.status import outcome
+from tests.support.network.proxy import Proxy
+from tests.support.servers.process import server_process
+from tests.support.servers.replicas import Replicas, load, replicas
 from tests.support.waiting import until
 
-SERVICES = (pb.DESCRIPTOR.services_by_name["Quoter"],)
+SERVICES = (pb.DESCRIPTOR.services_by_name["Probe"],)
 OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
 
 
@@ -38,11 +38,11 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(target: str, **config: Any) -> Iterator[Any]:
     """A stub over a channel of the library, with these settings of its service config."""
     with channel(target, timeout=10, services=SERVICES, config=ServiceConfig(**config)) as opened:
-        yield quote_service_pb2_grpc.QuoterStub(opened)
+        yield probe_pb2_grpc.ProbeStub(opened)
 
 
 def get(stub: Any) -> grpc.StatusCode:
-    return outcome(lambda: stub.GetQuote(pb.QuoteRequest()))
+    return outcome(lambda: stub.Unary(pb.ProbeRequest()))
 
 
 def calls(stub: Any, number: int) -> Callable[[], list[grpc.StatusCode]]:
@@ -108,7 +108,7 @@ def test_a_dead_replica_costs_nothing_with_retries_and_calls_without() -> None:
             until(lambda: several.shares(calls(retried, 9)) == several.shares(calls(once, 9)) == [3, 3])
             third.process.send_signal(signal.SIGSTOP)
             made = {
-                stub: [stub.GetQuote.future(pb.QuoteRequest()) for _ in range(12)] for stub in (retried, once)
+                stub: [stub.Unary.future(pb.ProbeRequest()) for _ in range(12)] for stub in (retried, once)
             }
             # A third of them is with it, give or take those for which a connection was made anew.
             until(lambda: all(sum(one.done() for one in futures) >= 6 for futures in made.values()))
@@ -132,7 +132,7 @@ def test_a_draining_replica_costs_nothing_without_retries() -> None:
             refusing.wait(10)
 
         leaving.act = held
-        running = [stub.GetQuote.future(pb.QuoteRequest()) for _ in range(12)]
+        running = [stub.Unary.future(pb.ProbeRequest()) for _ in range(12)]
         for _ in range(3):
             assert began.acquire(timeout=5)
         leaving.act = lambda _context: None

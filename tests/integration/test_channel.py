@@ -21,10 +21,10 @@ from app.client.service_config import MethodConfig, ServiceConfig
 from app.gen import quote_service_pb2 as pb
 from app.runtime import transport
 from app.runtime.server_settings import ServerSettings
-from tests.support import http2
-from tests.support.backends import Backend, backends, echo, failing, target_of
-from tests.support.proxy import Proxy
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.network import http2
+from tests.support.network.proxy import Proxy
+from tests.support.servers.backends import Backend, backends, echo, failing, target_of
 from tests.support.waiting import until
 
 Status = grpc.StatusCode

@@ -11,7 +11,7 @@ import yaml
 from app.core.expected import expected
 from app.core.section import default_of, settings_of
 from app.settings import sections
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 CHART = ROOT / "helm" / "quoter"
 GENERATE = runpy.run_path(str(ROOT / "helm" / "generate.py"))

@@ -11,16 +11,17 @@ import grpc
 import pytest
 import trustme
 
+from app.services import SERVICES
 from tests.support.certificates import issued
-from tests.support.command_line import Terminal, run
-from tests.support.probe import probed
-from tests.support.process import ROOT, environment
-from tests.support.server import TOKEN, Server, running
+from tests.support.clients.command_line import Terminal, run
+from tests.support.servers.probed import probed
+from tests.support.servers.process import ROOT, environment
+from tests.support.servers.server import TOKEN, Server, running
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running() as started:
+    with running(SERVICES) as started:
         yield started
 
 
@@ -29,7 +30,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that wants a token."""
     file = tmp_path_factory.mktemp("tokens") / "tokens"
     file.write_text(f"ann:{TOKEN}\n")
-    with running(auth_mode="tokens", auth_tokens_file=file) as started:
+    with running(SERVICES, auth_mode="tokens", auth_tokens_file=file) as started:
         yield started
 
 
@@ -199,7 +200,7 @@ def test_words_of_the_server_are_not_taken_for_a_dead_connection() -> None:
 
     with probed() as at:
         at.probe.on_call = unavailable
-        done = run("get", "--target", at.server.target)
+        done = run("call", "Probe/Unary", "--target", at.server.target)
     assert done.stderr == "quoter: Unavailable: the database is away :b:\n"
 
 
@@ -242,14 +243,14 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def secure(pems: Path) -> Iterator[Server]:
-    with running(tls_cert_file=pems / "cert", tls_key_file=pems / "key") as started:
+    with running(SERVICES, tls_cert_file=pems / "cert", tls_key_file=pems / "key") as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def mutual(pems: Path) -> Iterator[Server]:
     files: dict[str, Any] = {"tls_cert_file": pems / "cert", "tls_key_file": pems / "key"}
-    with running(**files, tls_client_ca_file=pems / "ca") as started:
+    with running(SERVICES, **files, tls_client_ca_file=pems / "ca") as started:
         yield started
 
 

@@ -24,20 +24,21 @@ from prometheus_client.openmetrics.exposition import generate_latest
 from app.client.channel import channel as open_channel
 from app.client.observer import Observation, Observer, ObserverInterceptor
 from app.core.code import CODE_LABELS
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
-from tests.support.probe import CALLS, TYPES, Probed, probed
-from tests.support.status import outcome
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
+from tests.support.clients.status import outcome
+from tests.support.servers.probe import CALLS, TYPES
+from tests.support.servers.probed import Probed, probed
 from tests.support.waiting import until
 
 # How a call of each method is begun without waiting for it.
 BEGIN: dict[str, Callable[..., Any]] = {
-    "GetQuote": lambda stub, **how: stub.GetQuote.future(pb.QuoteRequest(author="a"), **how),
-    "ListQuotes": lambda stub, **how: stub.ListQuotes(pb.ListQuotesRequest(author="a"), **how),
-    "AddQuotes": lambda stub, **how: stub.AddQuotes.future(iter([pb.AddQuotesRequest(author="a")]), **how),
-    "Converse": lambda stub, **how: stub.Converse(iter([pb.ConverseRequest(author="a")]), **how),
+    "Unary": lambda stub, **how: stub.Unary.future(pb.ProbeRequest(text="a"), **how),
+    "ServerStream": lambda stub, **how: stub.ServerStream(pb.ProbeRequest(text="a"), **how),
+    "ClientStream": lambda stub, **how: stub.ClientStream.future(iter([pb.ProbeRequest(text="a")]), **how),
+    "BidiStream": lambda stub, **how: stub.BidiStream(iter([pb.ProbeRequest(text="a")]), **how),
 }
-UNARY, STREAMED = ["GetQuote", "AddQuotes"], ["ListQuotes", "Converse"]
+UNARY, STREAMED = ["Unary", "ClientStream"], ["ServerStream", "BidiStream"]
 
 
 class Spans:
@@ -59,7 +60,7 @@ class Client:
         self.spans = Spans()
         self.registry = CollectorRegistry()
         self.channel = open_channel(target, tracing=self.spans.provider, metrics=self.registry)
-        self.stub: Any = quote_service_pb2_grpc.QuoterStub(self.channel)
+        self.stub: Any = probe_pb2_grpc.ProbeStub(self.channel)
 
     def samples(self, name: str, method: str) -> dict[str, float]:
         """A metric's samples of that method, by code, bucket or ''."""
@@ -140,17 +141,17 @@ def test_a_call_that_is_answered(client: Client, method: str) -> None:
     assert client.ended(method) == "OK"
     assert client.messages(method) == (1, 2 if method in STREAMED else 1)
     [span] = client.spans()
-    assert span.name == f"/quotes.Quoter/{method}"
+    assert span.name == f"/probe.Probe/{method}"
     assert span.kind is SpanKind.CLIENT
 
 
 @pytest.mark.parametrize("way", ["with_call", "future"])
 @pytest.mark.parametrize("method", UNARY)
 def test_the_other_ways_to_wait_for_a_reply(client: Client, method: str, way: str) -> None:
-    request: Any = pb.QuoteRequest() if method == "GetQuote" else iter([pb.AddQuotesRequest()])
+    request: Any = pb.ProbeRequest() if method == "Unary" else iter([pb.ProbeRequest()])
     result = getattr(getattr(client.stub, method), way)(request)
     reply, call = result if way == "with_call" else (result.result(), result)
-    assert isinstance(reply, pb.QuoteReply | pb.AddQuotesResponse)
+    assert isinstance(reply, pb.ProbeReply | pb.ProbeReply)
     assert call.code() is grpc.StatusCode.OK
     assert client.ended(method) == "OK"
     assert client.messages(method) == (1, 1)
@@ -158,9 +159,9 @@ def test_the_other_ways_to_wait_for_a_reply(client: Client, method: str, way: st
 
 def test_a_future_that_is_kept_only_while_it_is_waited_for_has_its_result(at: Probed, client: Client) -> None:
     at.probe.on_call = lambda *given: given[-1].wait(0.05)
-    reply = client.stub.GetQuote.future(pb.QuoteRequest()).result()
-    assert reply == pb.QuoteReply(quote="q")
-    assert client.ended("GetQuote") == "OK"
+    reply = client.stub.Unary.future(pb.ProbeRequest()).result()
+    assert reply == pb.ProbeReply(text="reply")
+    assert client.ended("Unary") == "OK"
 
 
 @pytest.mark.parametrize("method", CALLS)
@@ -268,10 +269,8 @@ def test_a_call_that_is_dropped_tells_nobody_on_the_thread_that_dropped_it(at: P
                 codes.append(code)
 
     with grpc.insecure_channel(at.server.target) as plain:
-        stub: Any = quote_service_pb2_grpc.QuoterStub(
-            grpc.intercept_channel(plain, ObserverInterceptor([Locking()]))
-        )
-        call: Any = stub.ListQuotes(pb.ListQuotesRequest())
+        stub: Any = probe_pb2_grpc.ProbeStub(grpc.intercept_channel(plain, ObserverInterceptor([Locking()])))
+        call: Any = stub.ServerStream(pb.ProbeRequest())
         with lock:  # as Prometheus' own, in which Python may collect garbage
             del call
         assert until(lambda: codes) == [grpc.StatusCode.CANCELLED]
@@ -308,7 +307,7 @@ def test_a_server_that_is_not_there(method: str) -> None:
 
 @pytest.mark.parametrize("method", CALLS)
 def test_a_request_that_cannot_be_sent(client: Client, method: str) -> None:
-    wrong: Any = iter(["no message"]) if method in {"AddQuotes", "Converse"} else "no message"
+    wrong: Any = iter(["no message"]) if method in {"ClientStream", "BidiStream"} else "no message"
     assert outcome(lambda: list(getattr(client.stub, method)(wrong))) is grpc.StatusCode.INTERNAL
     assert client.ended(method) == "Internal"
 
@@ -352,7 +351,7 @@ def test_a_call_stays_a_whole_one(at: Probed, client: Client, method: str) -> No
     assert call.running()
     assert not call.done()
     assert 50 < call.time_remaining() <= 60
-    if method != "GetQuote":  # where grpc has them only with the reply
+    if method != "Unary":  # where grpc has them only with the reply
         assert ("first", "1") in tuple(call.initial_metadata())
     released.set()
     if method in STREAMED:
@@ -378,11 +377,11 @@ def test_a_future_with_a_callback_need_not_be_kept(at: Probed, client: Client) -
     released = threading.Event()
     finished: list[Any] = []
     at.probe.on_call = lambda *_: released.wait(10)
-    client.stub.GetQuote.future(pb.QuoteRequest()).add_done_callback(finished.append)
+    client.stub.Unary.future(pb.ProbeRequest()).add_done_callback(finished.append)
     gc.collect()
     released.set()
     [call] = until(lambda: finished)
-    assert call.result() == pb.QuoteReply(quote="q")
+    assert call.result() == pb.ProbeReply(text="reply")
 
 
 def test_metadata_of_one_key_all_arrive_and_only_what_is_propagated_is_replaced(
@@ -393,7 +392,7 @@ def test_metadata_of_one_key_all_arrive_and_only_what_is_propagated_is_replaced(
     tags = (("tag", "1"), ("tag", "2"), ("tag-bin", b"\x00\xff"))
     stale = (("baggage", "user=stale"), ("traceparent", f"00-{'1' * 32}-{'1' * 16}-01"))
     token = otel_context.attach(set_baggage("user", "alice"))
-    client.stub.GetQuote(pb.QuoteRequest(), metadata=tags + stale)
+    client.stub.Unary(pb.ProbeRequest(), metadata=tags + stale)
     otel_context.detach(token)
     found = [(key, value) for key, value in arrived if key in dict(tags + stale)]
     [own] = [span.context for span in client.spans()]
@@ -418,14 +417,13 @@ def test_the_trace_goes_on_from_the_current_span_to_the_servers(
     assert theirs.context.trace_id == outer.get_span_context().trace_id
 
 
-@pytest.mark.parametrize("method", ["AddQuotes", "Converse"])
+@pytest.mark.parametrize("method", ["ClientStream", "BidiStream"])
 def test_what_the_requests_trace_is_a_child_of_the_calls_span(client: Client, method: str) -> None:
     """Requests are read in the contextvars of the caller; grpc does not document that."""
-    request = pb.AddQuotesRequest() if method == "AddQuotes" else pb.ConverseRequest()
 
     def requests() -> Iterator[Any]:
         with client.spans.provider.get_tracer("library").start_as_current_span("work"):
-            yield request
+            yield pb.ProbeRequest()
 
     call = getattr(client.stub, method)(requests())
     if method in STREAMED:
@@ -442,10 +440,10 @@ def test_what_the_requests_trace_is_a_child_of_the_calls_span(client: Client, me
     [
         (
             "rpc",
-            "quotes.Quoter/GetQuote",
+            "probe.Probe/Unary",
             {
                 "rpc.system.name": "grpc",
-                "rpc.method": "quotes.Quoter/GetQuote",
+                "rpc.method": "probe.Probe/Unary",
                 "rpc.response.status_code": "NOT_FOUND",
                 "error.type": "NOT_FOUND",
                 "server.address": "127.0.0.1",
@@ -453,13 +451,13 @@ def test_what_the_requests_trace_is_a_child_of_the_calls_span(client: Client, me
         ),
         (
             "rpc/dup",
-            "quotes.Quoter/GetQuote",
+            "probe.Probe/Unary",
             {
                 "rpc.system": "grpc",
-                "rpc.service": "quotes.Quoter",
+                "rpc.service": "probe.Probe",
                 "rpc.grpc.status_code": 5,
                 "rpc.system.name": "grpc",
-                "rpc.method": "quotes.Quoter/GetQuote",
+                "rpc.method": "probe.Probe/Unary",
                 "rpc.response.status_code": "NOT_FOUND",
                 "error.type": "NOT_FOUND",
                 "server.address": "127.0.0.1",
@@ -473,7 +471,7 @@ def test_the_newer_conventions_are_opted_into(
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
     with closing(at) as client:
-        assert outcome(lambda: CALLS["GetQuote"](client.stub)) is grpc.StatusCode.NOT_FOUND
+        assert outcome(lambda: CALLS["Unary"](client.stub)) is grpc.StatusCode.NOT_FOUND
         [span] = client.spans()
     assert span.name == name
     assert span.attributes == expected | {"server.port": int(at.server.target.rpartition(":")[2])}
@@ -488,7 +486,7 @@ def stock(at: Probed) -> Iterator[tuple[Any, Spans]]:
     with grpc.insecure_channel(at.server.target) as plain:
         interceptor = client_interceptor(spans.provider)  # type: ignore[no-untyped-call]
         traced: Any = intercept_channel(plain, interceptor)  # type: ignore[no-untyped-call]
-        yield quote_service_pb2_grpc.QuoterStub(traced), spans
+        yield probe_pb2_grpc.ProbeStub(traced), spans
 
 
 @pytest.mark.parametrize("end", ["OK", "CANCELLED", "NOT_FOUND", "INTERNAL", "UNAVAILABLE"])
@@ -530,19 +528,19 @@ def test_why_theirs_is_not_used_for_calls_with_one_reply_either(
     arrived: list[Any] = []
     at.probe.on_call = lambda *given: arrived.extend(given[-1].invocation_metadata())
     with stock(at) as (stub, spans):
-        stub.GetQuote(pb.QuoteRequest(), metadata=(("tag", "1"), ("tag", "2")))
+        stub.Unary(pb.ProbeRequest(), metadata=(("tag", "1"), ("tag", "2")))
         assert [value for key, value in arrived if key == "tag"] == ["2"]  # a metadatum is lost
 
         released = threading.Event()
         at.probe.on_call = lambda *_: released.wait(10)
-        future = stub.GetQuote.future(pb.QuoteRequest())
+        future = stub.Unary.future(pb.ProbeRequest())
         del future
         gc.collect()
         released.set()
         _, dropped = until(lambda: len(spans()) == 2 and spans())
         assert dropped.attributes["rpc.grpc.status_code"] == 0  # a dropped call goes on to its end
     with pytest.raises(ValueError, match="closed"):
-        stub.GetQuote(pb.QuoteRequest())
+        stub.Unary(pb.ProbeRequest())
     assert all("rpc.system" in (span.attributes or {}) for span in spans())  # the older conventions alone
     failed = spans()[-1]
     assert failed.status.status_code is StatusCode.ERROR
@@ -551,7 +549,7 @@ def test_why_theirs_is_not_used_for_calls_with_one_reply_either(
 
 def test_why_theirs_is_not_used_for_streamed_replies(at: Probed) -> None:
     with stock(at) as (stub, _):
-        replies = stub.ListQuotes(pb.ListQuotesRequest())
+        replies = stub.ServerStream(pb.ProbeRequest())
         assert not hasattr(replies, "cancel")
         assert not hasattr(replies, "code")
 
@@ -577,25 +575,25 @@ def test_the_metrics_have_gos_names_labels_and_buckets(client: Client) -> None:
         for family in client.registry.collect()
         for sample in family.samples
     }
-    assert types == {method: (kind, "quotes.Quoter") for method, kind in TYPES.items()}
-    buckets = client.samples("grpc_client_handling_seconds_bucket", "GetQuote")
+    assert types == {method: (kind, "probe.Probe") for method, kind in TYPES.items()}
+    buckets = client.samples("grpc_client_handling_seconds_bucket", "Unary")
     assert list(buckets) == "0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 +Inf".split()  # noqa: SIM905
-    assert set(client.samples("grpc_client_handled_total", "GetQuote")) == set(CODE_LABELS.values())
+    assert set(client.samples("grpc_client_handled_total", "Unary")) == set(CODE_LABELS.values())
 
 
 def test_channels_that_share_a_registry_are_counted_together(at: Probed) -> None:
     registry = CollectorRegistry()
     for _ in range(2):
         with open_channel(at.server.target, metrics=registry) as opened:
-            quote_service_pb2_grpc.QuoterStub(opened).GetQuote(pb.QuoteRequest())
-    labels = {"grpc_type": "unary", "grpc_service": "quotes.Quoter", "grpc_method": "GetQuote"}
+            probe_pb2_grpc.ProbeStub(opened).Unary(pb.ProbeRequest())
+    labels = {"grpc_type": "unary", "grpc_service": "probe.Probe", "grpc_method": "Unary"}
     assert registry.get_sample_value("grpc_client_handled_total", labels | {"grpc_code": "OK"}) == 2
 
 
 def test_a_registry_that_nobody_needs_any_more_is_not_kept(at: Probed) -> None:
     registry = CollectorRegistry()
     with open_channel(at.server.target, metrics=registry) as opened:
-        quote_service_pb2_grpc.QuoterStub(opened).GetQuote(pb.QuoteRequest())
+        probe_pb2_grpc.ProbeStub(opened).Unary(pb.ProbeRequest())
     reference = weakref.ref(registry)
     del registry, opened
     gc.collect()
@@ -608,7 +606,7 @@ def test_a_time_has_its_trace_as_an_exemplar_where_that_is_sampled(
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     with closing(at) as client:
-        client.stub.GetQuote(pb.QuoteRequest())
+        client.stub.Unary(pb.ProbeRequest())
         text = openmetrics(client.registry)
     traces = [f"{span.context.trace_id:032x}" for span in client.spans()]
     assert len(traces) == (1 if sampler == "always_on" else 0)
@@ -618,5 +616,5 @@ def test_a_time_has_its_trace_as_an_exemplar_where_that_is_sampled(
 def test_without_a_span_there_is_no_exemplar(at: Probed) -> None:
     registry = CollectorRegistry()
     with open_channel(at.server.target, metrics=registry) as opened:
-        quote_service_pb2_grpc.QuoterStub(opened).GetQuote(pb.QuoteRequest())
+        probe_pb2_grpc.ProbeStub(opened).Unary(pb.ProbeRequest())
     assert "trace_id" not in openmetrics(registry)

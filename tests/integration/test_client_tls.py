@@ -22,12 +22,13 @@ from app.client.channel import channel as open_channel
 from app.client.propagation import CallDefaults
 from app.client.reloading import ReloadingChannel
 from app.client.tls import Tls
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
 from tests.support.certificates import NAMES, Mounted, Pair, issued
-from tests.support.probe import CALLS, Probe, Probed, probed
-from tests.support.process import ROOT, environment
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.servers.probe import CALLS, Probe
+from tests.support.servers.probed import Probed, probed
+from tests.support.servers.process import ROOT, environment
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -73,7 +74,7 @@ def files(tmp_path: Path, ca: trustme.CA) -> Files:
 
 
 def stub_of(channel: grpc.Channel) -> Any:
-    return quote_service_pb2_grpc.QuoterStub(channel)
+    return probe_pb2_grpc.ProbeStub(channel)
 
 
 class Renewing:
@@ -136,7 +137,7 @@ def test_a_server_of_another_ca_is_not_called(files: Files, tmp_path: Path) -> N
     with probed(**files.settings()) as at:
         for tls in (Tls(ca_file=other), Tls()):
             with open_channel(at.server.target, tls=tls, timeout=10) as channel:
-                assert outcome(lambda: CALLS["GetQuote"](stub_of(channel))) is Status.UNAVAILABLE
+                assert outcome(lambda: CALLS["Unary"](stub_of(channel))) is Status.UNAVAILABLE
         assert at.seen() == []
 
 
@@ -144,10 +145,10 @@ CALL = """
 import sys
 from app.client.channel import channel
 from app.client.tls import Tls
-from app.gen import quote_service_pb2 as pb, quote_service_pb2_grpc
+from tests.gen import probe_pb2 as pb, probe_pb2_grpc
 
 with channel(sys.argv[1], tls=Tls(), timeout=10) as opened:
-    print(quote_service_pb2_grpc.QuoterStub(opened).GetQuote(pb.QuoteRequest()).quote)
+    print(probe_pb2_grpc.ProbeStub(opened).Unary(pb.ProbeRequest()).text)
 """
 
 
@@ -162,7 +163,7 @@ def test_without_a_file_those_are_trusted_that_grpcs_variable_names(files: Files
             timeout=30,
             check=False,
         )
-        assert (done.stdout, done.stderr) == ("q\n", "")
+        assert (done.stdout, done.stderr) == ("reply\n", "")
 
 
 def test_the_name_that_is_checked_can_be_said(tmp_path: Path, ca: trustme.CA) -> None:
@@ -171,7 +172,7 @@ def test_the_name_that_is_checked_can_be_said(tmp_path: Path, ca: trustme.CA) ->
         for name, expected in ((None, Status.UNAVAILABLE), ("quoter.example", Status.OK)):
             tls = files.tls(server_name=name)
             with open_channel(at.server.target, tls=tls, timeout=10) as channel:
-                assert outcome(lambda: CALLS["GetQuote"](stub_of(channel))) is expected
+                assert outcome(lambda: CALLS["Unary"](stub_of(channel))) is expected
 
 
 def test_over_a_unix_socket_the_name_is_localhost(files: Files, tmp_path: Path) -> None:
@@ -179,15 +180,15 @@ def test_over_a_unix_socket_the_name_is_localhost(files: Files, tmp_path: Path) 
         probed(listen=f"unix:{tmp_path}/s", **files.settings()) as at,
         open_channel(at.server.target, tls=files.tls(), timeout=10) as channel,
     ):
-        CALLS["GetQuote"](stub_of(channel))
-        assert at.seen() == [("GetQuote", "OK")]
+        CALLS["Unary"](stub_of(channel))
+        assert at.seen() == [("Unary", "OK")]
 
 
 def test_a_renewed_certificate_counts_from_the_next_call_on(files: Files) -> None:
     with renewing(files) as (at, client):
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         files.renew("ben.example")
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         assert names(at) == ["ann.example", "ben.example"]
 
 
@@ -197,18 +198,18 @@ def test_a_renewed_ca_counts_from_the_next_call_on(files: Files, tmp_path: Path)
     with probed(**files.settings()) as old, probed(**new.settings()) as at:
         client = Renewing(at.server.target, files.tls())
         with client.channel:
-            assert outcome(lambda: CALLS["GetQuote"](client.stub)) is Status.UNAVAILABLE
+            assert outcome(lambda: CALLS["Unary"](client.stub)) is Status.UNAVAILABLE
             files.client.put(ca=new.server.path("ca").read_bytes())
-            CALLS["GetQuote"](client.stub)
-        assert at.seen() == [("GetQuote", "OK")]
+            CALLS["Unary"](client.stub)
+        assert at.seen() == [("Unary", "OK")]
         assert old.seen() == []
 
 
 def test_a_bad_file_changes_nothing(files: Files) -> None:
     with renewing(files) as (at, client):
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         files.client.put(cert=b"garbage", key=b"garbage", ca=b"garbage")
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         assert names(at) == ["ann.example"] * 2
         assert client.opened == 1
 
@@ -231,19 +232,19 @@ def test_calls_of_every_arity_go_on_while_a_new_channel_takes_over(files: Files)
         threads = [threading.Thread(target=wait_for, args=[call]) for call in CALLS.values()]
         for thread in threads:
             thread.start()
-        future = client.stub.GetQuote.future(pb.QuoteRequest())
+        future = client.stub.Unary.future(pb.ProbeRequest())
         for _ in range(5):
             assert begun.acquire(timeout=5)
         probe.on_call = lambda *_: None
         for name in ("ben.example", "cid.example", "dan.example"):
             files.renew(name)
-            CALLS["GetQuote"](client.stub)
+            CALLS["Unary"](client.stub)
         assert client.opened == 4
         assert client.alive() == 2  # the first, for the calls that go on, and the newest
         released.set()
         for thread in threads:
             thread.join(10)
-        assert future.result(timeout=5) == pb.QuoteReply(quote="q")
+        assert future.result(timeout=5) == pb.ProbeReply(text="reply")
         assert codes == [Status.OK] * 4
         del future
         until(lambda: client.alive() == 1)
@@ -256,12 +257,12 @@ def test_an_open_conversation_is_not_disturbed_and_goes_on_on_its_old_connection
         turns = threading.Event()
         at.probe.on_call = lambda *_: None
         at.probe.between = lambda _: turns.wait(10)
-        replies = client.stub.Converse(iter([pb.ConverseRequest()]))
-        assert next(replies) == pb.ConverseResponse(quote="q")
+        replies = client.stub.BidiStream(iter([pb.ProbeRequest()]))
+        assert next(replies) == pb.ProbeReply(text="reply")
         files.renew("ben.example")
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         turns.set()
-        assert list(replies) == [pb.ConverseResponse(quote="q")]
+        assert list(replies) == [pb.ProbeReply(text="reply")]
         assert replies.code() is Status.OK
 
 
@@ -276,11 +277,11 @@ def sockets() -> int:
 
 def test_many_renewals_leave_one_channel_and_its_connection(files: Files) -> None:
     with renewing(files) as (_, client):
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         before = sockets()
         for number in range(30):
             files.renew(f"name-{number}.example")
-            CALLS["GetQuote" if number % 2 else "ListQuotes"](client.stub)
+            CALLS["Unary" if number % 2 else "ServerStream"](client.stub)
         assert client.opened == 31
         until(lambda: client.alive() == 1)
         until(lambda: sockets() <= before)
@@ -295,7 +296,7 @@ def test_callers_that_see_a_renewal_at_once_change_channels_once(files: Files) -
 
             def call(together: threading.Barrier = together) -> None:
                 together.wait(5)
-                codes.append(outcome(lambda: CALLS["GetQuote"](client.stub)))
+                codes.append(outcome(lambda: CALLS["Unary"](client.stub)))
 
             threads = [threading.Thread(target=call) for _ in range(8)]
             for thread in threads:
@@ -309,10 +310,10 @@ def test_callers_that_see_a_renewal_at_once_change_channels_once(files: Files) -
 def test_closing_ends_the_calls_on_old_channels_too(files: Files) -> None:
     with renewing(files) as (at, client):
         at.probe.between = lambda context: context.wait(20)
-        old = client.stub.ListQuotes(pb.ListQuotesRequest())
+        old = client.stub.ServerStream(pb.ProbeRequest())
         next(old)
         files.renew("ben.example")
-        new = client.stub.ListQuotes(pb.ListQuotesRequest())
+        new = client.stub.ServerStream(pb.ProbeRequest())
         next(new)
         assert client.alive() == 2
         client.channel.close()
@@ -327,7 +328,7 @@ def test_a_subscriber_hears_of_the_channel_that_takes_over(files: Files) -> None
         until(lambda: ready in heard)
         heard.clear()
         files.renew("ben.example")
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         until(lambda: ready in heard)
         client.channel.unsubscribe(heard.append)
         client.channel.unsubscribe(heard.append)
@@ -338,7 +339,7 @@ def test_a_subscriber_hears_of_the_channel_that_takes_over(files: Files) -> None
 def test_who_drops_a_channel_without_closing_it_leaves_nothing_behind(files: Files) -> None:
     with probed(**files.settings(mutual=True)) as at:
         client = Renewing(at.server.target, files.tls(mutual=True))
-        CALLS["GetQuote"](client.stub)
+        CALLS["Unary"](client.stub)
         threads = threading.active_count()
         del client.channel, client.stub
         assert client.alive() == 0
@@ -363,7 +364,7 @@ def test_the_whole_of_it_works_with_spans_and_metrics(files: Files) -> None:
         files.renew("ben.example")
 
         def renewed() -> bool:
-            CALLS["GetQuote"](stub)
+            CALLS["Unary"](stub)
             return "ben.example" in names(at)
 
         until(renewed)
@@ -377,10 +378,10 @@ def test_the_whole_of_it_works_with_spans_and_metrics(files: Files) -> None:
 def test_callers_on_aio_have_the_same_tls(files: Files) -> None:
     async def called(target: str, tls: Tls) -> str:
         async with aio_channel(target, tls=tls) as channel:
-            stub: Any = quote_service_pb2_grpc.QuoterStub(channel)  # type: ignore[arg-type]
-            reply = await stub.GetQuote(pb.QuoteRequest(), timeout=10)
-            return str(reply.quote)
+            stub: Any = probe_pb2_grpc.ProbeStub(channel)  # type: ignore[arg-type]
+            reply = await stub.Unary(pb.ProbeRequest(), timeout=10)
+            return str(reply.text)
 
     with probed(**files.settings(mutual=True)) as at:
-        assert asyncio.run(called(at.server.target, files.tls(mutual=True))) == "q"
+        assert asyncio.run(called(at.server.target, files.tls(mutual=True))) == "reply"
         assert names(at) == ["ann.example"]

@@ -13,11 +13,12 @@ import trustme
 from app.client.channel import aio_channel
 from app.client.channel import channel as open_channel
 from app.client.tls import Tls
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
 from tests.support.certificates import NAMES, Mounted, issued
-from tests.support.probe import CALLS, Probed, probed
-from tests.support.status import code
+from tests.support.clients.status import code
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import Probed, probed
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -67,31 +68,31 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
 @each_method
 def test_the_token_goes_with_a_call_of_every_arity(way: Way, method: str) -> None:
     with way.open() as channel:
-        CALLS[method](quote_service_pb2_grpc.QuoterStub(channel))
+        CALLS[method](probe_pb2_grpc.ProbeStub(channel))
     assert way.callers() == ["old"]
 
 
 def test_a_new_token_counts_within_about_a_second_on_the_same_connection(way: Way) -> None:
     with way.open() as channel:
-        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
-        CALLS["GetQuote"](stub)
+        stub: Any = probe_pb2_grpc.ProbeStub(channel)
+        CALLS["Unary"](stub)
         way.tokens.put(token=NEW.encode())
 
         def counts() -> bool:
-            CALLS["GetQuote"](stub)
+            CALLS["Unary"](stub)
             return way.callers()[-1] == "new"
 
         until(counts)
         way.tokens.put(token=b"")
         for _ in range(3):
-            CALLS["GetQuote"](stub)
+            CALLS["Unary"](stub)
         assert way.callers()[-3:] == ["new"] * 3
 
 
 def test_a_token_that_the_server_does_not_know_is_said_to_be_that(way: Way) -> None:
     way.tokens.put(token=b"unknown-0123456789")
     with way.open() as channel, pytest.raises(grpc.RpcError) as caught:
-        CALLS["GetQuote"](quote_service_pb2_grpc.QuoterStub(channel))
+        CALLS["Unary"](probe_pb2_grpc.ProbeStub(channel))
     assert code(caught.value) is Status.UNAUTHENTICATED
 
 
@@ -105,9 +106,9 @@ def test_a_channel_with_a_token_has_no_thread_of_its_own(way: Way) -> None:
 def test_callers_on_aio_send_the_same_token(way: Way) -> None:
     async def called() -> None:
         async with aio_channel(way.target, tls=way.tls, token_file=way.file) as channel:
-            stub: Any = quote_service_pb2_grpc.QuoterStub(channel)  # type: ignore[arg-type]
-            await stub.GetQuote(pb.QuoteRequest(), timeout=10)
-            async for _ in stub.ListQuotes(pb.ListQuotesRequest(), timeout=10):
+            stub: Any = probe_pb2_grpc.ProbeStub(channel)  # type: ignore[arg-type]
+            await stub.Unary(pb.ProbeRequest(), timeout=10)
+            async for _ in stub.ServerStream(pb.ProbeRequest(), timeout=10):
                 pass
 
     asyncio.run(called())

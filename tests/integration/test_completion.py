@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, environment
+from tests.support.servers.process import ROOT, environment
 
 # As bash does it: the words, and which of them the cursor is on.
 PROGRAM = """

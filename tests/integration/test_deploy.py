@@ -6,8 +6,8 @@ from typing import Any
 import yaml
 
 from app.runtime.server_settings import ServerSettings
-from tests.support.process import ROOT
-from tests.support.server import Server
+from tests.support.servers.process import ROOT
+from tests.support.servers.server import Server
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 

@@ -20,13 +20,13 @@ from app.tools.doctor.connection import connection
 from app.tools.doctor.facts import Arguments, Facts
 from app.tools.doctor.steps import STEPS, diagnose
 from app.tools.doctor.target import proxy_for
-from tests.support.examined import doctor, in_shell, listener, says, typed
-from tests.support.probe import probed
-from tests.support.process import server_process
-from tests.support.server import Server, running
-from tests.support.status import code
+from tests.support.clients.doctor import doctor, in_shell, listener, says, typed
+from tests.support.clients.status import code
+from tests.support.servers.probed import probed
+from tests.support.servers.process import server_process
+from tests.support.servers.server import Server, running
+from tests.support.servers.web import web
 from tests.support.waiting import until
-from tests.support.web import web
 
 DESCRIPTORS = [service.descriptor for service in SERVICES]
 # This machine, by an address that the client does not take for it: so it asks the environment's proxy.
@@ -35,7 +35,7 @@ ELSEWHERE = "0.0.0.0"  # noqa: S104 - called, and not listened on
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running() as found:
+    with running(SERVICES) as found:
         yield found
 
 
@@ -49,7 +49,7 @@ def unused_port() -> int:
 
 
 def test_where_nothing_is_wrong_every_step_says_what_it_found() -> None:
-    with running() as server:
+    with running(SERVICES) as server:
         examined = doctor(server.target)
         assert examined.exit_code == 0
         assert {step["outcome"] for step in examined.found["steps"]} == {"ok", "note"}
@@ -80,7 +80,7 @@ def test_a_unix_socket_is_left_to_grpc(tmp_path: Path) -> None:
     examined = doctor(target)
     assert (examined.cause, examined.exit_code) == ("call-failed", 78)
     assert "No such file" in examined.prose
-    with running(listen=target):
+    with running(SERVICES, listen=target):
         assert doctor(target).exit_code == 0
 
 
@@ -446,7 +446,7 @@ class _Counted(health.HealthServicer):
         super().__init__()
         self.calls = 0
 
-    def Check(self, *given: Any) -> Any:  # noqa: N802 - the proto's name
+    def Check(self, *given: Any) -> Any:
         self.calls += 1
         return super().Check(*given)
 
@@ -480,7 +480,7 @@ def test_a_server_without_health_and_reflection_can_be_called_all_the_same() -> 
 
 
 def test_reflection_that_is_off_is_no_failure() -> None:
-    with running(reflection=False) as server:
+    with running(SERVICES, reflection=False) as server:
         examined = doctor(server.target)
     assert examined.exit_code == 0
     assert examined.step("reflection")["outcome"] == "note"
@@ -515,7 +515,4 @@ def test_an_empty_request_that_a_service_refuses_has_got_through() -> None:
         at.probe.on_call = refuses
         examined = doctor(at.server.target)
     assert examined.exit_code == 0
-    assert (
-        examined.step("call")["found"]
-        == "quotes.Quoter/GetQuote answered InvalidArgument to an empty request"
-    )
+    assert examined.step("call")["found"] == "probe.Probe/Unary answered InvalidArgument to an empty request"

@@ -11,10 +11,11 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.support.examined import Examined, doctor, in_shell, typed
-from tests.support.issuer import AUDIENCE, ISSUER, issuers_jwks, token
-from tests.support.probe import Probed, probed
-from tests.support.server import TOKEN, Server, running
+from app.services import SERVICES
+from tests.support.clients.doctor import Examined, doctor, in_shell, typed
+from tests.support.servers.probed import Probed, probed
+from tests.support.servers.server import TOKEN, Server, running
+from tests.support.tokens import AUDIENCE, ISSUER, issuers_jwks, token
 
 BOB = f"{TOKEN}-of-bob"
 
@@ -30,7 +31,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def guarded(tmp_path: Path) -> Iterator[Server]:
     file = tmp_path / "names-and-tokens"
     file.write_text(f"ann:{TOKEN}\nbob:{BOB}\n")
-    with running(auth_mode="tokens", auth_tokens_file=file, auth_require="quotes.Quoter name:ann") as found:
+    with running(
+        SERVICES, auth_mode="tokens", auth_tokens_file=file, auth_require="quotes.Quoter name:ann"
+    ) as found:
         yield found
 
 

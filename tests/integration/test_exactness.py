@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from app.core.refusal import Refusal as Gate
-from tests.support import cases
-from tests.support.cases import (
+from tests.support.outcomes import cases
+from tests.support.outcomes.cases import (
     LONG,
     MID_STREAM,
     PAST_THE_LAST,
@@ -23,10 +23,10 @@ from tests.support.cases import (
     expired,
     made,
 )
-from tests.support.exchange import Exchange
-from tests.support.observed import Counts, Ending, Kept
-from tests.support.ours import Ours
-from tests.support.probe import TYPES
+from tests.support.outcomes.exchange import Exchange
+from tests.support.outcomes.observed_server import Counts, Ending, Kept
+from tests.support.outcomes.our_server import Ours
+from tests.support.servers.probe import TYPES
 
 Status = grpc.StatusCode
 OK, CANCELLED, INTERNAL, UNAVAILABLE = Status.OK, Status.CANCELLED, Status.INTERNAL, Status.UNAVAILABLE
@@ -38,12 +38,12 @@ Pair = tuple[Status, Status | None]
 Codes = Sequence[Status | Pair]
 
 # The arities, by their methods.
-UNARY, STREAMS = ("GetQuote",), ("ListQuotes", "AddQuotes", "Converse")
+UNARY, STREAMS = ("Unary",), ("ServerStream", "ClientStream", "BidiStream")
 ALL = (*UNARY, *STREAMS)
-READ_ONE, READ_MANY = ("GetQuote", "ListQuotes"), ("AddQuotes", "Converse")
-SEND_ONE, SEND_MANY = ("GetQuote", "AddQuotes"), ("ListQuotes", "Converse")
-LISTS, ADDS = ("ListQuotes",), ("AddQuotes",)
-TWO, THREE = ("GetQuote", "Converse"), ("GetQuote", "ListQuotes", "Converse")
+READ_ONE, READ_MANY = ("Unary", "ServerStream"), ("ClientStream", "BidiStream")
+SEND_ONE, SEND_MANY = ("Unary", "ClientStream"), ("ServerStream", "BidiStream")
+LISTS, ADDS = ("ServerStream",), ("ClientStream",)
+TWO, THREE = ("Unary", "BidiStream"), ("Unary", "ServerStream", "BidiStream")
 QUEUED = UNARY  # a stream has a thread of its own, and waits for no worker
 
 NO_BOUND = 300.0  # seconds, longer than any case takes
@@ -234,10 +234,10 @@ def check_messages(case: Case, rise: Counts, calls: Sequence[Exchange]) -> None:
 
 
 ARITIES: Final = {
-    "GetQuote": "unary",
-    "ListQuotes": "server stream",
-    "AddQuotes": "client stream",
-    "Converse": "both ways",
+    "Unary": "unary",
+    "ServerStream": "server stream",
+    "ClientStream": "client stream",
+    "BidiStream": "both ways",
 }
 
 

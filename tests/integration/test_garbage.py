@@ -13,8 +13,9 @@ import pytest
 
 from app.core.call import Call
 from app.core.errors import ResourceExhausted
-from tests.support.probe import CALLS, probed
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import probed
 from tests.support.waiting import until
 
 
@@ -57,9 +58,9 @@ def test_a_call_is_freed_when_it_has_ended(method: str, handler: Callable[..., N
 
 def test_a_call_that_the_chain_refuses_is_freed_as_well() -> None:
     with probed() as at:
-        unknown = at.channel.unary_unary("/quotes.Quoter/Nothing")
+        unknown = at.channel.unary_unary("/probe.Probe/Nothing")
         assert outcome(lambda: unknown(b"")) is grpc.StatusCode.UNIMPLEMENTED
-        malformed = at.channel.unary_unary("/quotes.Quoter/GetQuote")
+        malformed = at.channel.unary_unary("/probe.Probe/Unary")
         assert outcome(lambda: malformed(b"\xff")) is grpc.StatusCode.INTERNAL
         until(no_call_is_left)
 
@@ -68,7 +69,7 @@ def test_a_call_whose_client_has_left_is_freed_as_well() -> None:
     with probed() as at:
         left = threading.Event()
         at.probe.between = lambda _context: left.wait(5)
-        replies = at.stub.Converse(iter([]))
+        replies = at.stub.BidiStream(iter([]))
         next(replies)
         replies.cancel()
         left.set()

@@ -17,7 +17,7 @@ import pytest
 import trustme
 
 from tests.support.certificates import NAMES, issued, trusting
-from tests.support.status import code, outcome
+from tests.support.clients.status import code, outcome
 from tests.support.waiting import until
 
 WHO: ContextVar[str] = ContextVar("who")

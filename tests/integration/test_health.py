@@ -9,8 +9,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from typer.testing import CliRunner
 
 from app.cli import cli
-from tests.support.server import Server, running
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.servers.other import OTHER
+from tests.support.servers.probe import PROBE
+from tests.support.servers.server import Server, running
 from tests.support.waiting import until
 
 SERVING, NOT_SERVING = 1, 2
@@ -22,10 +24,7 @@ def check(channel: grpc.Channel, service: str = "") -> int:
     return status
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "liveness", "quotes.Quoter", "helloworld.Greeter", "grpctest.Grpctest", "calc.Calculator"],
-)
+@pytest.mark.parametrize("name", ["", "liveness", "probe.Probe"])
 def test_every_service_readiness_and_liveness_are_serving(channel: grpc.Channel, name: str) -> None:
     assert check(channel, name) == SERVING
 
@@ -68,7 +67,7 @@ def test_the_drain_says_not_ready_and_leaves_liveness_alone() -> None:
 
         def observe() -> None:
             until(lambda: check(channel) == NOT_SERVING)
-            observed.extend([check(channel, "quotes.Quoter"), check(channel, "liveness")])
+            observed.extend([check(channel, "probe.Probe"), check(channel, "liveness")])
             pages.extend([server.get("/readyz"), server.get("/healthz")])
             done = CliRunner().invoke(cli, ["health", "--target", server.target])
             printed.append((done.exit_code, done.stdout))
@@ -94,21 +93,21 @@ def listed(server: Server) -> list[str]:
 
 
 def test_reflection_lists_and_describes_what_is_served(server: Server, channel: grpc.Channel) -> None:
-    assert {"quotes.Quoter", "calc.Calculator", "grpc.health.v1.Health"} <= set(listed(server))
+    assert {"probe.Probe", "grpc.health.v1.Health"} <= set(listed(server))
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
-    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="quotes.Quoter")
+    request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="probe.Probe")
     [reply] = stub.ServerReflectionInfo(iter([request]), timeout=5)
     [file] = reply.file_descriptor_response.file_descriptor_proto
-    assert descriptor_pb2.FileDescriptorProto.FromString(file).name == "quote_service.proto"
+    assert descriptor_pb2.FileDescriptorProto.FromString(file).name == "probe.proto"
 
 
 def test_reflection_can_be_off_and_only_chosen_services_are_served() -> None:
-    with running(reflection=False, services="helloworld.Greeter") as server:
+    with running([PROBE, OTHER], reflection=False, services=PROBE.name) as server:
         assert outcome(lambda: listed(server)) is grpc.StatusCode.UNIMPLEMENTED
         with grpc.insecure_channel(server.target) as channel:
-            assert check(channel, "helloworld.Greeter") == SERVING
-            assert outcome(lambda: check(channel, "quotes.Quoter")) is grpc.StatusCode.NOT_FOUND
-            call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+            assert check(channel, PROBE.name) == SERVING
+            assert outcome(lambda: check(channel, OTHER.name)) is grpc.StatusCode.NOT_FOUND
+            call: Any = channel.unary_unary(f"/{OTHER.name}/Echo")
             assert outcome(lambda: call(b"")) is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -116,8 +115,8 @@ def test_health_and_reflection_need_no_token(tmp_path: Any) -> None:
     file = tmp_path / "tokens"
     file.write_text("ann:0123456789abcdef\n")
     with running(auth_mode="tokens", auth_tokens_file=file) as server:
-        assert "quotes.Quoter" in listed(server)
+        assert "probe.Probe" in listed(server)
         with grpc.insecure_channel(server.target) as channel:
             assert check(channel) == SERVING
-            call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+            call: Any = channel.unary_unary("/probe.Probe/Unary")
             assert outcome(lambda: call(b"")) is grpc.StatusCode.UNAUTHENTICATED

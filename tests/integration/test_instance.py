@@ -8,9 +8,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.telemetry.tracer_provider import tracer_provider
-from tests.support.probe import CALLS, Probed, probed
-from tests.support.process import server_process
-from tests.support.server import running
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import Probed, probed
+from tests.support.servers.process import server_process
+from tests.support.servers.server import running
 
 ASKING = (("x-instance", "?"),)
 RANDOM = r"[0-9a-f]{8}"
@@ -21,7 +22,7 @@ def answers(call: Any) -> list[str]:
     return [value for key, value in call.trailing_metadata() if key == "x-instance"]
 
 
-def asked(at: Probed, path: str = "/quotes.Quoter/GetQuote") -> list[str]:
+def asked(at: Probed, path: str = "/probe.Probe/Unary") -> list[str]:
     call = at.channel.unary_unary(path).future(b"", metadata=ASKING, timeout=5)
     call.code()
     return answers(call)
@@ -30,7 +31,7 @@ def asked(at: Probed, path: str = "/quotes.Quoter/GetQuote") -> list[str]:
 @pytest.mark.parametrize("method", CALLS)
 def test_a_call_that_asks_is_told_which_server_answered(method: str) -> None:
     with probed() as at:
-        call = at.channel.stream_stream(f"/quotes.Quoter/{method}")(iter([b""]), metadata=ASKING, timeout=5)
+        call = at.channel.stream_stream(f"/probe.Probe/{method}")(iter([b""]), metadata=ASKING, timeout=5)
         assert list(call)
         assert answers(call) == [at.server.handle.instance]
         assert re.fullmatch(RANDOM, at.server.handle.instance)
@@ -38,7 +39,7 @@ def test_a_call_that_asks_is_told_which_server_answered(method: str) -> None:
 
 def test_a_call_that_does_not_ask_is_not_told() -> None:
     with probed() as at:
-        call = at.channel.unary_unary("/quotes.Quoter/GetQuote").future(b"", timeout=5)
+        call = at.channel.unary_unary("/probe.Probe/Unary").future(b"", timeout=5)
         assert call.code() is grpc.StatusCode.OK
         assert answers(call) == []
 
@@ -47,7 +48,7 @@ def test_refusals_and_health_checks_tell_it_too() -> None:
     with probed(max_metadata_bytes=1024) as at:
         own = [at.server.handle.instance]
         assert asked(at, "/no.Such/Method") == own
-        long = at.channel.unary_unary("/quotes.Quoter/GetQuote").future(
+        long = at.channel.unary_unary("/probe.Probe/Unary").future(
             b"", metadata=(*ASKING, ("x-long", "x" * 2000)), timeout=5
         )
         assert long.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -76,7 +77,7 @@ def test_the_log_says_it_when_the_server_serves() -> None:
         instance = started.serving["instance"]
         assert re.fullmatch(RANDOM, instance)
         channel: Any = grpc.insecure_channel(started.target)
-        call = channel.unary_unary("/helloworld.Greeter/SayHello").future(b"", metadata=ASKING)
+        call = channel.unary_unary("/probe.Probe/Unary").future(b"", metadata=ASKING)
         call.result(timeout=5)
         assert answers(call) == [instance]
         channel.close()

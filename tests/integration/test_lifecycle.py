@@ -16,18 +16,19 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from app.core.errors import StartError
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
+from app.gen import quote_service_pb2, quote_service_pb2_grpc
 from app.telemetry.tracer_provider import tracer_provider
-from tests.support.probe import probed
-from tests.support.process import run, server_process, started
-from tests.support.server import DRAIN_STEPS, TOKEN, running
-from tests.support.status import outcome
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
+from tests.support.clients.status import outcome
+from tests.support.servers.probed import probed
+from tests.support.servers.process import run, server_process, started
+from tests.support.servers.server import DRAIN_STEPS, TOKEN, running
 from tests.support.waiting import until
 
 
 def stub_for(channel: grpc.Channel) -> Any:
-    return quote_service_pb2_grpc.QuoterStub(channel)
+    return probe_pb2_grpc.ProbeStub(channel)
 
 
 def test_the_server_is_serving_within_a_second_of_its_settings() -> None:
@@ -44,7 +45,7 @@ def test_sigterm_drains_step_by_step_loses_no_call_and_exits_with_0() -> None:
 
         def load() -> None:
             while not stop.is_set():
-                codes.append(outcome(lambda: stub.GetQuote(pb.QuoteRequest(), timeout=5)))
+                codes.append(outcome(lambda: stub.Unary(pb.ProbeRequest(), timeout=5)))
 
         caller = threading.Thread(target=load)
         caller.start()
@@ -92,9 +93,9 @@ def test_what_runs_may_finish_within_the_grace_and_its_line_and_span_are_kept() 
         pages: list[int] = []
         started: list[float] = []
         at.probe.on_call = slow
-        call = at.stub.GetQuote.future(pb.QuoteRequest())
+        call = at.stub.Unary.future(pb.ProbeRequest())
         assert running.wait(5)
-    assert call.result(timeout=5).quote == "q"
+    assert call.result(timeout=5).text == "reply"
     assert pages == [503], "the metrics port outlives the calls"
     assert started == [1]
     assert at.server.calls()[0]["code"] == "OK"
@@ -113,7 +114,7 @@ def test_the_drain_is_bounded_by_the_grace() -> None:
             release.wait(30)
 
         at.probe.on_call = stuck
-        call = at.stub.GetQuote.future(pb.QuoteRequest())
+        call = at.stub.Unary.future(pb.ProbeRequest())
         assert running.wait(5)
         began = time.monotonic()
     assert time.monotonic() - began < 4
@@ -127,8 +128,8 @@ STUCK = """
 import time
 from app.runtime.signals import Signals
 from app.server import run
-from tests.support.probe import Probe, probe_service
-from tests.support.server import settings
+from tests.support.servers.probe import Probe, probe_service
+from tests.support.servers.server import settings
 
 def never(_request, _context):
     print('{"timestamp": "", "event": "stuck"}', flush=True)
@@ -143,7 +144,7 @@ run(settings([service], drain_grace=0.3, log_format="json"), Signals(), [service
 
 def test_a_handler_that_never_returns_does_not_hold_the_exit() -> None:
     with server_process(("-c", STUCK)) as server, grpc.insecure_channel(server.target) as channel:
-        call = stub_for(channel).GetQuote.future(pb.QuoteRequest())
+        call = stub_for(channel).Unary.future(pb.ProbeRequest())
         server.wait_for("stuck")
         began = time.monotonic()
         assert server.end() == 0
@@ -213,7 +214,7 @@ def test_localhost_is_both_families_and_both_must_bind() -> None:
         assert ipv6 == f"[::1]:{ipv4.removeprefix('127.0.0.1:')}"
         for target in (ipv4, ipv6):
             with grpc.insecure_channel(target) as channel:
-                assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+                assert stub_for(channel).Unary(pb.ProbeRequest(), timeout=5).text
         assert [address.host for address in server.handle.metrics] == ["127.0.0.1", "::1"]
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
         port = taken.getsockname()[1]
@@ -224,7 +225,7 @@ def test_a_unix_socket_serves_and_is_not_taken_over(tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/socket"
     with running(listen=address) as server:
         with grpc.insecure_channel(server.target) as channel:
-            assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+            assert stub_for(channel).Unary(pb.ProbeRequest(), timeout=5).text
         assert refusal(listen=address) == (
             f"APP_LISTEN: {address} cannot be bound: another process listens there"
         )
@@ -233,7 +234,7 @@ def test_a_unix_socket_serves_and_is_not_taken_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_during_the_start_is_kept(number: signal.Signals) -> None:
-    with started(APP_DRAIN_DELAY="0") as process:
+    with started(("-m", "app", "serve"), APP_DRAIN_DELAY="0") as process:
         # Its modules take about a second to load; the handlers are there before.
         until(lambda: handles_signals(process.pid))
         assert "pydantic_core" not in Path(f"/proc/{process.pid}/maps").read_text()
@@ -261,7 +262,7 @@ def test_a_reader_of_the_log_that_leaves_takes_neither_calls_nor_the_drain_along
         os.close(read)
         with grpc.insecure_channel(target) as channel:
             for _ in range(3):
-                assert stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5).quote
+                assert stub_for(channel).Unary(pb.ProbeRequest(), timeout=5).text
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
     assert (process.returncode, errors) == (0, "")
@@ -277,11 +278,11 @@ def test_a_changed_quotes_file_and_tokens_file_count_without_a_restart(tmp_path:
         "APP_AUTH_TOKENS_FILE": str(tokens),
     }
     with server_process(**variables) as server, grpc.insecure_channel(server.target) as channel:
-        stub = stub_for(channel)
+        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
 
         def quote(token: str) -> str:
             metadata = (("authorization", f"Bearer {token}"),)
-            return str(stub.GetQuote(pb.QuoteRequest(), metadata=metadata, timeout=5).quote)
+            return str(stub.GetQuote(quote_service_pb2.QuoteRequest(), metadata=metadata, timeout=5).quote)
 
         assert quote(TOKEN) == "old"
         quotes.write_text("broken\n")
@@ -301,10 +302,10 @@ def test_a_changed_quotes_file_and_tokens_file_count_without_a_restart(tmp_path:
 def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() -> None:
     with server_process(OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="named") as server:
         with grpc.insecure_channel(server.target) as channel:
-            stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5)
+            stub_for(channel).Unary(pb.ProbeRequest(), timeout=5)
         assert server.end() == 0
         output = "".join(server.output)
-        assert '"name": "/quotes.Quoter/GetQuote"' in output
+        assert '"name": "/probe.Probe/Unary"' in output
         assert '"service.name": "named"' in output
         [line] = re.findall(r'"trace_id":"([0-9a-f]{32})"', output)
         assert f'"trace_id": "0x{line}"' in output
@@ -342,7 +343,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
     def __init__(self) -> None:
         self.spans: list[tuple[str, str, str]] = []
 
-    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
         del context
         for resource in request.resource_spans:
             [name] = [
@@ -362,12 +363,12 @@ def test_spans_go_to_the_collector_that_is_named_and_the_last_one_too() -> None:
     with server_process(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}") as server:
         with grpc.insecure_channel(server.target) as channel:
             for _ in range(5):
-                stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=5)
+                stub_for(channel).Unary(pb.ProbeRequest(), timeout=5)
         assert server.end() == 0
         lines = [json.loads(line) for line in server.output]
     receiver.stop(0).wait()
     traced = [line["trace_id"] for line in lines if line["event"] == "call"]
-    assert collector.spans == [("quoter", "/quotes.Quoter/GetQuote", trace_id) for trace_id in traced]
+    assert collector.spans == [("quoter", "/probe.Probe/Unary", trace_id) for trace_id in traced]
     assert len(traced) == 5
 
 
@@ -375,7 +376,7 @@ def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit() -> None:
     with server_process(OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9") as server:
         with grpc.insecure_channel(server.target) as channel:
             for _ in range(100):
-                stub_for(channel).GetQuote(pb.QuoteRequest(), timeout=1)
+                stub_for(channel).Unary(pb.ProbeRequest(), timeout=1)
         began = time.monotonic()
         assert server.end() == 0
         assert time.monotonic() - began < 6

@@ -11,9 +11,10 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from app.gen import quote_service_pb2 as pb
-from tests.support.probe import CALLS, Probed, probed
-from tests.support.status import code, outcome
+from tests.gen import probe_pb2 as pb
+from tests.support.clients.status import code, outcome
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import Probed, probed
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -24,8 +25,8 @@ def occupied(at: Probed, calls: int, streams: int) -> Iterator[None]:
     """Fills the server with calls that end with the context."""
     release = threading.Event()
     at.probe.on_call = lambda _request, _context: release.wait(20)
-    held = [at.stub.GetQuote.future(pb.QuoteRequest()) for _ in range(calls)]
-    open_streams = [at.stub.ListQuotes(pb.ListQuotesRequest()) for _ in range(streams)]
+    held = [at.stub.Unary.future(pb.ProbeRequest()) for _ in range(calls)]
+    open_streams = [at.stub.ServerStream(pb.ProbeRequest()) for _ in range(streams)]
     until(lambda: at.server.total("grpc_server_started_total") == calls + streams)
     try:
         yield
@@ -51,7 +52,7 @@ def test_past_the_bound_a_call_is_refused_at_once_with_a_pushback(method: str) -
                 assert int(dict(error.trailing_metadata())["grpc-retry-pushback-ms"]) > 0
         until(lambda: len(at.server.calls()) == 8)
         assert at.seen() == sorted(
-            [("GetQuote", "OK")] * 3 + [("ListQuotes", "OK")] * 2 + [(method, "ResourceExhausted")] * 3
+            [("Unary", "OK")] * 3 + [("ServerStream", "OK")] * 2 + [(method, "ResourceExhausted")] * 3
         )
 
 
@@ -63,9 +64,9 @@ def test_a_call_leaves_its_place_when_it_ends_however_it_ends() -> None:
 
         for _ in range(5):
             at.probe.on_call = fail
-            assert outcome(lambda: CALLS["GetQuote"](at.stub)) is Status.INTERNAL
-            assert outcome(lambda: CALLS["Converse"](at.stub)) is Status.INTERNAL
-            refused = outcome(lambda: list(at.stub.Converse(iter([]), timeout=0.01)))
+            assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.INTERNAL
+            assert outcome(lambda: CALLS["BidiStream"](at.stub)) is Status.INTERNAL
+            refused = outcome(lambda: list(at.stub.BidiStream(iter([]), timeout=0.01)))
             assert refused is not Status.RESOURCE_EXHAUSTED
         until(lambda: len(at.server.calls()) == 15)
         at.probe.on_call = lambda _request, _context: None
@@ -80,7 +81,7 @@ def test_health_unknown_methods_and_metrics_answer_while_every_worker_is_busy() 
         began = time.monotonic()
         assert stub.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
         assert stub.Check(health_pb2.HealthCheckRequest(service="liveness"), timeout=1).status == 1
-        watch = stub.Watch(health_pb2.HealthCheckRequest(service="quotes.Quoter"), timeout=5)
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service="probe.Probe"), timeout=5)
         assert next(watch).status == 1
         assert (
             outcome(lambda: at.channel.unary_unary("/no.Such/Method")(b"", timeout=1)) is Status.UNIMPLEMENTED
@@ -124,7 +125,7 @@ def test_watches_that_come_and_go_do_not_stop_the_server() -> None:
         for thread in threads:
             thread.start()
         while time.monotonic() < stop:
-            assert at.stub.GetQuote(pb.QuoteRequest(), timeout=2).quote == "q"
+            assert at.stub.Unary(pb.ProbeRequest(), timeout=2).text == "reply"
         for thread in threads:
             thread.join(10)
             assert not thread.is_alive()
@@ -134,10 +135,10 @@ def test_streams_have_threads_of_their_own_and_never_starve_unary_calls() -> Non
     with probed(workers=1, max_streams=4) as at:
         release = threading.Event()
         at.probe.between = lambda _context: release.wait(20)
-        streams = [at.stub.ListQuotes(pb.ListQuotesRequest()) for _ in range(4)]
+        streams = [at.stub.ServerStream(pb.ProbeRequest()) for _ in range(4)]
         for stream in streams:
             next(stream)
-        assert at.stub.GetQuote(pb.QuoteRequest(), timeout=2).quote == "q"
+        assert at.stub.Unary(pb.ProbeRequest(), timeout=2).text == "reply"
         release.set()
         for stream in streams:
             assert len(list(stream)) == 1

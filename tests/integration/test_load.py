@@ -4,6 +4,7 @@ import json
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -15,10 +16,14 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from tests.support.probe import Probe, probe_service, probed
-from tests.support.process import environment
-from tests.support.server import Server, running
+from app.services import SERVICES
+from tests.support.servers.probe import Probe, probe_service
+from tests.support.servers.probed import probed
+from tests.support.servers.process import environment
+from tests.support.servers.server import Server, running
 from tests.support.waiting import until
+
+PROGRAM = (sys.executable, "-m", "tests.support.servers.program")
 
 
 def load(target: str, *arguments: str) -> Result:
@@ -34,7 +39,7 @@ def figures(target: str, *arguments: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running() as started:
+    with running(SERVICES) as started:
         yield started
 
 
@@ -53,7 +58,7 @@ def test_a_steady_rate_is_made_and_all_of_it_is_in_the_json(server: Server) -> N
 
 def test_several_servers_have_even_shares() -> None:
     with ExitStack() as started:
-        servers = [started.enter_context(running()) for _ in range(3)]
+        servers = [started.enter_context(running(SERVICES)) for _ in range(3)]
         found = figures(f"ipv4:{','.join(one.target for one in servers)}", "--rps", "150", "--for", "2s")
         assert found["codes"] == {"OK": 300}
         shares = {name: one["share"] for name, one in found["backends"].items()}
@@ -70,12 +75,12 @@ def test_failures_are_counted_by_their_codes_and_told_in_words() -> None:
 
     with probed() as at:
         at.probe.on_call = fail
-        found = figures(at.server.target, "--rps", "100", "--for", "500ms")
+        found = figures(at.server.target, "Probe/Unary", "--rps", "100", "--for", "500ms")
         assert found["exit_code"] == 1
         assert found["codes"] == {"OK": 25, "FailedPrecondition": 25}
         assert found["messages"] == {"FailedPrecondition": "out of order"}
         assert found["backends"][at.server.handle.instance]["calls"] == 50
-        done = load(at.server.target, "--rps", "100", "--for", "500ms")
+        done = load(at.server.target, "Probe/Unary", "--rps", "100", "--for", "500ms")
         assert done.exit_code == 1
         assert "FailedPrecondition: out of order" in done.stdout
 
@@ -84,7 +89,7 @@ def test_a_server_that_is_slower_than_asked_does_not_slow_the_load_down() -> Non
     probe = Probe()
     probe.on_call = lambda _request, context: context.wait(0.3)
     with running([probe_service(probe)], workers=1, max_calls=1000) as server:
-        found = figures(server.target, "--rps", "50", "--for", "1s", "--in-flight", "5")
+        found = figures(server.target, "Probe/Unary", "--rps", "50", "--for", "1s", "--in-flight", "5")
     assert found["exit_code"] == 1
     assert found["sent"] + found["not_sent"]["too_many_in_flight"] == 50
     assert found["not_sent"]["too_many_in_flight"] > 30
@@ -160,19 +165,30 @@ def test_where_nobody_answers_no_load_is_made() -> None:
     assert "no server answers at 127.0.0.1:9" in done.stderr
 
 
-@pytest.mark.parametrize("method", ["Quoter/GetQuote", "Quoter/ListQuotes"])
+@pytest.mark.parametrize("method", ["Probe/Unary", "Probe/ServerStream"])
 def test_ctrl_c_ends_it_with_the_figures_so_far(method: str) -> None:
     with probed() as at:
         at.probe.on_call = lambda _request, context: context.wait(60)
         with subprocess.Popen(
-            ["quoter", "load", method, "--for", "1h", "--json", "--target", at.server.target],
+            [
+                sys.executable,
+                "-m",
+                "tests.support.servers.program",
+                "load",
+                method,
+                "--for",
+                "1h",
+                "--json",
+                "--target",
+                at.server.target,
+            ],
             env=environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
             try:
-                until(lambda: at.server.total("grpc_server_in_flight", grpc_service="quotes.Quoter") >= 3, 20)
+                until(lambda: at.server.total("grpc_server_in_flight", grpc_service="probe.Probe") >= 3, 20)
                 process.send_signal(signal.SIGINT)
                 output, errors = process.communicate(timeout=10)
             finally:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from app.core.refusal import Refusal
-from app.gen import quote_service_pb2 as pb
-from tests.support.probe import CALLS, TYPES, Probed, probed
+from tests.gen import probe_pb2 as pb
+from tests.support.servers.probe import CALLS, TYPES
+from tests.support.servers.probed import Probed, probed
 from tests.support.waiting import until
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -71,7 +72,7 @@ def test_every_reason_of_every_method_is_there_from_the_start_at_0() -> None:
 def test_a_refusal_is_counted_once_by_its_reason() -> None:
     with probed() as at:
         with pytest.raises(Exception, match="anything but wrong"):
-            at.stub.GetQuote(pb.QuoteRequest(author="wrong"))
+            at.stub.Unary(pb.ProbeRequest(text="wrong"))
         with pytest.raises(Exception, match="unknown service or method"):
             at.channel.unary_unary("/a.B/C")(b"")
         found = {
@@ -79,7 +80,7 @@ def test_a_refusal_is_counted_once_by_its_reason() -> None:
             for labels, value in at.server.samples("grpc_server_refused_total")
             if value
         }
-        assert found == {("GetQuote", "validation"): 1, ("unknown", "unknown_method"): 1}
+        assert found == {("Unary", "validation"): 1, ("unknown", "unknown_method"): 1}
 
 
 def test_a_scrape_may_name_the_metrics_that_it_wants() -> None:

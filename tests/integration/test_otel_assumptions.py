@@ -17,7 +17,8 @@ from opentelemetry.sdk.trace.sampling import (
     TraceIdRatioBased,
 )
 
-from tests.support.probe import CALLS, probed
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import probed
 from tests.support.waiting import until
 
 

@@ -10,9 +10,10 @@ import pytest
 from opentelemetry import trace
 
 from app.telemetry.tracer_provider import tracer_provider
-from tests.support.probe import CALLS, probed
-from tests.support.process import run
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import probed
+from tests.support.servers.process import run
 from tests.support.waiting import until
 
 # The sampler by ratio looks at the lower half of a trace's id: these are the first and the last to be taken.
@@ -85,7 +86,7 @@ def test_the_sampler_decides_which_calls_have_spans(
         made = []
         for header in (None, f"00-{FIRST}-{SPAN}-01", f"00-{LAST}-{SPAN}-00"):
             before = len(at.server.spans)
-            CALLS["GetQuote"](at.stub, metadata=(("traceparent", header),) if header else ())
+            CALLS["Unary"](at.stub, metadata=(("traceparent", header),) if header else ())
             made.append(len(at.server.spans) - before)
         assert tuple(made) == decisions
         # What the handler traces and calls on with says the same, sampled or not.
@@ -122,14 +123,14 @@ def test_a_disabled_sdk_makes_no_span_and_passes_the_callers_trace_on(
     inner: list[Any] = []
     with probed() as at:
         at.probe.on_call = lambda *_: inner.append(trace.get_current_span().get_span_context())
-        CALLS["GetQuote"](at.stub, metadata=(("traceparent", f"00-{FIRST}-{SPAN}-01"),))
+        CALLS["Unary"](at.stub, metadata=(("traceparent", f"00-{FIRST}-{SPAN}-01"),))
         assert at.server.spans == ()
         assert [line["trace_id"] for line in at.server.calls()] == [FIRST]
     assert [f"{one.trace_id:032x}" for one in inner] == [FIRST]
 
 
 PEER = {"client.address": "127.0.0.1", "network.peer.address": "127.0.0.1", "network.transport": "tcp"}
-OLDER = {"rpc.system": "grpc", "rpc.service": "quotes.Quoter", "rpc.grpc.status_code": 13}
+OLDER = {"rpc.system": "grpc", "rpc.service": "probe.Probe", "rpc.grpc.status_code": 13}
 NEWER = {
     "rpc.system.name": "grpc",
     "rpc.response.status_code": "INTERNAL",
@@ -163,8 +164,8 @@ def test_the_newer_conventions_are_opted_into(
     assert {str(port) for port in ports} == {found.pop("net.peer.port", str(*ports))}
     agents = {found.pop(name, None) for name in ("user_agent.original", "rpc.user_agent")} - {None}
     assert [str(agent).partition("/")[0] for agent in agents] == ["grpc-python"]
-    assert found == expected | {"rpc.method": f"quotes.Quoter/{method}"}
-    assert span.name == f"quotes.Quoter/{method}"
+    assert found == expected | {"rpc.method": f"probe.Probe/{method}"}
+    assert span.name == f"probe.Probe/{method}"
 
 
 def test_a_method_that_is_not_served_is_other_by_the_newer_conventions(
@@ -181,7 +182,7 @@ def test_a_method_that_is_not_served_is_other_by_the_newer_conventions(
 def test_propagators_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_PROPAGATORS", "none")
     with probed() as at:
-        CALLS["GetQuote"](at.stub, metadata=(("traceparent", f"00-{FIRST}-{SPAN}-01"),))
+        CALLS["Unary"](at.stub, metadata=(("traceparent", f"00-{FIRST}-{SPAN}-01"),))
         [span] = at.server.spans
     assert span.parent is None
     assert f"{span.context.trace_id:032x}" != FIRST

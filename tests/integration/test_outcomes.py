@@ -13,15 +13,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.core.call import current_call
 from app.core.errors import InvalidArgument, ResourceExhausted
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
-from tests.support.probe import CALLS, Probe, probed
-from tests.support.server import TOKEN
-from tests.support.status import code, outcome
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
+from tests.support.clients.status import code, outcome
+from tests.support.servers.probe import CALLS, Probe
+from tests.support.servers.probed import probed
+from tests.support.servers.server import TOKEN
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
-STREAMED = ["ListQuotes", "Converse"]
+STREAMED = ["ServerStream", "BidiStream"]
 each_method = pytest.mark.parametrize("method", CALLS)
 
 
@@ -79,7 +80,7 @@ def test_a_bug_is_internal_and_only_the_log_says_more(method: str, bug: BaseExce
 
 @each_method
 def test_a_method_that_the_servicer_does_not_override_is_unimplemented(method: str) -> None:
-    bare: Any = quote_service_pb2_grpc.QuoterServicer
+    bare: Any = probe_pb2_grpc.ProbeServicer
     with probed(bare()) as at:
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub)
@@ -92,10 +93,10 @@ def test_a_method_that_the_servicer_does_not_override_is_unimplemented(method: s
 @each_method
 def test_a_reply_of_the_wrong_kind_is_a_bug(method: str) -> None:
     class Wrong(Probe):
-        def GetQuote(self, request: Any, context: Any) -> Any:  # noqa: ARG002, N802
+        def Unary(self, request: Any, context: Any) -> Any:  # noqa: ARG002
             return None
 
-        AddQuotes = ListQuotes = Converse = GetQuote  # type: ignore[assignment]
+        ClientStream = ServerStream = BidiStream = Unary  # type: ignore[assignment]
 
     wrong: Any = Wrong()
     with probed(wrong) as at:
@@ -134,27 +135,27 @@ def test_a_handler_that_swallows_what_a_read_raised_does_not_turn_it_into_a_succ
 
     with probed() as at:
         at.probe.on_call = swallow
-        request = pb.AddQuotesRequest(author="wrong")
-        assert outcome(lambda: at.stub.AddQuotes(iter([request]))) is Status.INVALID_ARGUMENT
-        assert at.seen() == [("AddQuotes", "InvalidArgument")]
+        request = pb.ProbeRequest(text="wrong")
+        assert outcome(lambda: at.stub.ClientStream(iter([request]))) is Status.INVALID_ARGUMENT
+        assert at.seen() == [("ClientStream", "InvalidArgument")]
 
 
 def test_a_malformed_message_is_no_bug() -> None:
     with probed() as at:
-        assert outcome(lambda: at.channel.unary_unary("/quotes.Quoter/GetQuote")(b"\xff")) is Status.INTERNAL
+        assert outcome(lambda: at.channel.unary_unary("/probe.Probe/Unary")(b"\xff")) is Status.INTERNAL
         assert not at.server.lines("unhandled_exception")
 
 
-@pytest.mark.parametrize("method", ["GetQuote", "ListQuotes"])
+@pytest.mark.parametrize("method", ["Unary", "ServerStream"])
 def test_a_unary_request_that_is_missing_is_unimplemented(method: str) -> None:
     with probed() as at:
-        call = at.channel.stream_stream(f"/quotes.Quoter/{method}")
+        call = at.channel.stream_stream(f"/probe.Probe/{method}")
         assert outcome(lambda: list(call(iter([])))) is Status.UNIMPLEMENTED
         assert at.seen() == [(method, "Unimplemented")]
 
 
 @pytest.mark.parametrize(
-    "path", ["/quotes.Quoter/Nope", "/no.Such/Method", "/GetQuote", "nonsense", "/quotes.Quoter/"]
+    "path", ["/probe.Probe/Nope", "/no.Such/Method", "/Unary", "nonsense", "/probe.Probe/"]
 )
 def test_an_unknown_method_adds_no_series_is_not_named_and_is_refused_before_auth(
     path: str, tmp_path: Path
@@ -169,7 +170,7 @@ def test_an_unknown_method_adds_no_series_is_not_named_and_is_refused_before_aut
         assert at.server.total("grpc_server_handled_total", **labels) == 1
         assert len(at.server.samples("grpc_server_handled_total")) == before
         assert at.server.calls()[0]["service"] == "unknown"
-        assert path.strip("/") not in at.server.log_text() or path == "/quotes.Quoter/"
+        assert path.strip("/") not in at.server.log_text() or path == "/probe.Probe/"
 
 
 def test_a_client_stream_that_is_cut_is_never_taken_for_complete() -> None:
@@ -181,13 +182,13 @@ def test_a_client_stream_that_is_cut_is_never_taken_for_complete() -> None:
         for number in range(rounds):
             gone = threading.Event()
 
-            def requests(gone: threading.Event = gone) -> Iterator[pb.AddQuotesRequest]:
-                yield pb.AddQuotesRequest(author="a")
-                yield pb.AddQuotesRequest(author="a")
+            def requests(gone: threading.Event = gone) -> Iterator[pb.ProbeRequest]:
+                yield pb.ProbeRequest(text="a")
+                yield pb.ProbeRequest(text="a")
                 gone.wait(5)
 
             before = at.server.total("grpc_server_msg_received_total")
-            call = at.stub.AddQuotes.future(requests(), timeout=0.03 if number % 2 else None)
+            call = at.stub.ClientStream.future(requests(), timeout=0.03 if number % 2 else None)
             if number % 2 == 0:
                 until(lambda: at.server.total("grpc_server_msg_received_total") == before + 2)  # noqa: B023
                 call.cancel()
@@ -215,11 +216,11 @@ def test_a_client_that_leaves_frees_the_thread_at_the_next_yield_read_or_wait(wa
             ended.set()
 
     class Endless(Probe):
-        def Converse(self, request_iterator: Any, context: Any) -> Iterator[pb.ConverseResponse]:  # noqa: N802
+        def BidiStream(self, request_iterator: Any, context: Any) -> Iterator[pb.ProbeReply]:
             self.on_call(request_iterator, context)
             try:
                 while True:
-                    yield pb.ConverseResponse(quote="q" * 10_000)
+                    yield pb.ProbeReply(text="q" * 10_000)
             finally:
                 ended.set()
 
@@ -227,11 +228,11 @@ def test_a_client_that_leaves_frees_the_thread_at_the_next_yield_read_or_wait(wa
         at.probe.on_call = forever
         leave = threading.Event()
 
-        def requests() -> Iterator[pb.ConverseRequest]:
-            yield pb.ConverseRequest()
+        def requests() -> Iterator[pb.ProbeRequest]:
+            yield pb.ProbeRequest()
             leave.wait(10)
 
-        call = at.stub.Converse(requests())
+        call = at.stub.BidiStream(requests())
         until(lambda: at.server.total("grpc_server_started_total") == 1)
         if way == "yield":
             next(call)
@@ -241,20 +242,20 @@ def test_a_client_that_leaves_frees_the_thread_at_the_next_yield_read_or_wait(wa
         assert time.monotonic() - began < 2
         leave.set()
         until(at.server.calls)
-        assert at.seen() == [("Converse", "Canceled")]
+        assert at.seen() == [("BidiStream", "Canceled")]
 
 
 def test_flow_control_holds_a_handler_back_whose_client_does_not_read() -> None:
     made = [0]
 
     class Endless(Probe):
-        def ListQuotes(self, request: Any, context: Any) -> Iterator[pb.ListQuotesResponse]:  # noqa: ARG002, N802
+        def ServerStream(self, request: Any, context: Any) -> Iterator[pb.ProbeReply]:  # noqa: ARG002
             while True:
                 made[0] += 1
-                yield pb.ListQuotesResponse(quote="q" * 10_000)
+                yield pb.ProbeReply(text="q" * 10_000)
 
     with probed(Endless()) as at:
-        call = at.stub.ListQuotes(pb.ListQuotesRequest())
+        call = at.stub.ServerStream(pb.ProbeRequest())
         next(call)
         time.sleep(0.5)
         held_at = made[0]
@@ -267,21 +268,21 @@ def test_flow_control_holds_a_handler_back_whose_client_does_not_read() -> None:
 @pytest.mark.parametrize("idle", ["reads", "does not read"])
 def test_a_stream_whose_client_idles_past_the_bound_is_freed(idle: str) -> None:
     class Endless(Probe):
-        def ListQuotes(self, request: Any, context: Any) -> Iterator[pb.ListQuotesResponse]:  # noqa: ARG002, N802
+        def ServerStream(self, request: Any, context: Any) -> Iterator[pb.ProbeReply]:  # noqa: ARG002
             while True:
-                yield pb.ListQuotesResponse(quote="q" * 10_000)
+                yield pb.ProbeReply(text="q" * 10_000)
 
     with probed(Endless(), max_deadline=0.2, max_streams=1) as at:
         leave = threading.Event()
         if idle == "reads":
-            call = at.stub.Converse(iter(lambda: leave.wait(20), True))
+            call = at.stub.BidiStream(iter(lambda: leave.wait(20), True))
             assert outcome(lambda: list(call)) is Status.CANCELLED
         else:
-            call = at.stub.ListQuotes(pb.ListQuotesRequest())
+            call = at.stub.ServerStream(pb.ProbeRequest())
             next(call)
         until(at.server.calls)
         assert at.server.calls()[0]["code"] in {"Canceled", "DeadlineExceeded"}
-        assert outcome(lambda: CALLS["AddQuotes"](at.stub)) is Status.OK
+        assert outcome(lambda: CALLS["ClientStream"](at.stub)) is Status.OK
         leave.set()
 
 
@@ -310,7 +311,7 @@ MISUSES: dict[str, Callable[[Any], object]] = {
 
 
 @pytest.mark.parametrize("misuse", MISUSES)
-@pytest.mark.parametrize("method", ["GetQuote", "Converse"])
+@pytest.mark.parametrize("method", ["Unary", "BidiStream"])
 def test_what_grpc_could_not_send_is_a_bug_like_any_other(method: str, misuse: str) -> None:
     with probed() as at:
         at.probe.on_call = lambda _request, context: MISUSES[misuse](context)
@@ -340,16 +341,16 @@ def test_an_error_that_cannot_be_told_is_internal_and_frees_its_place(method: st
 @pytest.mark.parametrize("method", STREAMED)
 def test_clean_up_that_fails_does_not_hide_the_first_error(method: str) -> None:
     class Unclean(Probe):
-        def ListQuotes(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: ARG002, N802
+        def ServerStream(self, request: Any, context: Any) -> Iterator[Any]:  # noqa: ARG002
             try:
-                yield pb.ListQuotesResponse()
+                yield pb.ProbeReply()
                 time.sleep(0.3)
-                yield pb.ListQuotesResponse()
+                yield pb.ProbeReply()
             finally:
                 raise ValueError("s3cret")
 
-        def Converse(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # noqa: N802
-            return self.ListQuotes(request_iterator, context)
+        def BidiStream(self, request_iterator: Any, context: Any) -> Iterator[Any]:
+            return self.ServerStream(request_iterator, context)
 
     with probed(Unclean(), max_deadline=0.2) as at:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.DEADLINE_EXCEEDED
@@ -360,7 +361,7 @@ def test_clean_up_that_fails_does_not_hide_the_first_error(method: str) -> None:
 def test_a_reply_that_is_not_sent_is_not_counted_as_sent() -> None:
     with probed() as at:
         at.probe.on_call = set_code
-        assert outcome(lambda: CALLS["GetQuote"](at.stub)) is Status.NOT_FOUND
+        assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.NOT_FOUND
         assert at.server.total("grpc_server_msg_sent_total") == 0
 
 
@@ -368,8 +369,8 @@ def test_handlers_can_read_what_time_is_left() -> None:
     left: list[float | None] = []
     with probed(max_deadline=50) as at:
         at.probe.on_call = lambda _request, context: left.append(context.time_remaining())
-        at.stub.GetQuote(pb.QuoteRequest())
-        at.stub.GetQuote(pb.QuoteRequest(), timeout=5)
+        at.stub.Unary(pb.ProbeRequest())
+        at.stub.Unary(pb.ProbeRequest(), timeout=5)
         assert left[0] is not None
         assert left[1] is not None
         assert 49 < left[0] <= 50
@@ -383,6 +384,6 @@ def test_a_handlers_metadata_reach_the_client_beside_the_request_id() -> None:
 
     with probed() as at:
         at.probe.on_call = answer
-        _, call = at.stub.GetQuote.with_call(pb.QuoteRequest(), metadata=(("x-request-id", "mine"),))
+        _, call = at.stub.Unary.with_call(pb.ProbeRequest(), metadata=(("x-request-id", "mine"),))
         assert ("early", "1") in tuple(call.initial_metadata())
         assert set(call.trailing_metadata()) == {("late", "2"), ("x-request-id", "mine")}

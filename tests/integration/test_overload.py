@@ -15,13 +15,13 @@ from typing import Any
 
 import grpc
 
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
 from tests.bench.process import TOKEN, server
 from tests.bench.slow import TAKES
-from tests.support.process import server_process
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
+from tests.support.servers.process import server_process
 
-CROWD = Path(__file__).parents[1] / "support" / "crowd.py"
+CROWD = Path(__file__).parents[1] / "support" / "clients" / "constant_rate.py"
 WORKERS, MOST = 2, 3
 # Five times what two workers carry where a call takes 20 ms, had they not been blocked.
 RATE, SECONDS = 500, 2
@@ -54,9 +54,9 @@ def test_calls_that_came_while_the_process_stood_still_are_all_accepted_or_refus
         for _ in range(3):
             channel = open_channels.enter_context(grpc.insecure_channel(standing.target, own))
             grpc.channel_ready_future(channel).result(timeout=5)
-            methods.append(quote_service_pb2_grpc.QuoterStub(channel).GetQuote)
+            methods.append(probe_pb2_grpc.ProbeStub(channel).Unary)
         os.kill(standing.process.pid, signal.SIGSTOP)
-        calls = [method.future(pb.QuoteRequest(), timeout=30) for method in methods for _ in range(900)]
+        calls = [method.future(pb.ProbeRequest(), timeout=30) for method in methods for _ in range(900)]
         time.sleep(0.5)  # until they are all with the server's kernel
         os.kill(standing.process.pid, signal.SIGCONT)
         assert {call.code() for call in calls} == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}

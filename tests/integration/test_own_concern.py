@@ -12,11 +12,11 @@ from tests.support.fork import forked, python
 PROGRAM = """
 import pathlib
 import grpc
-from app.gen import helloworld_pb2, helloworld_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.support.probe import seen
-from tests.support.server import TOKEN, running
-from tests.support.status import outcome
+from tests.gen import probe_pb2, probe_pb2_grpc
+from tests.support.servers.probed import seen
+from tests.support.servers.server import TOKEN, running
+from tests.support.clients.status import outcome
 
 tokens = pathlib.Path("tokens")
 tokens.write_text(f"ann:{TOKEN}")
@@ -24,9 +24,9 @@ acme, other, ann = ("x-tenant", "acme"), ("x-tenant", "other"), ("authorization"
 
 with running(auth_mode="tokens", auth_tokens_file=tokens) as server:
     channel = grpc.insecure_channel(server.target)
-    greet, request = helloworld_pb2_grpc.GreeterStub(channel).SayHello, helloworld_pb2.HelloRequest()
+    unary, request = probe_pb2_grpc.ProbeStub(channel).Unary, probe_pb2.ProbeRequest()
     for metadata in [(acme,), (acme, ann), (other, ann), (ann,)]:
-        print(outcome(lambda: greet(request, metadata=metadata)).name)
+        print(outcome(lambda: unary(request, metadata=metadata)).name)
     print([code for _, code in seen(server)])
     check, request = health_pb2_grpc.HealthStub(channel).Check, health_pb2.HealthCheckRequest()
     print(outcome(lambda: check(request, metadata=(acme,))).name)

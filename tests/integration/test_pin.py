@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from deploy.pin import Image
-from tests.support.process import ROOT, environment
-from tests.support.web import send, web
+from tests.support.servers.process import ROOT, environment
+from tests.support.servers.web import send, web
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 TOKEN = "a-token-for-anybody"  # noqa: S105 - of a registry that is ours

@@ -14,16 +14,16 @@ from prometheus_client import CollectorRegistry
 from app.client.channel import channel as open_channel
 from app.client.retries import RetryPolicy, safe_to_repeat
 from app.client.service_config import ServiceConfig
-from app.gen import quote_service_pb2 as pb
-from app.services import SERVICES
-from tests.support.backends import backends, echo, failing
-from tests.support.probe import CALLS, Probe, Probed, probed
-from tests.support.status import outcome
+from tests.gen import probe_pb2 as pb
+from tests.support.clients.status import outcome
+from tests.support.servers.backends import backends, echo, failing
+from tests.support.servers.probe import CALLS, PROBE, Probe
+from tests.support.servers.probed import Probed, probed
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
-QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
-REPEATED = ["GetQuote", "ListQuotes", "Converse"]
+QUOTER = pb.DESCRIPTOR.services_by_name["Probe"]
+REPEATED = ["Unary", "ServerStream", "BidiStream"]
 RETRIED = [Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED]
 each_code = pytest.mark.parametrize("code", RETRIED, ids=lambda one: one.name)
 
@@ -40,8 +40,8 @@ def telling(code: Status, *trailers: tuple[str, str], times: int = 10) -> Iterat
 
         def on_call(requests: Any, context: Any) -> None:
             nonlocal left
-            if not isinstance(requests, pb.QuoteRequest | pb.ListQuotesRequest):
-                assert [one.author for one in requests] == ["a"]  # sent anew each time
+            if not isinstance(requests, pb.ProbeRequest):
+                assert [one.text for one in requests] == ["a"]  # sent anew each time
             left -= 1
             if left >= 0:
                 context.set_trailing_metadata(trailers)
@@ -53,17 +53,12 @@ def telling(code: Status, *trailers: tuple[str, str], times: int = 10) -> Iterat
 
 def times_called(at: Probed) -> int:
     """How many calls the server has seen."""
-    return round(at.server.total("grpc_server_started_total", grpc_service="quotes.Quoter"))
+    return round(at.server.total("grpc_server_started_total", grpc_service="probe.Probe"))
 
 
-def test_every_method_of_this_program_but_add_quotes_is_safe_to_repeat() -> None:
-    unsafe = {
-        method.name
-        for service in SERVICES
-        for method in service.descriptor.methods
-        if not safe_to_repeat(method)
-    }
-    assert unsafe == {"AddQuotes"}
+def test_a_method_without_an_idempotency_level_is_not_safe_to_repeat() -> None:
+    unsafe = {method.name for method in PROBE.descriptor.methods if not safe_to_repeat(method)}
+    assert unsafe == {"ClientStream"}
 
 
 @each_code
@@ -82,7 +77,7 @@ def test_a_call_that_is_made_again_is_one_call_to_its_client_and_several_to_serv
         return (failing() if len(earlier) < 3 else echo)(requests, context)
 
     with backends(handler) as [backend], repeating(backend.address, metrics=registry) as channel:
-        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        call: Any = channel.unary_unary("/probe.Probe/Unary")
         assert call(b"a") == b"a"
     assert earlier == [None, "1", "2"]
     counted = [
@@ -102,9 +97,9 @@ def test_a_call_fails_after_its_last_attempt(method: str) -> None:
 
 
 @each_code
-def test_add_quotes_is_never_made_again(code: Status) -> None:
+def test_a_method_that_is_not_safe_to_repeat_is_never_made_again(code: Status) -> None:
     with telling(code, ("grpc-retry-pushback-ms", "10")) as at:
-        assert outcome(lambda: CALLS["AddQuotes"](at.stub)) is code
+        assert outcome(lambda: CALLS["ClientStream"](at.stub)) is code
         assert times_called(at) == 1
 
 
@@ -118,12 +113,12 @@ def test_nothing_is_made_again_on_a_channel_that_is_not_told_of_the_service(meth
 @pytest.mark.parametrize("code", [one for one in Status if one not in {*RETRIED, Status.OK}])
 def test_no_other_code_is_retried(code: Status) -> None:
     with backends(failing(code)) as [backend], repeating(backend.address) as channel:
-        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        call: Any = channel.unary_unary("/probe.Probe/Unary")
         assert outcome(lambda: call(b"")) is code
         assert len(backend.attempts) == 1
 
 
-@pytest.mark.parametrize("method", ["ListQuotes", "Converse"])
+@pytest.mark.parametrize("method", ["ServerStream", "BidiStream"])
 def test_a_stream_that_breaks_off_after_a_reply_is_not_begun_again(method: str) -> None:
     with probed(open_channel=repeating) as at:
         at.probe.between = lambda context: context.abort(Status.UNAVAILABLE, "as told")
@@ -147,7 +142,7 @@ def test_a_call_whose_headers_have_come_is_not_made_again(method: str) -> None:
 @pytest.mark.parametrize(("size", "attempts"), [(200 * 1024, 4), (300 * 1024, 1)])
 def test_a_call_with_more_than_256_kib_of_requests_is_not_made_again(size: int, attempts: int) -> None:
     with backends(failing()) as [backend], repeating(backend.address) as channel:
-        call: Any = channel.stream_stream("/quotes.Quoter/Converse")
+        call: Any = channel.stream_stream("/probe.Probe/BidiStream")
         half = bytes(size // 2)
         assert outcome(lambda: list(call(iter([half, half])))) is Status.UNAVAILABLE
         assert len(backend.attempts) == attempts
@@ -159,7 +154,7 @@ def test_one_deadline_covers_all_attempts() -> None:
         backends(failing()) as [backend],
         open_channel(backend.address, services=[QUOTER], config=config, timeout=0.15) as channel,
     ):
-        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        call: Any = channel.unary_unary("/probe.Probe/Unary")
         assert outcome(lambda: call(b"")) is Status.DEADLINE_EXCEEDED
         assert len(backend.attempts) == 1
 
@@ -176,7 +171,7 @@ def test_the_wait_that_a_server_asks_for_stands_in_place_of_the_next_one(method:
 @each_code
 def test_a_server_can_ask_not_to_come_again(code: Status) -> None:
     with telling(code, ("grpc-retry-pushback-ms", "-1")) as at:
-        assert outcome(lambda: CALLS["GetQuote"](at.stub)) is code
+        assert outcome(lambda: CALLS["Unary"](at.stub)) is code
         assert times_called(at) == 1
 
 
@@ -184,7 +179,7 @@ def test_a_server_can_ask_not_to_come_again(code: Status) -> None:
 def test_grpc_loses_a_call_that_is_to_be_made_again_at_once(wait: str, code: Status) -> None:
     """So there is no policy with such waits, and no server should ask for one (grpc/grpc#41036)."""
     with telling(Status.RESOURCE_EXHAUSTED, ("grpc-retry-pushback-ms", wait), times=1) as at:
-        assert outcome(lambda: CALLS["GetQuote"](at.stub, timeout=0.5)) is code
+        assert outcome(lambda: CALLS["Unary"](at.stub, timeout=0.5)) is code
         assert times_called(at) == (2 if code is Status.OK else 1)
 
 
@@ -193,9 +188,9 @@ def test_what_is_over_a_bound_of_the_server_is_not_sent_again(method: str) -> No
     """It would be over it again."""
     long = "a" * 2000
     calls: dict[str, Callable[[Any], Any]] = {
-        "GetQuote": lambda stub: stub.GetQuote(pb.QuoteRequest(author=long)),
-        "ListQuotes": lambda stub: list(stub.ListQuotes(pb.ListQuotesRequest(author=long))),
-        "Converse": lambda stub: list(stub.Converse(iter([pb.ConverseRequest(author=long)]))),
+        "Unary": lambda stub: stub.Unary(pb.ProbeRequest(text=long)),
+        "ServerStream": lambda stub: list(stub.ServerStream(pb.ProbeRequest(text=long))),
+        "BidiStream": lambda stub: list(stub.BidiStream(iter([pb.ProbeRequest(text=long)]))),
     }
     with probed(open_channel=repeating, max_message_bytes=1024, max_metadata_bytes=1024) as at:
         assert outcome(lambda: calls[method](at.stub)) is Status.RESOURCE_EXHAUSTED
@@ -207,11 +202,11 @@ def test_what_is_over_a_bound_of_the_server_is_not_sent_again(method: str) -> No
 
 def test_a_reply_over_the_bound_of_the_server_is_not_asked_for_again() -> None:
     class Long(Probe):
-        def GetQuote(self, request: Any, context: Any) -> pb.QuoteReply:  # noqa: ARG002, N802
-            return pb.QuoteReply(quote="q" * 2000)
+        def Unary(self, request: Any, context: Any) -> pb.ProbeReply:  # noqa: ARG002
+            return pb.ProbeReply(text="q" * 2000)
 
     with probed(Long(), open_channel=repeating, max_message_bytes=1024) as at:
-        assert outcome(lambda: CALLS["GetQuote"](at.stub)) is Status.RESOURCE_EXHAUSTED
+        assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.RESOURCE_EXHAUSTED
         assert times_called(at) == 1
 
 
@@ -225,19 +220,19 @@ def test_a_call_over_the_servers_bound_comes_again_when_it_was_asked_to_and_is_s
 
     with probed(open_channel=repeating, max_calls=1) as at:
         at.probe.on_call = hold
-        first = at.stub.GetQuote.future(pb.QuoteRequest(), timeout=10)
+        first = at.stub.Unary.future(pb.ProbeRequest(), timeout=10)
         assert entered.wait(5)
-        second = at.stub.GetQuote.future(pb.QuoteRequest(), timeout=10)
+        second = at.stub.Unary.future(pb.ProbeRequest(), timeout=10)
         until(lambda: at.server.total("grpc_server_refused_total", reason="limit") == 1)
         release.set()
-        assert (first.result().quote, second.result().quote) == ("q", "q")
+        assert (first.result().text, second.result().text) == ("reply", "reply")
         assert at.server.total("grpc_server_refused_total", reason="limit") == 1
 
 
 def test_an_outage_sees_fewer_than_twenty_more_calls_from_a_channel() -> None:
     """So 200 calls into it are fewer than 1.1 attempts a call."""
     with backends(failing()) as [backend], repeating(backend.address) as channel:
-        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        call: Any = channel.unary_unary("/probe.Probe/Unary")
         for _ in range(200):
             assert outcome(lambda: call(b"")) is Status.UNAVAILABLE
         assert 200 + 10 < len(backend.attempts) < 200 + 20
@@ -247,7 +242,7 @@ def test_where_a_tenth_of_the_calls_fails_for_long_there_are_fewer_than_one_and_
     None
 ):
     with backends(failing()) as [backend], repeating(backend.address) as channel:
-        call: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        call: Any = channel.unary_unary("/probe.Probe/Unary")
         for _ in range(30):  # the tokens are gone
             outcome(lambda: call(b""))
         backend.attempts.clear()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.process import ROOT, environment
+from tests.support.servers.process import ROOT, environment
 
 
 def locked() -> dict[str, Any]:

@@ -15,11 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from app.client.channel import channel as open_channel
 from app.core.errors import CallEnded
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
-from tests.support.probe import CALLS, Probed, probed
-from tests.support.process import ROOT, environment
-from tests.support.status import code, outcome
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
+from tests.support.clients.status import code, outcome
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import Probed, probed
+from tests.support.servers.process import ROOT, environment
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -27,11 +28,11 @@ each_method = pytest.mark.parametrize("method", CALLS)
 
 # How a handler may call, without reading a stream to its end. The first four wait.
 MADE: dict[str, Callable[..., Any]] = CALLS | {
-    "GetQuote.future": lambda stub, **how: stub.GetQuote.future(pb.QuoteRequest(), **how).result(),
-    "AddQuotes.future": lambda stub, **how: stub.AddQuotes.future(
-        iter([pb.AddQuotesRequest()]), **how
+    "Unary.future": lambda stub, **how: stub.Unary.future(pb.ProbeRequest(), **how).result(),
+    "ClientStream.future": lambda stub, **how: stub.ClientStream.future(
+        iter([pb.ProbeRequest()]), **how
     ).result(),
-    "GetQuote.with_call": lambda stub, **how: stub.GetQuote.with_call(pb.QuoteRequest(), **how)[0],
+    "Unary.with_call": lambda stub, **how: stub.Unary.with_call(pb.ProbeRequest(), **how)[0],
 }
 
 
@@ -42,7 +43,7 @@ class Two:
         self.front = front
         self.back = back
         self.channel = channel
-        self.to_back: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        self.to_back: Any = probe_pb2_grpc.ProbeStub(channel)
 
     def calls(self, made: Callable[[Any], Any]) -> None:
         """What the handlers of `front` do; they are given the stub of `back`."""
@@ -78,26 +79,26 @@ def request_ids(at: Probed) -> list[str]:
 @pytest.mark.parametrize("made", MADE)
 def test_an_outgoing_call_has_the_request_id_of_the_served_one(two: Two, made: str) -> None:
     two.calls(MADE[made])
-    CALLS["GetQuote"](two.front.stub, metadata=(("x-request-id", f"from-{made}"),))
+    CALLS["Unary"](two.front.stub, metadata=(("x-request-id", f"from-{made}"),))
     assert request_ids(two.back)[-1] == request_ids(two.front)[-1] == f"from-{made}"
 
 
 @each_method
 def test_handlers_of_every_arity_hand_it_down(two: Two, method: str) -> None:
-    two.calls(CALLS["GetQuote"])
+    two.calls(CALLS["Unary"])
     CALLS[method](two.front.stub, metadata=(("x-request-id", f"to-{method}"),))
     assert request_ids(two.back)[-1] == f"to-{method}"
 
 
 def test_a_request_id_that_the_server_made_is_handed_down_too(two: Two) -> None:
-    two.calls(CALLS["GetQuote"])
-    CALLS["GetQuote"](two.front.stub)
+    two.calls(CALLS["Unary"])
+    CALLS["Unary"](two.front.stub)
     assert request_ids(two.back)[-1] == request_ids(two.front)[-1] != ""
 
 
 def test_a_request_id_of_the_callers_own_stays(two: Two) -> None:
-    two.calls(lambda stub: CALLS["GetQuote"](stub, metadata=(("x-request-id", "own"),)))
-    CALLS["GetQuote"](two.front.stub, metadata=(("x-request-id", "served"),))
+    two.calls(lambda stub: CALLS["Unary"](stub, metadata=(("x-request-id", "own"),)))
+    CALLS["Unary"](two.front.stub, metadata=(("x-request-id", "served"),))
     assert request_ids(two.back)[-1] == "own"
 
 
@@ -106,7 +107,7 @@ def test_outside_of_a_served_call_nothing_is_added(two: Two) -> None:
     two.back.probe.on_call = lambda _, context: seen.append(
         (context.headers, context.client_time_remaining())
     )
-    CALLS["GetQuote"](two.to_back)
+    CALLS["Unary"](two.to_back)
     [(headers, left)] = seen
     assert "x-request-id" not in headers
     assert left is None
@@ -127,7 +128,7 @@ def test_an_outgoing_call_has_at_most_the_time_that_is_left(
     left: list[Any] = []
     two.back.probe.on_call = lambda _, context: left.append(context.client_time_remaining())
     two.calls(lambda stub: MADE[made](stub, timeout=own))
-    CALLS["GetQuote"](two.front.stub, timeout=served)
+    CALLS["Unary"](two.front.stub, timeout=served)
     assert left == [pytest.approx(expected, rel=0.1)]
 
 
@@ -135,10 +136,10 @@ def test_a_channels_timeout_counts_where_it_is_the_shorter_one() -> None:
     left: list[Any] = []
     with chained(timeout=20) as two:
         two.back.probe.on_call = lambda _, context: left.append(context.client_time_remaining())
-        two.calls(CALLS["GetQuote"])
+        two.calls(CALLS["Unary"])
         for served in (60, 10):
-            CALLS["GetQuote"](two.front.stub, timeout=served)
-        CALLS["GetQuote"](two.to_back)
+            CALLS["Unary"](two.front.stub, timeout=served)
+        CALLS["Unary"](two.to_back)
     assert [round(one) for one in left] == [20, 10, 20]
 
 
@@ -152,8 +153,8 @@ def test_a_deadline_that_passes_ends_both_calls(two: Two) -> None:
         ended.set()
 
     two.back.probe.on_call = hold
-    two.calls(lambda stub: seen.append(outcome(lambda: CALLS["GetQuote"](stub, timeout=60))))
-    assert outcome(lambda: CALLS["GetQuote"](two.front.stub, timeout=0.2)) is Status.DEADLINE_EXCEEDED
+    two.calls(lambda stub: seen.append(outcome(lambda: CALLS["Unary"](stub, timeout=60))))
+    assert outcome(lambda: CALLS["Unary"](two.front.stub, timeout=0.2)) is Status.DEADLINE_EXCEEDED
     assert ended.wait(5)
     assert until(lambda: seen)[0] in {Status.DEADLINE_EXCEEDED, Status.CANCELLED}
 
@@ -192,7 +193,7 @@ def test_a_served_call_that_is_cancelled_frees_its_handler_and_cancels_what_it_w
             raise
 
     two.calls(call)
-    served = two.front.stub.GetQuote.future(pb.QuoteRequest())
+    served = two.front.stub.Unary.future(pb.ProbeRequest())
     assert held.begun.wait(5)
     served.cancel()
     assert held.over.wait(5)
@@ -212,7 +213,7 @@ def test_a_stream_that_a_handler_leaves_open_ends_with_the_served_call(two: Two,
     two.back.probe.between = lambda context: context.wait(20)
 
     def call(stub: Any) -> None:
-        kept.append(stub.ListQuotes(pb.ListQuotesRequest()))
+        kept.append(stub.ServerStream(pb.ProbeRequest()))
         next(kept[0])
 
     two.calls(call)
@@ -233,7 +234,7 @@ def test_what_is_begun_after_the_served_call_was_cancelled_is_cancelled_at_once(
         seen.extend(outcome(partial(MADE[made], two.to_back)) for made in CALLS)
 
     two.front.probe.on_call = call
-    served = two.front.stub.GetQuote.future(pb.QuoteRequest())
+    served = two.front.stub.Unary.future(pb.ProbeRequest())
     assert begun.wait(5)
     served.cancel()
     assert until(lambda: len(seen) == 4 and seen) == [Status.CANCELLED] * 4
@@ -251,10 +252,10 @@ def test_a_served_call_hears_of_its_end_once_however_many_calls_it_makes(two: Tw
 
         context.add_callback = counted
         for _number in range(20):
-            CALLS["GetQuote"](two.to_back)
+            CALLS["Unary"](two.to_back)
 
     two.front.probe.on_call = call
-    CALLS["GetQuote"](two.front.stub)
+    CALLS["Unary"](two.front.stub)
     assert len(asked) == 1
 
 
@@ -264,11 +265,11 @@ def test_work_on_another_thread_goes_on_without_the_served_call(two: Two) -> Non
 
     def later() -> None:
         assert go.wait(10)
-        done.append(outcome(lambda: CALLS["GetQuote"](two.to_back)))
+        done.append(outcome(lambda: CALLS["Unary"](two.to_back)))
 
     thread = threading.Thread(target=later)
     two.calls(lambda _: thread.start())
-    CALLS["GetQuote"](two.front.stub)
+    CALLS["Unary"](two.front.stub)
     go.set()
     thread.join(10)
     assert done == [Status.OK]
@@ -290,7 +291,7 @@ def test_an_error_of_the_other_service_is_what_it_would_be_elsewhere(two: Two, m
 
     two.back.probe.on_call = refuse
     two.calls(call)
-    CALLS["GetQuote"](two.front.stub)
+    CALLS["Unary"](two.front.stub)
     assert (caught[0].code(), caught[0].details()) == (Status.NOT_FOUND, "no such author")
     assert ("why", "so") in tuple(caught[0].trailing_metadata())
 
@@ -298,21 +299,21 @@ def test_an_error_of_the_other_service_is_what_it_would_be_elsewhere(two: Two, m
 def test_a_call_object_is_all_there(two: Two) -> None:
     found: list[Any] = []
     two.back.probe.on_call = lambda _, context: context.send_initial_metadata((("first", "1"),))
-    two.calls(lambda stub: found.append(stub.GetQuote.with_call(pb.QuoteRequest())))
-    CALLS["GetQuote"](two.front.stub)
+    two.calls(lambda stub: found.append(stub.Unary.with_call(pb.ProbeRequest())))
+    CALLS["Unary"](two.front.stub)
     [(reply, call)] = found
-    assert reply == pb.QuoteReply(quote="q")
+    assert reply == pb.ProbeReply(text="reply")
     assert call.code() is Status.OK
     assert ("first", "1") in tuple(call.initial_metadata())
 
 
-@pytest.mark.parametrize("made", ["GetQuote", "ListQuotes"])
+@pytest.mark.parametrize("made", ["Unary", "ServerStream"])
 def test_spans_and_metrics_agree_on_a_call_that_was_cancelled_with_the_served_one(made: str) -> None:
     registry = CollectorRegistry()
     with chained(metrics=registry, tracing=TracerProvider(shutdown_on_exit=False)) as two:
         held = Held(two)
         two.calls(CALLS[made])
-        served = two.front.stub.GetQuote.future(pb.QuoteRequest())
+        served = two.front.stub.Unary.future(pb.ProbeRequest())
         assert held.begun.wait(5)
         served.cancel()
         assert held.over.wait(5)
@@ -334,18 +335,18 @@ def test_spans_and_metrics_agree_on_a_call_that_was_cancelled_with_the_served_on
 CLOSED = """
 import sys
 from app.client.channel import channel
-from app.gen import quote_service_pb2 as pb, quote_service_pb2_grpc
+from tests.gen import probe_pb2 as pb, probe_pb2_grpc
 
 opened = channel(sys.argv[1])
-stub = quote_service_pb2_grpc.QuoterStub(opened)
+stub = probe_pb2_grpc.ProbeStub(opened)
 opened.close()
 opened.close()
 for call in (
-    lambda: stub.GetQuote(pb.QuoteRequest()),
-    lambda: stub.GetQuote.future(pb.QuoteRequest()).result(),
-    lambda: next(stub.ListQuotes(pb.ListQuotesRequest())),
-    lambda: stub.AddQuotes(iter([])),
-    lambda: next(stub.Converse(iter([]))),
+    lambda: stub.Unary(pb.ProbeRequest()),
+    lambda: stub.Unary.future(pb.ProbeRequest()).result(),
+    lambda: next(stub.ServerStream(pb.ProbeRequest())),
+    lambda: stub.ClientStream(iter([])),
+    lambda: next(stub.BidiStream(iter([]))),
     lambda: opened.subscribe(print),
 ):
     try:

@@ -10,7 +10,7 @@ from tests.support.checkout import Checkout
 # Serves it, calls it through the command line, and prints its health and what was counted.
 PROGRAM = """
 from typer.testing import CliRunner
-from tests.support.server import running
+from tests.support.servers.server import running
 from app.cli import cli
 
 with running() as server:

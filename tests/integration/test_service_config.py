@@ -17,8 +17,8 @@ from app.client.outlier_detection import FailurePercentage, OutlierDetection, Su
 from app.client.retries import RetryPolicy, RetryThrottling
 from app.client.service_config import MethodConfig, ServiceConfig
 from app.gen import quote_service_pb2
-from tests.support.backends import Backend, Handler, backends, echo, failing, target_of
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.servers.backends import Backend, Handler, backends, echo, failing, target_of
 from tests.support.waiting import until
 
 Status = grpc.StatusCode

@@ -13,8 +13,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from app.core.errors import OutOfRange
-from tests.support.probe import CALLS, probed
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import probed
 from tests.support.waiting import until
 
 SECRET = "s3cret"  # noqa: S105 - what an error says, and no span may

@@ -9,8 +9,8 @@ import pytest
 
 from tests.docs.pages import Page
 from tests.integration.test_exactness import NO_BOUND, READ_MANY, TABLE, Case, arities
-from tests.support.observed import Kept, Said
-from tests.support.theirs import Theirs
+from tests.support.outcomes.observed_server import Kept, Said
+from tests.support.outcomes.usual_server import Theirs
 
 # Not those that have several outcomes, nor what the stack does not have: a bound on how long calls take, and
 # sizes that the chain refuses before grpc does.

@@ -13,11 +13,13 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from app.core.call import current_call
-from app.gen import quote_service_pb2 as pb
 from app.telemetry.tracer_provider import tracer_provider
-from tests.support.probe import CALLS, Probe, probed
-from tests.support.server import Server, running
-from tests.support.status import outcome
+from tests.gen import probe_pb2 as pb
+from tests.support.clients.status import outcome
+from tests.support.servers.other import OTHER
+from tests.support.servers.probe import CALLS, PROBE, Probe
+from tests.support.servers.probed import probed
+from tests.support.servers.server import Server, running
 from tests.support.waiting import until
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -37,7 +39,7 @@ def test_the_metrics_have_gos_names_labels_and_buckets(server: Server) -> None:
     buckets = [
         labels["le"]
         for labels, _ in server.samples("grpc_server_handling_seconds_bucket")
-        if labels["grpc_method"] == "GetQuote"
+        if labels["grpc_method"] == "Unary"
     ]
     assert buckets == "0.005 0.01 0.025 0.05 0.1 0.25 0.5 1.0 2.5 5.0 10.0 +Inf".split()  # noqa: SIM905
 
@@ -50,11 +52,10 @@ def test_every_method_and_code_starts_at_zero(server: Server) -> None:
     ]
     samples = server.samples("grpc_server_handled_total")
     for method, kind in {
-        "GetQuote": "unary",
-        "ListQuotes": "server_stream",
-        "AddQuotes": "client_stream",
-        "Converse": "bidi_stream",
-        "SayHello": "unary",
+        "Unary": "unary",
+        "ServerStream": "server_stream",
+        "ClientStream": "client_stream",
+        "BidiStream": "bidi_stream",
         "unknown": "unary",
     }.items():
         found = [(labels["grpc_code"], value) for labels, value in samples if labels["grpc_method"] == method]
@@ -83,10 +84,10 @@ def test_the_build_is_a_metric_of_the_same_name_in_every_fork(server: Server) ->
 def test_the_access_line_carries_what_the_metrics_and_the_span_carry() -> None:
     with probed() as at:
         metadata = (("traceparent", f"00-{TRACE}-{SPAN}-01"), ("x-request-id", "abc-1"))
-        _, call = at.stub.GetQuote.with_call(pb.QuoteRequest(), metadata=metadata)
+        _, call = at.stub.Unary.with_call(pb.ProbeRequest(), metadata=metadata)
         [line] = at.server.calls()
-        assert line["service"] == "quotes.Quoter"
-        assert line["method"] == "GetQuote"
+        assert line["service"] == "probe.Probe"
+        assert line["method"] == "Unary"
         assert line["code"] == "OK"
         assert 0 < line["duration_ms"] < 1000
         assert re.fullmatch(r"ipv4:127\.0\.0\.1:\d+", line["peer"])
@@ -100,7 +101,7 @@ def test_the_access_line_carries_what_the_metrics_and_the_span_carry() -> None:
 def test_a_request_id_that_is_unfit_for_logs_is_replaced(given: str) -> None:
     with probed() as at:
         metadata = (("x-request-id", given),) if given.isascii() else ()
-        at.stub.GetQuote(pb.QuoteRequest(), metadata=metadata)
+        at.stub.Unary(pb.ProbeRequest(), metadata=metadata)
         assert re.fullmatch(r"[0-9a-f]{32}", at.server.calls()[0]["request_id"])
 
 
@@ -113,9 +114,9 @@ def test_health_checks_are_logged_at_debug_and_have_no_span(server: Server, chan
 
 def test_a_span_continues_the_callers_trace_and_keeps_its_decision() -> None:
     with probed() as at:
-        at.stub.GetQuote(pb.QuoteRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-01"),))
-        at.stub.GetQuote(pb.QuoteRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-00"),))
-        at.stub.GetQuote(pb.QuoteRequest(), metadata=(("traceparent", "nonsense"),))
+        at.stub.Unary(pb.ProbeRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-01"),))
+        at.stub.Unary(pb.ProbeRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-00"),))
+        at.stub.Unary(pb.ProbeRequest(), metadata=(("traceparent", "nonsense"),))
         sampled, fresh = at.server.spans
         assert sampled.parent is not None
         assert trace.format_trace_id(sampled.context.trace_id) == TRACE
@@ -146,7 +147,7 @@ def test_interceptors_of_other_people_run_inside_the_chain_with_messages_decoded
     class Refuse(grpc.ServerInterceptor):
         def intercept_service(self, continuation: Any, details: Any) -> Any:
             handler = continuation(details)
-            if not details.method.endswith("GetQuote"):
+            if not details.method.endswith("Unary"):
                 return handler
 
             def refuse(request: Any, context: Any) -> Any:
@@ -158,13 +159,10 @@ def test_interceptors_of_other_people_run_inside_the_chain_with_messages_decoded
             )
 
     with probed(interceptors=[Refuse()]) as at:
-        assert (
-            outcome(lambda: at.stub.GetQuote(pb.QuoteRequest(author="a")))
-            is grpc.StatusCode.PERMISSION_DENIED
-        )
-        CALLS["Converse"](at.stub)
-        assert seen == [pb.QuoteRequest(author="a")]
-        assert at.seen() == [("Converse", "OK"), ("GetQuote", "PermissionDenied")]
+        assert outcome(lambda: at.stub.Unary(pb.ProbeRequest(text="a"))) is grpc.StatusCode.PERMISSION_DENIED
+        CALLS["BidiStream"](at.stub)
+        assert seen == [pb.ProbeRequest(text="a")]
+        assert at.seen() == [("BidiStream", "OK"), ("Unary", "PermissionDenied")]
 
 
 class Interceptor(grpc.ServerInterceptor):
@@ -202,29 +200,29 @@ def test_a_non_blocking_handler_keeps_being_one() -> None:
     handed: list[Any] = []
 
     class NonBlocking(Probe):
-        def ListQuotes(self, request: Any, context: Any, send: Any = None) -> Any:  # noqa: ARG002, N802
+        def ServerStream(self, request: Any, context: Any, send: Any = None) -> Any:  # noqa: ARG002
             assert current_call() is context
             handed.append(send)
 
-        ListQuotes.experimental_non_blocking = True  # type: ignore[attr-defined]
+        ServerStream.experimental_non_blocking = True  # type: ignore[attr-defined]
 
     with probed(NonBlocking()) as at:
-        replies = at.stub.ListQuotes(pb.ListQuotesRequest())
+        replies = at.stub.ServerStream(pb.ProbeRequest())
         until(lambda: handed)
         senders = [
-            threading.Thread(target=handed[0], args=(pb.ListQuotesResponse(quote=str(number)),))
+            threading.Thread(target=handed[0], args=(pb.ProbeReply(text=str(number)),))
             for number in range(50)
         ]
         for sender in senders:
             sender.start()
-        assert {next(replies).quote for _ in senders} == {str(number) for number in range(50)}
+        assert {next(replies).text for _ in senders} == {str(number) for number in range(50)}
         handed[0](None)
         assert list(replies) == []
-        left = at.stub.ListQuotes(pb.ListQuotesRequest())
+        left = at.stub.ServerStream(pb.ProbeRequest())
         until(lambda: len(handed) == 2)
         left.cancel()
         until(lambda: len(at.server.calls()) == 2)
-        assert at.seen() == [("ListQuotes", "Canceled"), ("ListQuotes", "OK")]
+        assert at.seen() == [("ServerStream", "Canceled"), ("ServerStream", "OK")]
 
 
 def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,17 +238,10 @@ def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit(monkeypatch: py
 
 
 def test_every_service_answers_with_its_span_in_one_run() -> None:
-    with running() as server:
+    with running([PROBE, OTHER]) as server:
         channel: Any = grpc.insecure_channel(server.target)
-        for path in (
-            "helloworld.Greeter/SayHello",
-            "grpctest.Grpctest/GetServerResponse",
-            "calc.Calculator/Add",
-        ):
-            channel.unary_unary(f"/{path}")(b"")
+        paths = [f"/{PROBE.name}/Unary", f"/{OTHER.name}/Echo"]
+        for path in paths:
+            channel.unary_unary(path)(b"")
         channel.close()
-        assert [span.name for span in server.spans] == [
-            "/helloworld.Greeter/SayHello",
-            "/grpctest.Grpctest/GetServerResponse",
-            "/calc.Calculator/Add",
-        ]
+        assert [span.name for span in server.spans] == paths

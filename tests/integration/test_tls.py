@@ -15,12 +15,13 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.core.call import current_call
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
+from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
 from tests.support.certificates import NAMES, Mounted, Pair, in_days, issued, issued_with_uri, trusting
-from tests.support.probe import CALLS, probed
-from tests.support.server import TOKEN, Server, running
-from tests.support.status import outcome
+from tests.support.clients.status import outcome
+from tests.support.servers.probe import CALLS
+from tests.support.servers.probed import probed
+from tests.support.servers.server import TOKEN, Server, running
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -65,8 +66,8 @@ def called(target: str, credentials: grpc.ChannelCredentials | None) -> Status:
     """What a client sees that opens a connection for one call; without credentials, a plaintext one."""
     opened = grpc.insecure_channel(target) if credentials is None else over(credentials)(target)
     with opened as channel:
-        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
-        return outcome(lambda: stub.GetQuote(pb.QuoteRequest(), timeout=10))
+        stub: Any = probe_pb2_grpc.ProbeStub(channel)
+        return outcome(lambda: stub.Unary(pb.ProbeRequest(), timeout=10))
 
 
 def served(target: str) -> int:
@@ -122,7 +123,7 @@ def test_a_peers_identity_is_its_first_uri_or_its_first_other_name_or_its_common
 ) -> None:
     client = trusting(ca, issue(ca))
     with probed(open_channel=over(client), **tls(mounted, mutual=True)) as at:
-        CALLS["GetQuote"](at.stub)
+        CALLS["Unary"](at.stub)
         assert at.server.calls()[0]["principal"] == identity
 
 
@@ -134,8 +135,8 @@ def test_with_tokens_the_principal_is_the_tokens_owner_and_the_log_has_both_name
     client = trusting(ca, issued(ca, "ann.example"))
     settings = {"auth_mode": "tokens", "auth_tokens_file": tokens, **tls(mounted, mutual=True)}
     with probed(open_channel=over(client), **settings) as at:
-        assert outcome(lambda: CALLS["GetQuote"](at.stub)) is Status.UNAUTHENTICATED
-        CALLS["GetQuote"](at.stub, metadata=(("authorization", f"Bearer {TOKEN}"),))
+        assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.UNAUTHENTICATED
+        CALLS["Unary"](at.stub, metadata=(("authorization", f"Bearer {TOKEN}"),))
         names = [(line["principal"], line["peer_identity"]) for line in at.server.calls()]
         assert names == [("", "ann.example"), ("ben", "ann.example")]
 
@@ -240,11 +241,11 @@ class Callers:
         self.codes: list[Status] = []
         self._stop = threading.Event()
         self._kept = over(credentials)(server.target)
-        stub: Any = quote_service_pb2_grpc.QuoterStub(self._kept)
+        stub: Any = probe_pb2_grpc.ProbeStub(self._kept)
         self._threads = [
             threading.Thread(target=self._call, args=[call])
             for call in (
-                lambda: outcome(lambda: stub.GetQuote(pb.QuoteRequest(), timeout=10)),
+                lambda: outcome(lambda: stub.Unary(pb.ProbeRequest(), timeout=10)),
                 lambda: called(server.target, credentials),
             )
         ]
@@ -272,15 +273,15 @@ def test_a_swapped_certificate_is_shown_to_new_connections_on_every_address_and_
     with running(listen="localhost:0", **tls(mounted)) as server:
         targets = [str(address) for address in server.handle.addresses]
         channel = over(trusting(ca))(server.target)
-        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        stub: Any = probe_pb2_grpc.ProbeStub(channel)
         go_on = threading.Event()
 
-        def requests() -> Iterator[pb.ConverseRequest]:
-            yield pb.ConverseRequest()
+        def requests() -> Iterator[pb.ProbeRequest]:
+            yield pb.ProbeRequest()
             go_on.wait(10)
-            yield pb.ConverseRequest()
+            yield pb.ProbeRequest()
 
-        stream = stub.Converse(requests(), timeout=30)
+        stream = stub.BidiStream(requests(), timeout=30)
         next(stream)
         with Callers(server, trusting(ca)) as callers:
             until(lambda: len(callers.codes) > 50)
@@ -304,13 +305,13 @@ def test_another_ca_of_clients_counts_for_new_connections_and_open_ones_go_on(
     other = trustme.CA()
     ann, ben = issued(ca, "ann.example"), issued(other, "ben.example")
     with running(**tls(mounted, mutual=True)) as server, over(trusting(ca, ann))(server.target) as kept:
-        stub: Any = quote_service_pb2_grpc.QuoterStub(kept)
-        stub.GetQuote(pb.QuoteRequest())
+        stub: Any = probe_pb2_grpc.ProbeStub(kept)
+        stub.Unary(pb.ProbeRequest())
         assert called(server.target, trusting(ca, ben)) is Status.UNAVAILABLE
         mounted.put(cert=pair.certificate, key=pair.key, ca=other.cert_pem.bytes())
         until(lambda: called(server.target, trusting(ca, ben)) is Status.OK)
         assert called(server.target, trusting(ca, ann)) is Status.UNAVAILABLE
-        stub.GetQuote(pb.QuoteRequest())
+        stub.Unary(pb.ProbeRequest())
         assert {labels["certificate"] for labels, _ in server.samples(EXPIRATION)} == {"server", "client_ca"}
 
 

@@ -14,11 +14,12 @@ from typing import Any
 import grpc
 import pytest
 
-from app.gen import quote_service_pb2 as pb
 from app.runtime.server_settings import ServerSettings
-from tests.support import http2
-from tests.support.probe import CALLS, Probe, Probed, probed
-from tests.support.status import code, outcome
+from tests.gen import probe_pb2 as pb
+from tests.support.clients.status import code, outcome
+from tests.support.network import http2
+from tests.support.servers.probe import CALLS, Probe
+from tests.support.servers.probed import Probed, probed
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -34,10 +35,10 @@ def sent(stub: Any, method: str, size: int, **how: Any) -> Any:
     """Calls the method with a request message of so many bytes."""
     author = "a" * (size - FRAME)
     call: dict[str, Callable[[], Any]] = {
-        "GetQuote": lambda: stub.GetQuote(pb.QuoteRequest(author=author), **how),
-        "ListQuotes": lambda: list(stub.ListQuotes(pb.ListQuotesRequest(author=author), **how)),
-        "AddQuotes": lambda: stub.AddQuotes(iter([pb.AddQuotesRequest(author=author)]), **how),
-        "Converse": lambda: list(stub.Converse(iter([pb.ConverseRequest(author=author)]), **how)),
+        "Unary": lambda: stub.Unary(pb.ProbeRequest(text=author), **how),
+        "ServerStream": lambda: list(stub.ServerStream(pb.ProbeRequest(text=author), **how)),
+        "ClientStream": lambda: stub.ClientStream(iter([pb.ProbeRequest(text=author)]), **how),
+        "BidiStream": lambda: list(stub.BidiStream(iter([pb.ProbeRequest(text=author)]), **how)),
     }
     return call[method]()
 
@@ -49,21 +50,21 @@ class Long(Probe):
         super().__init__()
         self._quote = "q" * (size - FRAME)
 
-    def GetQuote(self, request: Any, context: Any) -> pb.QuoteReply:  # noqa: ARG002, N802
-        return pb.QuoteReply(quote=self._quote)
+    def Unary(self, request: Any, context: Any) -> pb.ProbeReply:  # noqa: ARG002
+        return pb.ProbeReply(text=self._quote)
 
-    def AddQuotes(self, request_iterator: Any, context: Any) -> Any:  # noqa: N802
+    def ClientStream(self, request_iterator: Any, context: Any) -> Any:
         self.on_call(request_iterator, context)
-        return pb.QuoteReply(quote=self._quote)  # the method's own reply has no text
+        return pb.ProbeReply(text=self._quote)  # the method's own reply has no text
 
-    def ListQuotes(self, request: Any, context: Any) -> Iterator[pb.ListQuotesResponse]:  # noqa: ARG002, N802
-        yield pb.ListQuotesResponse(quote="q")
-        yield pb.ListQuotesResponse(quote=self._quote)
+    def ServerStream(self, request: Any, context: Any) -> Iterator[pb.ProbeReply]:  # noqa: ARG002
+        yield pb.ProbeReply(text="q")
+        yield pb.ProbeReply(text=self._quote)
 
-    def Converse(self, request_iterator: Any, context: Any) -> Iterator[pb.ConverseResponse]:  # noqa: N802
+    def BidiStream(self, request_iterator: Any, context: Any) -> Iterator[pb.ProbeReply]:
         self.on_call(request_iterator, context)
-        yield pb.ConverseResponse(quote="q")
-        yield pb.ConverseResponse(quote=self._quote)
+        yield pb.ProbeReply(text="q")
+        yield pb.ProbeReply(text=self._quote)
 
 
 @each_method
@@ -89,16 +90,16 @@ def test_a_reply_over_the_bound_is_refused_and_one_of_just_its_size_is_not(metho
         assert code(caught.value) is Status.RESOURCE_EXHAUSTED
         assert caught.value.details() == (f"response message too large: {LIMIT + 1} bytes (limit {LIMIT})")
         assert at.seen() == [(method, "ResourceExhausted")]
-        streamed = method in {"ListQuotes", "Converse"}
+        streamed = method in {"ServerStream", "BidiStream"}
         assert at.server.total("grpc_server_msg_sent_total", grpc_method=method) == (1 if streamed else 0)
 
 
 def test_a_message_over_the_bound_ends_a_stream_that_had_good_ones_before() -> None:
     with probed(max_message_bytes=LIMIT) as at:
-        requests = [pb.AddQuotesRequest(author="a"), pb.AddQuotesRequest(author="a" * LIMIT)]
-        assert outcome(lambda: at.stub.AddQuotes(iter(requests))) is Status.RESOURCE_EXHAUSTED
-        assert at.seen() == [("AddQuotes", "ResourceExhausted")]
-        assert at.server.total("grpc_server_msg_received_total", grpc_method="AddQuotes") == 1
+        requests = [pb.ProbeRequest(text="a"), pb.ProbeRequest(text="a" * LIMIT)]
+        assert outcome(lambda: at.stub.ClientStream(iter(requests))) is Status.RESOURCE_EXHAUSTED
+        assert at.seen() == [("ClientStream", "ResourceExhausted")]
+        assert at.server.total("grpc_server_msg_received_total", grpc_method="ClientStream") == 1
 
 
 @each_method
@@ -190,14 +191,14 @@ def held() -> Iterator[tuple[Probed, threading.Event]]:
 
 
 def started(at: Probed) -> float:
-    return at.server.total("grpc_server_started_total", grpc_service="quotes.Quoter")
+    return at.server.total("grpc_server_started_total", grpc_service="probe.Probe")
 
 
 def test_calls_over_the_bound_of_a_connection_wait_at_their_client_and_do_not_fail(
     held: tuple[Probed, threading.Event],
 ) -> None:
     at, release = held
-    calls = [at.stub.GetQuote.future(pb.QuoteRequest(), timeout=20) for _ in range(100)]
+    calls = [at.stub.Unary.future(pb.ProbeRequest(), timeout=20) for _ in range(100)]
     until(lambda: started(at) == 2)
     elsewhere = grpc.insecure_channel(at.server.target, options=[("grpc.use_local_subchannel_pool", 1)])
     with elsewhere:
@@ -205,7 +206,7 @@ def test_calls_over_the_bound_of_a_connection_wait_at_their_client_and_do_not_fa
         health(b"", timeout=5)  # another connection is not held back
     assert started(at) == 2
     release.set()
-    assert [call.result(timeout=5).quote for call in calls] == ["q"] * 100
+    assert [call.result(timeout=5).text for call in calls] == ["reply"] * 100
 
 
 def test_a_client_that_does_not_wait_has_its_stream_refused_before_any_of_it_is_run(
@@ -216,7 +217,7 @@ def test_a_client_that_does_not_wait_has_its_stream_refused_before_any_of_it_is_
         settings_of(connection)
         connection.send(http2.SETTINGS, flags=http2.ACK)
         for stream in (1, 3, 5):
-            connection.open_stream(stream, "/quotes.Quoter/Converse")
+            connection.open_stream(stream, "/probe.Probe/BidiStream")
         refused = connection.wait_for(http2.RST_STREAM)
         assert (refused.stream, int.from_bytes(refused.payload)) == (5, http2.REFUSED_STREAM)
         until(lambda: started(at) == 2)
@@ -238,14 +239,14 @@ def test_a_client_that_does_not_answer_a_ping_loses_its_connection_and_frees_its
         probed(keepalive_time=0.2, keepalive_timeout=0.3) as at,
         http2.connected(at.server.target) as connection,
     ):
-        connection.open_stream(1, "/quotes.Quoter/Converse")
+        connection.open_stream(1, "/probe.Probe/BidiStream")
         began = time.monotonic()
         connection.wait_for(http2.PING)
         with pytest.raises(EOFError):
             connection.wait_for(-1)
         assert 0.4 < time.monotonic() - began < 3
         until(at.server.calls)
-        assert at.seen() == [("Converse", "Canceled")]
+        assert at.seen() == [("BidiStream", "Canceled")]
 
 
 def test_a_client_that_connects_and_is_silent_does_not_keep_its_place() -> None:
@@ -280,7 +281,7 @@ def test_a_client_that_pings_too_often_is_told_and_cut_off_and_one_within_the_bo
             with http2.connected(at.server.target) as connection:
                 settings_of(connection)
                 if call == "with a call":
-                    connection.open_stream(1, "/quotes.Quoter/Converse")
+                    connection.open_stream(1, "/probe.Probe/BidiStream")
                 goodbyes: list[http2.Frame] = []
                 for _ in range(30 if cut_off else 6):
                     connection.ping()
@@ -300,4 +301,4 @@ def test_a_connection_of_its_age_is_told_to_go_and_its_call_finishes() -> None:
         at.probe.on_call = lambda _request, _context: time.sleep(1)
         with http2.connected(at.server.target) as connection:
             assert connection.wait_for(http2.GOAWAY).payload[8:] == b"max_age"
-        assert outcome(lambda: CALLS["Converse"](at.stub)) is Status.OK
+        assert outcome(lambda: CALLS["BidiStream"](at.stub)) is Status.OK

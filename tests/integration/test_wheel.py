@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.process import ROOT, environment
+from tests.support.servers.process import ROOT, environment
 
 
 @pytest.mark.timeout(180)

@@ -26,24 +26,24 @@ def interop_service() -> Service[Any]:
     pb, pb_grpc = grpc.protos_and_services("tests/interop/interop.proto")
 
     class Interop(pb_grpc.TestServiceServicer):  # type: ignore[misc]  # the base is made at run time
-        def EmptyCall(self, _request: Any, _context: Any) -> Any:  # noqa: N802 - names are the proto's
+        def EmptyCall(self, _request: Any, _context: Any) -> Any:
             return pb.Empty()
 
-        def UnaryCall(self, request: Any, context: Any) -> Any:  # noqa: N802
+        def UnaryCall(self, request: Any, context: Any) -> Any:
             echo_metadata(context)
             echo_status(request, context)
             return pb.SimpleResponse(payload=pb.Payload(body=bytes(request.response_size)))
 
-        def StreamingInputCall(self, requests: Iterator[Any], _context: Any) -> Any:  # noqa: N802
+        def StreamingInputCall(self, requests: Iterator[Any], _context: Any) -> Any:
             size = sum(len(request.payload.body) for request in requests)
             return pb.StreamingInputCallResponse(aggregated_payload_size=size)
 
-        def StreamingOutputCall(self, request: Any, _context: Any) -> Iterator[Any]:  # noqa: N802
+        def StreamingOutputCall(self, request: Any, _context: Any) -> Iterator[Any]:
             for wanted in request.response_parameters:
                 current_call().wait(wanted.interval_us / 1e6)
                 yield pb.StreamingOutputCallResponse(payload=pb.Payload(body=bytes(wanted.size)))
 
-        def FullDuplexCall(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:  # noqa: N802
+        def FullDuplexCall(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
             echo_metadata(context)
             for request in requests:
                 echo_status(request, context)

@@ -12,9 +12,9 @@ import trustme
 
 from app.core.service import Service
 from tests.interop.service import interop_service
-from tests.support.probe import seen
-from tests.support.process import environment
-from tests.support.server import TOKEN, Server, running
+from tests.support.servers.probed import seen
+from tests.support.servers.process import environment
+from tests.support.servers.server import TOKEN, Server, running
 from tests.support.waiting import until
 
 HERE = Path(__file__).parent

@@ -3,13 +3,14 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from tests.support.server import Server, running
+from app.services import SERVICES
+from tests.support.servers.server import Server, running
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server with every service of this program, for one test."""
-    with running() as started:
+    with running(SERVICES) as started:
         yield started
 
 

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.support.process import ROOT, environment
+from tests.support.servers.process import ROOT, environment
 
 # The copy shares the environment, so nothing in it may be installed anew: it would install the copy.
 _UV = '#!/bin/sh\n[ "$1" = sync ] && exit 0\nexec {uv} "$@"\n'

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.process import ROOT, environment
+from tests.support.servers.process import ROOT, environment
 
 
 def forked(folder: Path) -> Path:

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from tests.support.issuer import AUDIENCE, ISSUER, KIDS, claims, private, signed, token
+from tests.support.tokens import AUDIENCE, ISSUER, KIDS, claims, private, signed, token
 from tests.token_attacks.family import Attack, each
 
 

@@ -8,7 +8,7 @@ import time
 import zlib
 from typing import Any
 
-from tests.support.issuer import (
+from tests.support.tokens import (
     AUDIENCE,
     ISSUER,
     KIDS,

@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.support.issuer import (
+from tests.support.tokens import (
     AUDIENCE,
     ISSUER,
     KIDS,

@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
-from tests.support.issuer import b64, parts
+from tests.support.tokens import b64, parts
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tests.support.issuer import token
+from tests.support.tokens import token
 
 Metadata = list[tuple[str, str | bytes]]
 

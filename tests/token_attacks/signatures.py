@@ -7,7 +7,7 @@ from functools import partial
 
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
-from tests.support.issuer import b64, claims, part, parts, private, resealed, signature, token
+from tests.support.tokens import b64, claims, part, parts, private, resealed, signature, token
 from tests.token_attacks.family import ED, P256, RSA, Attack
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

@@ -1,4 +1,4 @@
-"""app/gen is what protos/generate.py makes of protos/."""
+"""The packages of generated code are what protos/generate.py makes of their protos."""
 
 import runpy
 import subprocess
@@ -16,14 +16,16 @@ def tools_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
 
 
-def test_the_committed_code_is_generated_from_the_committed_protos() -> None:
-    generated = SCRIPT["generate"](ROOT / "protos", "app.gen")
+@pytest.mark.parametrize("package", ["app.gen", "tests.gen"])
+def test_the_committed_code_is_generated_from_the_committed_protos(package: str) -> None:
+    folder = ROOT.joinpath(*package.split("."))
+    generated = SCRIPT["generate"](SCRIPT["PACKAGES"][package], package)
     committed = {
-        path.relative_to(ROOT / "app" / "gen").as_posix(): path.read_text()
-        for path in (ROOT / "app" / "gen").rglob("*.py*")
+        path.relative_to(folder).as_posix(): path.read_text()
+        for path in folder.rglob("*.py*")
         if "__pycache__" not in path.parts and path.name != "__init__.py"
     }
-    assert generated == committed, "app/gen has drifted from protos/: run `make gen`"
+    assert generated == committed, f"{package} has drifted from its protos: run `make gen`"
 
 
 def test_a_proto_that_imports_others_works_at_any_depth(tmp_path: Path) -> None:

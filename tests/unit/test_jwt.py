@@ -10,7 +10,7 @@ from app.auth.claims import Expected
 from app.auth.jwt import Jwt
 from app.auth.jwt_keys import Key, Keys, parse_keys
 from app.core.errors import Unauthenticated
-from tests.support.issuer import (
+from tests.support.tokens import (
     AUDIENCE,
     ISSUER,
     claims,

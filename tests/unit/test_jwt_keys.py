@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.auth.jwt_keys import parse_jwks, parse_keys
-from tests.support.issuer import KIDS, SECRET, b64, issuers_jwks, jwk, jwks, pem, private, secret_jwk
+from tests.support.tokens import KIDS, SECRET, b64, issuers_jwks, jwk, jwks, pem, private, secret_jwk
 
 PUBLIC = ("RS256", "ES256", "EdDSA")
 ALL = (*PUBLIC, "HS256")

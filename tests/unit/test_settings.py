@@ -15,7 +15,7 @@ from app.runtime.server_settings import ServerSettings
 from app.services import SERVICES
 from app.settings import FRAME, load, sections
 from tests.support.certificates import issued
-from tests.support.issuer import issuers_jwks, jwks, secret_jwk
+from tests.support.tokens import issuers_jwks, jwks, secret_jwk
 
 
 @pytest.fixture
@@ -41,12 +41,7 @@ def test_without_any_variable_the_server_is_on_loopback_and_open(env: pytest.Mon
     assert [str(address) for address in settings.server.metrics_listen] == ["127.0.0.1:9464"]
     assert settings.auth.auth_mode == "none"
     assert settings.server.reflection is True
-    assert settings.server.services == (
-        "quotes.Quoter",
-        "helloworld.Greeter",
-        "grpctest.Grpctest",
-        "calc.Calculator",
-    )
+    assert settings.server.services == tuple(service.name for service in SERVICES)
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(

@@ -13,8 +13,8 @@ import trustme
 from app.core.errors import StartError
 from app.reload.url import WatchedUrl, check_url
 from app.telemetry.logs import logs
+from tests.support.servers.web import Web, send, web
 from tests.support.waiting import until
-from tests.support.web import Web, send, web
 
 
 def number(content: bytes) -> int:

@@ -5,7 +5,7 @@ import pytest
 
 from app.gen import Calc_pb2 as pb
 from app.gen import Calc_pb2_grpc
-from tests.support.status import code, violations
+from tests.support.clients.status import code, violations
 
 LEAST, MOST = -(2**31), 2**31 - 1
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.server import Server
-from tests.support.tutorial import port, printed_by, run, with_port
+from tests.support.clients.tutorial import port, printed_by, run, with_port
+from tests.support.servers.server import Server
 
 CLIENTS = Path(__file__).parent / "clients"
 

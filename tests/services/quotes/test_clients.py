@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from app.services.quotes import EMBEDDED
-from tests.support.server import Server
-from tests.support.tutorial import printed_by
+from tests.support.clients.tutorial import printed_by
+from tests.support.servers.server import Server
 
 CLIENTS = Path(__file__).parent / "clients"
 

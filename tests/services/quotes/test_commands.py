@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from app.services.quotes import EMBEDDED, QUOTER
-from tests.support.command_line import Terminal, run
-from tests.support.process import environment
-from tests.support.server import Server, running
+from tests.support.clients.command_line import Terminal, run
+from tests.support.servers.process import environment
+from tests.support.servers.server import Server, running
 
 QUOTES = EMBEDDED.read_text().splitlines()
 

@@ -6,11 +6,12 @@ from typing import Any
 import grpc
 import pytest
 
+from app.client.retries import safe_to_repeat
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from app.services.quotes import EMBEDDED
+from app.services.quotes import EMBEDDED, QUOTER
 from app.services.quotes.quotes import Quote, parse_quotes
-from tests.support.status import code, violations
+from tests.support.clients.status import code, violations
 
 EMBEDDED_QUOTES = parse_quotes(EMBEDDED.read_bytes())
 
@@ -101,3 +102,8 @@ def test_a_wrong_field_is_named_with_what_would_be_right(stub: Any, call: Any, f
     [(name, description)] = violations(caught.value)
     assert name == field
     assert description
+
+
+def test_every_method_but_add_quotes_is_safe_to_repeat() -> None:
+    unsafe = {method.name for method in QUOTER.descriptor.methods if not safe_to_repeat(method)}
+    assert unsafe == {"AddQuotes"}

@@ -15,9 +15,9 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 
 from app.core.code import CODE_LABELS
-from tests.support.exchange import PATIENCE, Exchange, Metadata
-from tests.support.proxy import Proxy
-from tests.support.scripted import KEY, Act, Script, hold
+from tests.support.network.proxy import Proxy
+from tests.support.outcomes.exchange import PATIENCE, Exchange, Metadata
+from tests.support.servers.script import KEY, Act, Script, hold
 
 # Status codes by their number and their names, Go's and Python's.
 CODES: dict[object, grpc.StatusCode] = {
@@ -172,7 +172,7 @@ class Observed(ABC):
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Every worker is held by a call."""
-        held = self.calls("GetQuote", self.workers, start=hold, company=True).come_to("running")
+        held = self.calls("Unary", self.workers, start=hold, company=True).come_to("running")
         yield
         held.go_on().end()
 
@@ -180,7 +180,7 @@ class Observed(ABC):
     def full(self, method: str) -> Iterator[None]:
         """No further call of that method is accepted."""
         # Of another method where that is possible, so that each has its own counts.
-        other = {"GetQuote": "GetQuote", "ListQuotes": "Converse"}.get(method, "ListQuotes")
+        other = {"Unary": "Unary", "ServerStream": "BidiStream"}.get(method, "ServerStream")
         held = self.calls(other, self.places, start=hold, company=True).come_to("arrived")
         yield
         held.go_on().end()

@@ -10,14 +10,11 @@ from typing import Any
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.sdk.trace import ReadableSpan
 
-from app.core.errors import FieldViolation
 from app.core.service import Service
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
-from tests.support.exchange import PATIENCE
-from tests.support.observed import Arrivals, Counts, Observed
-from tests.support.scripted import REQUESTS, Scripted
-from tests.support.server import TOKEN, running
+from tests.support.outcomes.exchange import PATIENCE
+from tests.support.outcomes.observed_server import Arrivals, Counts, Observed
+from tests.support.servers.probe import Probe, service
+from tests.support.servers.server import TOKEN, running
 from tests.support.waiting import until
 
 
@@ -46,7 +43,7 @@ class Ours(Observed):
                 max_streams=self.places,
                 auth_mode="tokens",
                 auth_tokens_file=tokens,
-                auth_require="quotes.Quoter name:ann",
+                auth_require="probe.Probe name:ann",
                 max_message_bytes=self.max_message,
                 max_metadata_bytes=self.max_metadata,
                 **changes,
@@ -58,16 +55,11 @@ class Ours(Observed):
 
     def _service(self) -> Service[Any]:
         @contextmanager
-        def opened(_settings: Any) -> Iterator[Scripted]:
-            yield Scripted(self.scripts)
+        def opened(_settings: Any) -> Iterator[Probe]:
+            yield Probe(self.scripts)
             self._last = self._scraped()  # all calls are over, and the metrics port still answers
 
-        return Service(
-            descriptor=pb.DESCRIPTOR.services_by_name["Quoter"],
-            add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
-            open=opened,
-            rules=dict.fromkeys(REQUESTS, _rule),
-        )
+        return service(opened)
 
     def _scraped(self) -> Counts:
         return Counts(self._server.get("/metrics")[1])
@@ -101,8 +93,3 @@ class Ours(Observed):
         self.forget()
         self._served.close()
         self.opened.close()
-
-
-def _rule(request: Any) -> Iterator[FieldViolation]:
-    if request.author == "wrong":
-        yield FieldViolation("author", "anything but wrong")

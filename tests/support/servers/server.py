@@ -16,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from app.core.section import variable
 from app.core.service import Service
 from app.server import Serving, serving
-from app.services import SERVICES
 from app.settings import Settings, load
 from app.telemetry.logs import Lines, logs
+from tests.support.servers.probe import PROBE
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
 
@@ -93,7 +93,7 @@ class Server:
         }
 
 
-def settings(serve: Sequence[Service[Any]] = SERVICES, **changes: Any) -> Settings:
+def settings(serve: Sequence[Service[Any]] = (PROBE,), **changes: Any) -> Settings:
     """Settings for a server on ports that the system chooses, without a drain delay.
 
     Each change is the name of a setting of any section, and its value.
@@ -116,11 +116,12 @@ def text(value: object) -> str:
 
 @contextmanager
 def running(
-    serve: Sequence[Service[Any]] = SERVICES,
+    serve: Sequence[Service[Any]] = (PROBE,),
     interceptors: Sequence[grpc.ServerInterceptor] = (),
     spans: TracerProvider | None = None,
     **changes: Any,
 ) -> Iterator[Server]:
+    """Starts a server that serves the probe, unless told otherwise; `changes` are its settings."""
     log = io.StringIO()
     exporter = InMemorySpanExporter()
     provider = spans or TracerProvider(shutdown_on_exit=False)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.tools.doctor.steps import STEPS
-from tests.support.process import environment
+from tests.support.servers.process import environment
 
 WIDTH = 80
 _COMMAND = re.compile(r" {4}\S")

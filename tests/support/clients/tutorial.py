@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.process import ROOT
+from tests.support.servers.process import ROOT
 
 
 def run(*command: str, folder: Path, seconds: float = 30) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 import grpc
 
-from app.gen import quote_service_pb2 as pb
 from app.server import serving
 from app.telemetry.logs import Lines, logs
-from tests.support.name_server import NameServer, name_server
-from tests.support.probe import Probe, probe_service
-from tests.support.server import settings
-from tests.support.status import outcome
+from tests.gen import probe_pb2 as pb
+from tests.support.clients.status import outcome
+from tests.support.network.name_server import NameServer, name_server
+from tests.support.servers.probe import Probe, probe_service
+from tests.support.servers.server import settings
 
 
 class Replica:
@@ -112,7 +112,7 @@ def load(stub: Any) -> Iterator[Counter[grpc.StatusCode]]:
 
     def call() -> None:
         while not over.wait(0.01):
-            code = outcome(lambda: stub.GetQuote(pb.QuoteRequest()))
+            code = outcome(lambda: stub.Unary(pb.ProbeRequest()))
             with counting:
                 codes[code] += 1
 

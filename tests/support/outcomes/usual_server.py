@@ -14,11 +14,11 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry, generate_latest
 
-from app.gen import quote_service_pb2_grpc
-from tests.support.exchange import PATIENCE
-from tests.support.observed import Arrivals, Counts, Observed
-from tests.support.scripted import Scripted
-from tests.support.usual_stack import interceptors, token
+from tests.gen import probe_pb2_grpc
+from tests.support.outcomes.exchange import PATIENCE
+from tests.support.outcomes.observed_server import Arrivals, Counts, Observed
+from tests.support.servers.probe import Probe
+from tests.support.servers.usual_stack import interceptors, token
 
 KEY = "thirty-two bytes at least, and no secret"
 
@@ -65,7 +65,9 @@ class Theirs(Observed):
                 ("grpc.absolute_max_metadata_size", self.max_metadata),
             ],
         )
-        quote_service_pb2_grpc.add_QuoterServicer_to_server(Scripted(self.scripts, _check), self._server)
+        probe = Probe(self.scripts)
+        probe.check = _check
+        probe_pb2_grpc.add_ProbeServicer_to_server(probe, self._server)
         self.target = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
         self._server.start()
         self._stopped: Any = None
@@ -112,5 +114,5 @@ class Theirs(Observed):
 
 def _check(request: Any, context: Any) -> None:
     """What handlers do themselves where no validation stands before them."""
-    if request.author == "wrong":
-        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "author: anything but wrong")
+    if request.text == "wrong":
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "text: anything but wrong")

@@ -8,10 +8,10 @@ from typing import Any
 
 import grpc
 
-from tests.support.scripted import KEY, REQUESTS, Script
+from tests.gen.probe_pb2 import ProbeRequest
+from tests.support.servers.probe import CLIENT_STREAMS, SERVER_STREAMS
+from tests.support.servers.script import KEY, Script
 
-CLIENT_STREAMS = ("AddQuotes", "Converse")
-SERVER_STREAMS = ("ListQuotes", "Converse")
 Metadata = Sequence[tuple[str, str | bytes]]
 
 # How long anything may take that a test waits for, in seconds.
@@ -36,7 +36,7 @@ class Exchange:
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
-        """`messages` are authors to ask for, or bytes as they are; `path` is of another method.
+        """`messages` are texts of requests, or bytes as they are; `path` is of another method.
 
         `keep_open` sends one message, and keeps the client's side of the stream open after it.
         """
@@ -47,11 +47,11 @@ class Exchange:
         self._ended = threading.Event()
         streamed = method in CLIENT_STREAMS
         self.messages = [
-            one if isinstance(one, bytes) else _message(method, one)
+            one if isinstance(one, bytes) else _message(one)
             for one in messages or ["a"] * (2 if streamed and not keep_open else 1)
         ]
         arity = ("stream_" if streamed else "unary_") + ("stream" if method in SERVER_STREAMS else "unary")
-        call = getattr(channel, arity)(path or f"/quotes.Quoter/{method}")
+        call = getattr(channel, arity)(path or f"/probe.Probe/{method}")
         parent = f"00-{self.trace}-{secrets.token_hex(8)}-01"
         self._call = (call if method in SERVER_STREAMS else call.future)(
             self._sent(keep_open) if streamed else self.messages[0],
@@ -88,6 +88,5 @@ class Exchange:
         return found
 
 
-def _message(method: str, author: str) -> bytes:
-    data: bytes = REQUESTS[method](author=author).SerializeToString()
-    return data
+def _message(text: str) -> bytes:
+    return ProbeRequest(text=text).SerializeToString()

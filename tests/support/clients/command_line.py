@@ -13,7 +13,7 @@ from contextlib import suppress
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
-from tests.support.process import environment
+from tests.support.servers.process import environment
 
 
 def run(*arguments: str, given: str = "", **variables: str) -> Result:

@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 
 from app.core.call import current_call
-from app.gen import quote_service_pb2 as pb
-from app.gen.quote_service_pb2_grpc import QuoterServicer
-from tests.support.observed import Observed
-from tests.support.scripted import hold, notice
+from tests.gen import probe_pb2 as pb
+from tests.gen.probe_pb2_grpc import ProbeServicer
+from tests.support.outcomes.observed_server import Observed
+from tests.support.servers.script import hold, notice
 
 Play = Callable[[Observed, str], object]  # given the method to call
 
@@ -32,12 +32,12 @@ LONG_METADATA, TOO_LONG_METADATA = ((("x-long", "a" * size),) for size in (20_00
 
 
 def abort(_script: Any, context: Any) -> None:
-    context.abort(grpc.StatusCode.NOT_FOUND, "no such quote")
+    context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
 
 
 def not_overridden(_script: Any, context: Any) -> None:
-    generated: Any = QuoterServicer
-    generated().GetQuote(pb.QuoteRequest(), context)
+    generated: Any = ProbeServicer
+    generated().Unary(pb.ProbeRequest(), context)
 
 
 def fail(_script: Any, _context: Any) -> None:
@@ -45,7 +45,7 @@ def fail(_script: Any, _context: Any) -> None:
 
 
 def long_reply(script: Any, _context: Any) -> None:
-    script.quote = LONG
+    script.text = LONG
 
 
 def linger(_script: Any, _context: Any) -> None:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -26,7 +26,7 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}"} | variables
 
 
-SERVE = ("-m", "app", "serve")
+SERVE = ("-m", "tests.support.servers.program", "serve")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Callers in a process of their own: `python crowd.py TARGET CALLS_A_SECOND SECONDS TOKEN`.
+"""Callers in a process of their own: `python constant_rate.py TARGET CALLS_A_SECOND SECONDS TOKEN`.
 
 Calls come at their times, whether the ones before are answered or not, and a health check with every tenth.
 Prints, as JSON, the code, the milliseconds and the pushback of each.

@@ -1,0 +1,19 @@
+"""This program with the probe as one more of its services: `python -m tests.support.servers.program serve`.
+
+The tests of the frame use it so, and call only the probe: it is there whichever other services a fork keeps.
+"""
+
+import app.services
+from tests.support.servers.probe import PROBE
+
+
+def add_probe() -> None:
+    """Puts the probe into the tuple of services. Comes before the import of any module that reads it."""
+    app.services.SERVICES = (*app.services.SERVICES, PROBE)
+
+
+if __name__ == "__main__":
+    from app.__main__ import main
+
+    add_probe()
+    main()
