@@ -12,8 +12,9 @@ PROGRAM = """
 from typer.testing import CliRunner
 from tests.support.servers.server import running
 from app.cli import cli
+from app.services import SERVICES
 
-with running() as server:
+with running(SERVICES) as server:
     call = ["call", "StockItemsService/GetItem", '{"id": "1"}']
     for arguments in (call, ["health", "acme.stock_items.v1.StockItemsService"]):
         print(CliRunner().invoke(cli, [*arguments, "--target", server.target]).output, end="")
