@@ -9,7 +9,7 @@ import pytest
 
 from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import code
-from tests.support.network.raw_http2 import raw_call
+from tests.support.network.http2 import unary_call
 from tests.support.servers.probed import Probed, probed
 from tests.support.tokens import AUDIENCE, ISSUER, issuers_jwks, jwk, private, secret_jwk, token
 from tests.support.waiting import until
@@ -152,7 +152,7 @@ def test_what_grpcs_clients_refuse_to_send_lets_nobody_in(guarded: Guarded, name
     """Some of it is ended by grpc itself, which the chain sees as a call that was cancelled."""
     made, seen = token(), len(guarded.at.server.calls())
     guarded.sent |= set(pieces(made))
-    raw_call(guarded.at.server.target, b"/probe.Probe/Unary", [RAW[name](made)])
+    unary_call(guarded.at.server.target, b"/probe.Probe/Unary", [RAW[name](made)])
     guarded.refusal([bearer(made[:-4])])  # a call after it, so that its line is there
     until(lambda: len(guarded.at.server.calls()) > seen)
     codes = {line["code"] for line in guarded.at.server.calls()[seen:]}
@@ -160,7 +160,7 @@ def test_what_grpcs_clients_refuse_to_send_lets_nobody_in(guarded: Guarded, name
 
 
 def test_a_call_that_is_written_byte_by_byte_is_taken_with_a_good_token(guarded: Guarded) -> None:
-    raw_call(guarded.at.server.target, b"/probe.Probe/Unary", [(b"authorization", b"Bearer " + token())])
+    unary_call(guarded.at.server.target, b"/probe.Probe/Unary", [(b"authorization", b"Bearer " + token())])
     until(lambda: guarded.at.server.calls()[-1]["code"] == "OK")
 
 

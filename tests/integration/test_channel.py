@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import grpc
 import pytest
 import yaml
+from hyperframe.frame import GoAwayFrame, PingFrame
 
 from app.client.channel import aio_channel
 from app.client.channel import channel as open_channel
@@ -22,7 +24,7 @@ from app.gen import quote_service_pb2 as pb
 from app.runtime import transport
 from app.runtime.server_settings import ServerSettings
 from tests.support.clients.status import outcome
-from tests.support.network import http2
+from tests.support.network.http2 import Frames
 from tests.support.network.proxy import Proxy
 from tests.support.servers.backends import Backend, backends, echo, failing, target_of
 from tests.support.waiting import until
@@ -51,7 +53,7 @@ class Wire(Proxy):
         self.pings = 0
         self.goodbyes: list[bytes] = []
         self.broken = threading.Event()  # nothing comes through any more, and neither side hears of it
-        self._parts: dict[socket.socket, bytes] = {}
+        self._directions: defaultdict[socket.socket, Frames] = defaultdict(Frames)
 
     @property
     def connections(self) -> int:
@@ -60,16 +62,11 @@ class Wire(Proxy):
     def forward(self, data: bytes, other: socket.socket) -> None:
         if self.broken.is_set():
             return
-        rest = self._parts.get(other, b"") + data
-        if rest.startswith(b"PRI"):  # the client's preface
-            rest = rest[24:]
-        while len(rest) >= 9 and len(rest) >= (size := 9 + int.from_bytes(rest[:3])):
-            kind, flags, payload = rest[3], rest[4], rest[9:size]
-            self.pings += kind == http2.PING and not flags and other in self._sockets[1::2]
-            if kind == http2.GOAWAY:
-                self.goodbyes.append(payload[8:])
-            rest = rest[size:]
-        self._parts[other] = rest
+        for frame in self._directions[other].split(data):
+            if isinstance(frame, PingFrame) and "ACK" not in frame.flags:
+                self.pings += other in self._sockets[1::2]
+            if isinstance(frame, GoAwayFrame):
+                self.goodbyes.append(frame.additional_data)
         super().forward(data, other)
 
 

@@ -13,6 +13,8 @@ import grpc
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from hpack import Encoder
+from hyperframe.frame import HeadersFrame, SettingsFrame
 
 from app.services import SERVICES
 from app.tools.doctor.calls import safe_methods
@@ -22,6 +24,7 @@ from app.tools.doctor.steps import STEPS, diagnose
 from app.tools.doctor.target import proxy_for
 from tests.support.clients.doctor import doctor, in_shell, listener, says, typed
 from tests.support.clients.status import code
+from tests.support.network.http2 import Frames
 from tests.support.servers.probed import probed
 from tests.support.servers.process import server_process
 from tests.support.servers.server import Server, running
@@ -403,25 +406,18 @@ def test_http2_that_is_not_grpc(status: bytes) -> None:
 
 def answers(status: bytes) -> Callable[[socket.socket], None]:
     """Serves HTTP/2, and that status to each call."""
-    fields = b"".join(
-        b"\0" + bytes([len(name)]) + name + bytes([len(value)]) + value
-        for name, value in ((b":status", status), (b"content-type", b"text/html"))
-    )
 
     def serve(connection: socket.socket) -> None:
-        incoming = connection.makefile("rb")
-        incoming.read(24)  # the preface
-        connection.sendall(_frame(4, 0, 0, b"") + _frame(4, 1, 0, b""))
-        while head := incoming.read(9):
-            incoming.read(int.from_bytes(head[:3]))
-            if head[3] == 1:  # a call's HEADERS
-                connection.sendall(_frame(1, 5, int.from_bytes(head[5:]), fields))
+        frames, encoder = Frames(), Encoder()
+        connection.sendall(SettingsFrame(0).serialize() + SettingsFrame(0, flags=["ACK"]).serialize())
+        while data := connection.recv(65536):
+            for frame in frames.split(data):
+                if isinstance(frame, HeadersFrame):
+                    block = encoder.encode([(b":status", status), (b"content-type", b"text/html")])
+                    flags = ["END_HEADERS", "END_STREAM"]
+                    connection.sendall(HeadersFrame(frame.stream_id, block, flags=flags).serialize())
 
     return serve
-
-
-def _frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
-    return len(content).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + content
 
 
 # The server.

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFrame
 
 from app.runtime.server_settings import ServerSettings
 from tests.gen import probe_pb2 as pb
@@ -25,6 +26,7 @@ from tests.support.waiting import until
 Status = grpc.StatusCode
 each_method = pytest.mark.parametrize("method", CALLS)
 
+REFUSED_STREAM = 7  # RFC 9113, section 7
 KIB = 1024
 LIMIT = 64 * KIB
 # A field of so many bytes makes a message of so many more: its tag, and its length in three.
@@ -168,16 +170,12 @@ def test_clients_are_told_the_bounds_of_a_connection() -> None:
         http2.connected(at.server.target) as connection,
     ):
         told = settings_of(connection)
-        assert told[http2.MAX_CONCURRENT_STREAMS] == 7
-        assert told[http2.MAX_HEADER_LIST_SIZE] == 4 * 12 * KIB
+        assert told[SettingsFrame.MAX_CONCURRENT_STREAMS] == 7
+        assert told[SettingsFrame.MAX_HEADER_LIST_SIZE] == 4 * 12 * KIB
 
 
 def settings_of(connection: http2.Connection) -> dict[int, int]:
-    payload = connection.wait_for(http2.SETTINGS).payload
-    return {
-        int.from_bytes(payload[at : at + 2]): int.from_bytes(payload[at + 2 : at + 6])
-        for at in range(0, len(payload), 6)
-    }
+    return connection.wait_for(SettingsFrame).settings
 
 
 @pytest.fixture
@@ -215,11 +213,11 @@ def test_a_client_that_does_not_wait_has_its_stream_refused_before_any_of_it_is_
     at, _ = held
     with http2.connected(at.server.target) as connection:
         settings_of(connection)
-        connection.send(http2.SETTINGS, flags=http2.ACK)
+        connection.send(SettingsFrame(0, flags=["ACK"]))
         for stream in (1, 3, 5):
-            connection.open_stream(stream, "/probe.Probe/BidiStream")
-        refused = connection.wait_for(http2.RST_STREAM)
-        assert (refused.stream, int.from_bytes(refused.payload)) == (5, http2.REFUSED_STREAM)
+            connection.open_stream(stream, b"/probe.Probe/BidiStream")
+        refused = connection.wait_for(RstStreamFrame)
+        assert (refused.stream_id, refused.error_code) == (5, REFUSED_STREAM)
         until(lambda: started(at) == 2)
 
 
@@ -229,9 +227,9 @@ def test_a_silent_connection_is_pinged_and_kept_while_its_client_answers() -> No
         http2.connected(at.server.target) as connection,
     ):
         for _ in range(5):
-            ping = connection.wait_for(http2.PING)
-            assert not ping.flags & http2.ACK
-            connection.send(http2.PING, ping.payload, http2.ACK)
+            ping = connection.wait_for(PingFrame)
+            assert "ACK" not in ping.flags
+            connection.send(PingFrame(0, ping.opaque_data, flags=["ACK"]))
 
 
 def test_a_client_that_does_not_answer_a_ping_loses_its_connection_and_frees_its_threads() -> None:
@@ -239,11 +237,10 @@ def test_a_client_that_does_not_answer_a_ping_loses_its_connection_and_frees_its
         probed(keepalive_time=0.2, keepalive_timeout=0.3) as at,
         http2.connected(at.server.target) as connection,
     ):
-        connection.open_stream(1, "/probe.Probe/BidiStream")
+        connection.open_stream(1, b"/probe.Probe/BidiStream")
         began = time.monotonic()
-        connection.wait_for(http2.PING)
-        with pytest.raises(EOFError):
-            connection.wait_for(-1)
+        connection.wait_for(PingFrame)
+        connection.wait_for_end()
         assert 0.4 < time.monotonic() - began < 3
         until(at.server.calls)
         assert at.seen() == [("BidiStream", "Canceled")]
@@ -281,14 +278,14 @@ def test_a_client_that_pings_too_often_is_told_and_cut_off_and_one_within_the_bo
             with http2.connected(at.server.target) as connection:
                 settings_of(connection)
                 if call == "with a call":
-                    connection.open_stream(1, "/probe.Probe/BidiStream")
-                goodbyes: list[http2.Frame] = []
+                    connection.open_stream(1, b"/probe.Probe/BidiStream")
+                goodbyes: list[GoAwayFrame] = []
                 for _ in range(30 if cut_off else 6):
                     connection.ping()
-                    goodbyes += connection.frames(http2.GOAWAY, interval)
+                    goodbyes += connection.frames(GoAwayFrame, interval)
                     if goodbyes:
                         break
-                assert [frame.payload[8:] for frame in goodbyes] == [b"too_many_pings"] * cut_off
+                assert [frame.additional_data for frame in goodbyes] == [b"too_many_pings"] * cut_off
 
 
 def test_common_clients_keepalives_are_permitted_by_default() -> None:
@@ -300,5 +297,5 @@ def test_a_connection_of_its_age_is_told_to_go_and_its_call_finishes() -> None:
     with probed(max_connection_age=0.3) as at:
         at.probe.on_call = lambda _request, _context: time.sleep(1)
         with http2.connected(at.server.target) as connection:
-            assert connection.wait_for(http2.GOAWAY).payload[8:] == b"max_age"
+            assert connection.wait_for(GoAwayFrame).additional_data == b"max_age"
         assert outcome(lambda: CALLS["BidiStream"](at.stub)) is Status.OK
