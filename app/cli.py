@@ -2,33 +2,47 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version as installed_version
+from typing import Any
 
 import typer
 
 from app.core.errors import StartError
 from app.core.name import NAME
-from app.core.service import Verb
+from app.core.service import Service
 from app.runtime.signals import Signals
 from app.services import SERVICES
-from app.tools.call import call
+from app.tools.call import call_command
 from app.tools.channel_command import over_channel
-from app.tools.doctor.command import doctor
+from app.tools.doctor.command import doctor_command
 from app.tools.exit import INVALID, fail
-from app.tools.health import health
-from app.tools.load.command import load
-
-cli = typer.Typer(
-    name=NAME,
-    help="A gRPC server, and commands that call it.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
+from app.tools.health import health_command
+from app.tools.load.command import load_command
+from app.tools.methods import Methods
 
 
-@cli.command()
+def command_line(services: Sequence[Service[Any]]) -> typer.Typer:
+    """Returns the program's commands, and those of the services."""
+    cli = typer.Typer(
+        name=NAME,
+        help="A gRPC server, and commands that call it.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+    )
+    descriptors = [service.descriptor for service in services]
+    methods = Methods(descriptors)
+    common = (health_command(methods), call_command(methods), load_command(methods))
+    cli.command()(serve)
+    cli.command()(version)
+    for function in (*common, *(verb for service in services for verb in service.verbs)):
+        cli.command()(over_channel(function, descriptors))
+    cli.command()(doctor_command(descriptors))
+    return cli
+
+
 def serve(context: typer.Context) -> None:
-    """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; the README lists them."""
+    """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; see docs/configuration.md."""
     # Imported only here: it takes longer than everything else, and shell completion would wait for it.
     from app import server
     from app.settings import load as load_settings
@@ -45,16 +59,12 @@ def serve(context: typer.Context) -> None:
         fail(f"cannot start: {error}", code=INVALID)
 
 
-@cli.command()
 def version() -> None:
     """Print the version."""
     print(installed_version(NAME))
 
 
-_functions: tuple[Verb, ...] = (health, call, load, *(verb for one in SERVICES for verb in one.verbs))
-for _function in _functions:
-    cli.command()(over_channel(_function))
-cli.command()(doctor)
+cli = command_line(SERVICES)
 
 
 def main(signals: Signals | None = None) -> None:

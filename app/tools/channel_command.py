@@ -3,16 +3,16 @@
 import inspect
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 
 from app.core.code import CODE_LABELS
 from app.core.metadata import REQUEST_ID
 from app.core.name import NAME
 from app.core.service import Verb
-from app.services import SERVICES
 from app.tools.exit import INVALID, exit_code, fail
 from app.tools.options import (
     CaFile,
@@ -44,8 +44,8 @@ _OPTIONS = {
 _CLIENTS_NAME = re.compile(rf"(?<![\w/.-])({'|'.join(_OPTIONS)})(?![\w/.-])")
 
 
-def over_channel(function: Verb) -> Callable[..., None]:
-    """Makes a command of a function of a channel: adds the options, and opens the channel."""
+def over_channel(function: Verb, services: Sequence[ServiceDescriptor]) -> Callable[..., None]:
+    """Makes a command of a function of a channel: adds the options, and opens the channel to the services."""
 
     def command(
         *,
@@ -73,7 +73,7 @@ def over_channel(function: Verb) -> Callable[..., None]:
                 token_file=token_file,
                 allow_plaintext_token=allow_plaintext_token,
                 timeout=timeout,
-                services=[service.descriptor for service in SERVICES],
+                services=services,
             ) as opened:
                 function(opened, **arguments)
         except grpc.RpcError as error:

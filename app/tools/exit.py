@@ -8,7 +8,7 @@ from rich.console import Console
 
 from app.core.name import NAME
 
-NOT_SERVING = 1  # `health`; also `load`, unless every call was made and ended with OK
+FAILED = 1  # `health`: NOT_SERVING; `load`: a call failed, or was not made
 INVALID = 2  # wrong usage, settings or files
 _STATUS = 64  # plus the status code of a call that failed, as in grpcurl: 78 is UNAVAILABLE
 

@@ -1,9 +1,9 @@
-"""Descriptors of methods: those of this program's services by name, and those that are safe to call."""
+"""The methods of the services, by their descriptors: found by name, completed, and safe to call."""
 
-from google.protobuf.descriptor import MethodDescriptor
+from collections.abc import Sequence
+
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
-
-from app.services import SERVICES
 
 
 def full_name(method: MethodDescriptor) -> str:
@@ -19,46 +19,45 @@ def is_harmless(method: MethodDescriptor) -> bool:
     )
 
 
-def find_method(name: str) -> MethodDescriptor:
-    """Finds a method by `package.Service/Method`; accepts a leading `/`, and `Service/Method` too.
+class Methods:
+    """The methods of these services, in their order."""
 
-    Raises ValueError, which lists the methods that exist.
-    """
-    service, _, wanted = name.removeprefix("/").rpartition("/")
-    methods = [
-        method
-        for each in SERVICES
-        if service in {each.name, each.descriptor.name}
-        for method in each.descriptor.methods
-    ]
-    for method in methods:
-        if method.name == wanted:
-            return method
-    names = ", ".join(full_name(method) for method in methods or _methods())
-    raise ValueError(f"unknown method {name!r}; expected one of {names}")
+    def __init__(self, services: Sequence[ServiceDescriptor]) -> None:
+        self._services = services
+        self._methods = [method for service in services for method in service.methods]
 
+    def find(self, name: str) -> MethodDescriptor:
+        """Finds a method by `package.Service/Method`; accepts a leading `/`, and `Service/Method` too.
 
-def harmless_method() -> MethodDescriptor:
-    """Returns the first unary method marked NO_SIDE_EFFECTS. Raises ValueError if there is none."""
-    for method in _methods():
-        if is_harmless(method):
-            return method
-    raise ValueError(
-        f"no unary method is marked NO_SIDE_EFFECTS; name one of {', '.join(map(full_name, _methods()))}"
-    )
+        Raises ValueError, which lists the methods that exist.
+        """
+        service, _, wanted = name.removeprefix("/").rpartition("/")
+        candidates = [
+            method
+            for method in self._methods
+            if service in {method.containing_service.full_name, method.containing_service.name}
+        ]
+        for method in candidates:
+            if method.name == wanted:
+                return method
+        names = ", ".join(full_name(method) for method in candidates or self._methods)
+        raise ValueError(f"unknown method {name!r}; expected one of {names}")
 
+    def harmless(self) -> MethodDescriptor:
+        """Returns the first unary method marked NO_SIDE_EFFECTS. Raises ValueError if there is none."""
+        for method in self._methods:
+            if is_harmless(method):
+                return method
+        names = ", ".join(map(full_name, self._methods))
+        raise ValueError(f"no unary method is marked NO_SIDE_EFFECTS; name one of {names}")
 
-def complete_method(incomplete: str) -> list[str]:
-    """Returns the full names that begin so; if there are none, those without a package."""
-    found = [name for method in _methods() if (name := full_name(method)).startswith(incomplete)]
-    short = (f"{method.containing_service.name}/{method.name}" for method in _methods())
-    return found or [name for name in short if name.startswith(incomplete)]
+    def complete(self, incomplete: str) -> list[str]:
+        """Returns the full names that begin so; if there are none, those without a package."""
+        found = [name for method in self._methods if (name := full_name(method)).startswith(incomplete)]
+        short = (f"{method.containing_service.name}/{method.name}" for method in self._methods)
+        return found or [name for name in short if name.startswith(incomplete)]
 
-
-def complete_service(incomplete: str) -> list[str]:
-    """Returns the names for health checks that begin so."""
-    return [name for name in (*(each.name for each in SERVICES), "liveness") if name.startswith(incomplete)]
-
-
-def _methods() -> list[MethodDescriptor]:
-    return [method for each in SERVICES for method in each.descriptor.methods]
+    def complete_service(self, incomplete: str) -> list[str]:
+        """Returns the names for health checks that begin so."""
+        names = (*(service.full_name for service in self._services), "liveness")
+        return [name for name in names if name.startswith(incomplete)]

@@ -14,14 +14,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 from rich.live import Live
 
+from app.core.service import Verb
+from app.tools.exit import FAILED
 from app.tools.json_requests import parse_json
 from app.tools.load.calls import calls_of
 from app.tools.load.drive import Drive
 from app.tools.load.figures import Figures
 from app.tools.load.report import line, remarks, table
-from app.tools.methods import complete_method, find_method, full_name, harmless_method
-
-FAILED = 1  # the exit code
+from app.tools.methods import Methods, full_name
 
 # Gets the figures of the whole load so far, and those of the last second.
 Show = Callable[[Figures, Figures], None]
@@ -32,53 +32,60 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _LONGEST = 7 * 86_400
 
 
-def load(
-    channel: grpc.Channel,
-    method: Annotated[
-        str,
-        typer.Argument(
-            help="Such as acme.inventory.v1.InventoryService/GetItem; if omitted, the first that is marked"
-            " NO_SIDE_EFFECTS.",
-            show_default=False,
-            autocompletion=complete_method,
-        ),
-    ] = "",
-    request: Annotated[
-        str,
-        typer.Argument(
-            metavar="JSON", help="The request of each call; an array for a stream.", show_default=False
-        ),
-    ] = "{}",
-    *,
-    rps: Annotated[float, typer.Option(min=0.01, max=1_000_000, help="Calls per second.")] = 100,
-    duration: Annotated[str, typer.Option("--for", help="The duration, such as 30s or 2m.")] = "10s",
-    in_flight: Annotated[
-        int,
-        typer.Option(min=1, max=100_000, help="The most calls at once; further ones are counted, not made."),
-    ] = 1000,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON at the end.")] = False,
-) -> None:
-    """Make calls at a steady rate; show latencies, codes, and each server's share.
+def load_command(methods: Methods) -> Verb:
+    def load(
+        channel: grpc.Channel,
+        method: Annotated[
+            str,
+            typer.Argument(
+                help="Such as acme.inventory.v1.InventoryService/GetItem; if omitted, the first that is"
+                " marked NO_SIDE_EFFECTS.",
+                show_default=False,
+                autocompletion=methods.complete,
+            ),
+        ] = "",
+        request: Annotated[
+            str,
+            typer.Argument(
+                metavar="JSON", help="The request of each call; an array for a stream.", show_default=False
+            ),
+        ] = "{}",
+        *,
+        rps: Annotated[float, typer.Option(min=0.01, max=1_000_000, help="Calls per second.")] = 100,
+        duration: Annotated[str, typer.Option("--for", help="The duration, such as 30s or 2m.")] = "10s",
+        in_flight: Annotated[
+            int,
+            typer.Option(
+                min=1, max=100_000, help="The most calls at once; further ones are counted, not made."
+            ),
+        ] = 1000,
+        as_json: Annotated[
+            bool, typer.Option("--json", help="Print the figures as JSON at the end.")
+        ] = False,
+    ) -> None:
+        """Make calls at a steady rate; show latencies, codes, and each server's share.
 
-    Calls start when they are due, independent of earlier ones, and latencies are measured from then. Exits
-    with 0 if every call was made and ended with OK, with 130 after Ctrl-C, and with 1 otherwise.
-    """
-    descriptor = find_method(method) if method else harmless_method()
-    requests = parse_json(descriptor, request)
-    try:
-        seconds = parse_duration(duration)
-    except ValueError as error:
-        raise ValueError(f"--for: {error}") from None
-    _connect(channel)
-    with ThreadPoolExecutor(in_flight) as streams:
-        start = calls_of(channel, descriptor, requests, streams)
-        drive = Drive(start, rps=rps, seconds=seconds, most=in_flight)
+        Calls start when they are due, independent of earlier ones, and latencies are measured from then.
+        Exits with 0 if every call was made and ended with OK, with 130 after Ctrl-C, and with 1 otherwise.
+        """
+        descriptor = methods.find(method) if method else methods.harmless()
+        requests = parse_json(descriptor, request)
         try:
-            good = _run(drive, full_name(descriptor), as_json=as_json)
-        finally:
-            channel.close()  # ends the calls that are left after Ctrl-C
-    if not good:
-        raise typer.Exit(FAILED)
+            seconds = parse_duration(duration)
+        except ValueError as error:
+            raise ValueError(f"--for: {error}") from None
+        _connect(channel)
+        with ThreadPoolExecutor(in_flight) as streams:
+            start = calls_of(channel, descriptor, requests, streams)
+            drive = Drive(start, rps=rps, seconds=seconds, most=in_flight)
+            try:
+                good = _run(drive, full_name(descriptor), as_json=as_json)
+            finally:
+                channel.close()  # ends the calls that are left after Ctrl-C
+        if not good:
+            raise typer.Exit(FAILED)
+
+    return load
 
 
 def parse_duration(text: str) -> float:
