@@ -22,7 +22,7 @@ from app.runtime.signals import Signals
 from app.services import SERVICES
 from app.settings import Settings
 from app.telemetry.logs import logs
-from app.wiring import wired
+from app.wiring import Parts, open_parts
 
 
 def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] = SERVICES) -> None:
@@ -31,6 +31,8 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
     run_in_batches()
     with logs(settings.server.log_level, settings.server.log_format):
         log = structlog.get_logger()
+
+        # Start: the server answers calls from here on.
         with serving(settings, services) as server:
             # What has been made so far lives as long as the process: the collector need not look at it.
             gc.collect()
@@ -45,10 +47,14 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
                 tls=settings.tls.mode,
                 started_in_seconds=round(time.perf_counter() - began, 3),
             )
+
+            # Serve: until SIGTERM or Ctrl-C, which skips the delay of the drain.
             received = signals.wait()
             log.info("signal_received", signal=received.name)
             if received is signal.SIGINT:
                 server.drain_delay = 0
+
+        # Drain: `serving` has done it.
         log.info("stopped")
     if not server.clean:
         # A handler whose client has gone is still in a blocking call; Python would wait for it on exit.
@@ -56,7 +62,7 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
 
 
 @dataclass
-class Serving:
+class RunningServer:
     """A server that answers calls. `addresses` and `metrics` have their real ports."""
 
     instance: str  # its `service.instance.id`
@@ -72,31 +78,35 @@ def serving(
     services: Sequence[Service[Any]] = SERVICES,
     interceptors: Sequence[grpc.ServerInterceptor] = (),
     spans: TracerProvider | None = None,
-) -> Iterator[Serving]:
+) -> Iterator[RunningServer]:
     """Starts a server on entry, and drains it on exit. Raises StartError.
 
     `interceptors` are third-party ones: they run inside the chain, after its gates. `spans` replaces the
     provider that the OTEL_… variables describe.
     """
-    with wired(settings, services, interceptors, spans) as parts:
-        # Start
-        addresses = bind(parts.server, settings.server.listen, parts.credentials)
-        parts.server.start()
-        parts.health.set_ready(ready=True)
-
-        # Serve
-        handle = Serving(parts.instance, addresses, parts.metrics, settings.server.drain_delay)
+    with open_parts(settings, services, interceptors, spans) as parts:
+        server = _start(settings, parts)
         try:
-            yield handle
-
-        # Drain
+            yield server
         finally:
-            drain(
-                parts.server,
-                delay=handle.drain_delay,
-                grace=settings.server.drain_grace,
-                leave=lambda: parts.health.set_ready(ready=False),
-                end_watches=parts.health.end_watches,
-            )
-            handle.clean = parts.pools.close()
-            structlog.get_logger().info("drain_threads_ended", all_ended=handle.clean)
+            _drain(settings, parts, server)
+
+
+def _start(settings: Settings, parts: Parts) -> RunningServer:
+    addresses = bind(parts.server, settings.server.listen, parts.credentials)
+    parts.server.start()
+    parts.health.set_ready(ready=True)
+    return RunningServer(parts.instance, addresses, parts.metrics, settings.server.drain_delay)
+
+
+def _drain(settings: Settings, parts: Parts, server: RunningServer) -> None:
+    """Ends calls, then threads. The parts are closed next: services, spans, and the metrics port last."""
+    drain(
+        parts.server,
+        delay=server.drain_delay,
+        grace=settings.server.drain_grace,
+        set_not_serving=lambda: parts.health.set_ready(ready=False),
+        end_watches=parts.health.end_watches,
+    )
+    server.clean = parts.pools.close()
+    structlog.get_logger().info("drain_threads_ended", all_ended=server.clean)

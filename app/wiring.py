@@ -136,7 +136,7 @@ class Parts:
 
 
 @contextmanager
-def wired(
+def open_parts(
     settings: Settings,
     services: Sequence[Service[Any]],
     interceptors: Sequence[grpc.ServerInterceptor] = (),

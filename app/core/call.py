@@ -1,4 +1,4 @@
-"""One call, from the moment that it is accepted."""
+"""One call, from its acceptance to its end."""
 
 import time
 from contextvars import ContextVar
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
 
-from app.core.errors import CallEnded, DeadlineExceeded, StatusError, checked_code, checked_message
-from app.core.metadata import Metadata, checked
+from app.core.errors import CallEnded, DeadlineExceeded, StatusError, check_code, check_message
+from app.core.metadata import Metadata, check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -17,42 +17,41 @@ if TYPE_CHECKING:
 
     from app.core.method import Method
 
-# gRPC says "no deadline" as a time far beyond this, in seconds.
+# grpc reports "no deadline" as a time far beyond this, in seconds.
 _NEVER = 1e9
 
 
 class _NoContext:
-    """Stands for grpc's context until there is one."""
+    """Takes the place of grpc's context until a worker has the call."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # Python's own questions
+        if name.startswith("__"):  # Python's own look-ups
             raise AttributeError(name)
-        raise RuntimeError(f"the call has been accepted, but no worker has taken it up yet: {name}")
+        raise RuntimeError(f"{name} is not available before a worker has started the call")
 
 
 _NO_CONTEXT: Any = _NoContext()
 
 
 def trace_id(trace: int) -> str:
-    """A trace's number as 32 hex digits; "" for 0, which is none."""
+    """A trace's number as 32 hex digits; "" for 0, no trace."""
     return f"{trace:032x}" if trace else ""
 
 
 class Call(grpc.ServicerContext):
-    """What the chain and the handler know of a call; it is the context that handlers are given.
+    """A call: its state for the chain, and the context that its handler is given.
 
-    Everything of `grpc.ServicerContext` works as documented there. What comes on top, for handlers:
-    `request_id`, `principal` (the authenticated caller's name, or ""), `scopes` (what its token says that it
-    may do), `peer_identity` (the name in its certificate, or ""), `trace_id` (32 hex digits, or ""), `wait`,
-    and a `time_remaining` that knows the server's own bound too. In code that is not handed the context,
-    `current_call()` is the call being served.
+    All methods of `grpc.ServicerContext` work as documented there. In addition, handlers have `request_id`,
+    `principal` (the authenticated caller's name, or ""), `scopes` (of its token), `peer_identity` (the name
+    in its certificate, or ""), `trace_id` (32 hex digits, or ""), `wait`, and a `time_remaining` that counts
+    the server's own deadline. `current_call()` returns the same object to code without the context.
 
-    Lifetime: made on grpc's polling thread when the call is accepted; `context`, grpc's own context, is set
-    when its worker takes it up. Before that, only `method`, `metadata` and what concerns have set are there.
+    Lifetime: created on grpc's polling thread when the call is accepted; `context`, grpc's own, is set when a
+    worker starts the call. Before that, only `method`, `metadata` and what concerns have set are available.
     `wait`, `is_active`, `time_remaining`, `cancel` and `add_callback` may be called from several threads.
     """
 
-    # Defaults stand on the class: what a call does not have costs it nothing.
+    # The defaults are the class's: attributes that a call does not set cost it nothing.
     request_id = ""
     trace = 0  # the trace's id as a number, or 0
     sampled = False  # whether the call's span is recorded
@@ -60,15 +59,17 @@ class Call(grpc.ServicerContext):
     span: "Span | None" = None
     principal = ""
     scopes: frozenset[str] = frozenset()
-    expires_at: float | None = None  # the server's bound, on time.monotonic's clock
-    status: grpc.StatusCode | None = None  # the code the call ends with, once that is known
+    expires_at: float | None = None  # the server's own deadline, on time.monotonic's clock
+    status: grpc.StatusCode | None = None  # the code that the call ends with, once known
     message = ""  # the status message that goes with it
-    failure: BaseException | None = None  # what a read of the requests raised, even if swallowed
-    _over: Event | None = None
+    failure: BaseException | None = (
+        None  # what acceptance or a read of the requests raised, even if the handler caught it
+    )
+    _ended: Event | None = None
     _trailers: Metadata = ()
-    _added: Metadata = ()
+    _chain_trailers: Metadata = ()
     sent = 0  # messages that have been given to grpc
-    code_label = ""  # the same in the spelling of CODE_LABELS, once the call is over
+    code_label = ""  # its name in CODE_LABELS, once the call is over
     duration = 0.0  # seconds from acceptance to the end, once the call is over
     context: grpc.ServicerContext = _NO_CONTEXT  # grpc's own context
 
@@ -87,20 +88,20 @@ class Call(grpc.ServicerContext):
         """Sleeps, unless the call ends first.
 
         Raises CallEnded as soon as the client has left or its deadline has passed, and DeadlineExceeded
-        at the server's own bound.
+        at the server's own deadline.
         """
-        if self._over is None:
-            self._over = Event()
-            if not self.context.add_callback(self._over.set):
-                self._over.set()
+        if self._ended is None:
+            self._ended = Event()
+            if not self.context.add_callback(self._ended.set):
+                self._ended.set()
         if self.expires_at is not None:
             seconds = max(0.0, min(seconds, self.expires_at - time.monotonic()))
-        if self._over.wait(seconds) or not self.is_active():
+        if self._ended.wait(seconds) or not self.is_active():
             raise CallEnded
         self.check_deadline()
 
     def check_deadline(self) -> None:
-        """Raises DeadlineExceeded once the server's own bound has passed."""
+        """Raises DeadlineExceeded once the server's own deadline has passed."""
         if self.expires_at is not None and time.monotonic() >= self.expires_at:
             raise DeadlineExceeded("the call exceeded the server's maximum deadline")
 
@@ -110,7 +111,7 @@ class Call(grpc.ServicerContext):
         return self.context.is_active()
 
     def time_remaining(self) -> float | None:  # type: ignore[override]  # grpc documents None, its types do not
-        """Seconds until the client's deadline or the server's bound, whichever comes first; None without."""
+        """Seconds until the earlier of the client's deadline and the server's own; None without either."""
         client = self.client_time_remaining()
         if self.expires_at is None:
             return client
@@ -118,17 +119,17 @@ class Call(grpc.ServicerContext):
         return server if client is None else min(client, server)
 
     def client_time_remaining(self) -> float | None:
-        """Seconds until the client's own deadline; None where it set none."""
+        """Seconds until the client's own deadline; None if it set none."""
         remaining = self.context.time_remaining()
         return None if remaining > _NEVER else remaining
 
     def expired(self) -> bool:
-        """Whether it is the client's deadline that has ended the call, which is over.
+        """Whether the client's deadline has ended the call, rather than a cancel. For a call that is over.
 
-        On the wire a deadline is what is left, rounded up by as much as a hundredth (gRPC's PROTOCOL-HTTP2.md
-        has eight digits of a unit; grpc's core sends fewer), and counts anew here, where the call comes later
-        than it was begun. So the client's own clock ends a call first, and what is heard of it is a cancel.
-        One that comes in the last twentieth of a second, or tenth of a shorter deadline, is taken for that.
+        On the wire a deadline is the time that is left, rounded up by as much as a hundredth (gRPC's
+        PROTOCOL-HTTP2.md allows eight digits of a unit; grpc's core sends fewer), and it starts anew when the
+        call arrives here. So the client's clock ends a call first, and the server sees a cancel. A cancel in
+        the last twentieth of a second, or in the last tenth of a shorter deadline, counts as the deadline.
         """
         remaining = self.client_time_remaining()
         if remaining is None:
@@ -160,8 +161,8 @@ class Call(grpc.ServicerContext):
     def peer_identity(self) -> str:
         """The name in the client's verified certificate; "" without mutual TLS.
 
-        That is its first URI, such as a SPIFFE id, or else its first other subject alternative name, or
-        else its common name.
+        It is the first URI, such as a SPIFFE id, or else the first other subject alternative name, or else
+        the common name.
         """
         names: Any = self.auth_context().get("peer_uri") or self.peer_identities() or (b"",)
         name: bytes = names[0]
@@ -177,36 +178,36 @@ class Call(grpc.ServicerContext):
         self.context.disable_next_message_compression()
 
     def send_initial_metadata(self, initial_metadata: Metadata) -> None:
-        self.context.send_initial_metadata(checked(initial_metadata))
+        self.context.send_initial_metadata(check_metadata(initial_metadata))
 
     def set_trailing_metadata(self, trailing_metadata: Metadata) -> None:
-        self._trailers = checked(trailing_metadata)
+        self._trailers = check_metadata(trailing_metadata)
 
     def trailing_metadata(self) -> Metadata:
-        """What the handler has set, and what concerns have added."""
-        return self._trailers + self._added
+        """The handler's, and those that concerns have added."""
+        return self._trailers + self._chain_trailers
 
     def add_trailing_metadata(self, metadata: Metadata) -> None:
-        """Adds what a handler cannot take away. It must be known to be fit, such as by `checked`."""
-        self._added += metadata
+        """Adds metadata that a handler cannot remove. It must be valid, as by `check_metadata`."""
+        self._chain_trailers += metadata
 
-    # What grpc could not send is refused here, where it is still an ordinary bug of the handler.
+    # Values that grpc cannot send raise here, where that is still an ordinary bug of the handler.
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        self.status = checked_code(code)
+        self.status = check_code(code)
 
     def code(self) -> grpc.StatusCode | None:
         return self.status
 
     def set_details(self, details: str) -> None:
-        self.message = checked_message(details)
+        self.message = check_message(details)
 
     def details(self) -> bytes:
         return self.message.encode()
 
     def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
-        """Raises the StatusError that ends the call with this code, also where a handler swallows it."""
-        if code is grpc.StatusCode.OK:  # as grpc has it: an abort is never a success
+        """Raises the StatusError that ends the call with this code, even if the handler catches it."""
+        if code is grpc.StatusCode.OK:  # as in grpc: an abort is never a success
             code, details = grpc.StatusCode.UNKNOWN, ""
         error = StatusError(details, code=code)
         self.status, self.message = error.code, error.message
@@ -224,5 +225,5 @@ def current_call() -> Call:
     """The call being served. Raises LookupError outside of one."""
     call = CURRENT_CALL.get()
     if call is None:
-        raise LookupError("there is no call being served here")
+        raise LookupError("no call is being served in this context")
     return call

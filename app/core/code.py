@@ -1,4 +1,4 @@
-"""Status codes in words."""
+"""The names of status codes in metrics and logs."""
 
 import grpc
 
@@ -11,6 +11,5 @@ def _go_spelling(code: grpc.StatusCode) -> str:
     return code.name.title().replace("_", "")
 
 
-# In Go's spelling (codes.Code.String): OK, NotFound, Canceled. Metrics and logs have it, for published
-# dashboards and alerts match on it.
+# In Go's spelling (codes.Code.String): OK, NotFound, Canceled. Published dashboards and alerts match on it.
 CODE_LABELS = {code: _go_spelling(code) for code in grpc.StatusCode}

@@ -1,6 +1,6 @@
-"""What a service raises to end a call with a status code and a message for the client.
+"""The exceptions that end a call with a status code and a message for the client.
 
-Only these reach a client in words. Any other exception is a bug, and the client sees `internal error`.
+Any other exception is a bug, and the client sees `internal error`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 
-from app.core.metadata import checked
+from app.core.metadata import check_metadata
 
 
 class StatusError(Exception):
@@ -18,7 +18,7 @@ class StatusError(Exception):
 
     `details` are messages of `google/rpc/error_details.proto`; they travel in the
     `grpc-status-details-bin` trailer, as richer error model clients expect them. `metadata` is further
-    trailing metadata. Raises TypeError or ValueError for what gRPC could not send.
+    trailing metadata. Raises TypeError or ValueError for values that gRPC cannot send.
     """
 
     code = grpc.StatusCode.UNKNOWN
@@ -32,21 +32,21 @@ class StatusError(Exception):
         metadata: Sequence[tuple[str, str | bytes]] = (),
     ) -> None:
         super().__init__(message)
-        self.message = checked_message(message)
-        self.code = checked_code(code or self.code)
+        self.message = check_message(message)
+        self.code = check_code(code or self.code)
         self.details = details
-        self.metadata = checked(metadata)
+        self.metadata = check_metadata(metadata)
 
 
-def checked_code(code: grpc.StatusCode) -> grpc.StatusCode:
-    """Returns the code. Raises TypeError where it is something else, such as its number."""
+def check_code(code: grpc.StatusCode) -> grpc.StatusCode:
+    """Returns the code. Raises TypeError for anything else, such as its number."""
     if not isinstance(code, grpc.StatusCode):
         raise TypeError(f"a status code is a grpc.StatusCode, not {code!r}")
     return code
 
 
-def checked_message(message: str) -> str:
-    """Returns the message. Raises TypeError or ValueError where gRPC could not send it."""
+def check_message(message: str) -> str:
+    """Returns the message. Raises TypeError or ValueError if gRPC cannot send it."""
     if not isinstance(message, str):
         raise TypeError(f"a status message is a str, not {type(message).__name__}")
     message.encode()  # a lone surrogate is a UnicodeEncodeError
@@ -55,7 +55,7 @@ def checked_message(message: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FieldViolation:
-    """A field by its name in the proto, and what would be right, in words."""
+    """A field by its name in the proto, and a description of what is wrong or expected."""
 
     field: str
     description: str
@@ -66,7 +66,7 @@ class InvalidArgument(StatusError):
 
     @classmethod
     def fields(cls, violations: Iterable[FieldViolation]) -> "InvalidArgument":
-        """Names every field that is wrong, in the message and as `google.rpc.BadRequest`."""
+        """Lists every wrong field, in the message and as `google.rpc.BadRequest`."""
         found = list(violations)
         bad_request = error_details_pb2.BadRequest(
             field_violations=[
@@ -86,14 +86,14 @@ class ResourceExhausted(StatusError):
 
 
 class TooLarge(ResourceExhausted):
-    """Over a bound, and so it would be again: clients that retry are told not to (gRPC proposal A6)."""
+    """A size exceeds its limit, and would again: asks clients not to retry (gRPC proposal A6)."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, metadata=(("grpc-retry-pushback-ms", "-1"),))
 
 
 class Unauthenticated(StatusError):
-    """Nobody is known to call. Where somebody is, who may not, it is PermissionDenied."""
+    """The caller is unknown. A known one that lacks permission is PermissionDenied."""
 
     code = grpc.StatusCode.UNAUTHENTICATED
 
@@ -111,14 +111,14 @@ class DeadlineExceeded(StatusError):
 
 
 class MalformedMessage(StatusError):
-    """The request's bytes are not the message that the method takes; gRPC's own code for it is INTERNAL."""
+    """The request cannot be decoded; gRPC's own code for this is INTERNAL."""
 
     code = grpc.StatusCode.INTERNAL
 
 
 class CallEnded(Exception):
-    """Raised in a handler whose call is over, so that its thread is free. Nobody is left to be answered."""
+    """Raised in a handler whose call has ended, so that its thread becomes free. No answer can be sent."""
 
 
 class StartError(Exception):
-    """The process cannot start. The text says what is wrong and what would be right, one problem a line."""
+    """The process cannot start. One problem a line: what is wrong, and what was expected."""

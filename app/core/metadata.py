@@ -1,29 +1,29 @@
-"""What metadata may be: https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Custom-Metadata"."""
+"""Metadata, by https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md, "Custom-Metadata"."""
 
 import re
 from collections.abc import Iterable
 from itertools import chain
 from typing import Any
 
-# What names a call, from the first caller to the last server.
+# The id of a call, from the first caller to the last server.
 REQUEST_ID = "x-request-id"
 
-# Asks which server answers, and is how that says so.
+# Asks for the id of the server that answers, and carries it in the reply.
 INSTANCE = "x-instance"
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
-# A name that somebody else chose, and that is safe in a log line and in a header.
-SHOWABLE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+# Text of others that is safe in a log line and in a header.
+SAFE_TEXT = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 _KEY = re.compile(r"[0-9a-z_.-]+")
 _TEXT = re.compile(r"[\x20-\x7e]*")
 
 
-def checked(metadata: Iterable[tuple[Any, Any]]) -> Metadata:
+def check_metadata(metadata: Iterable[tuple[Any, Any]]) -> Metadata:
     """Returns the metadata if gRPC can send it. Raises TypeError or ValueError, which name the key.
 
-    Left to grpc, a wrong value costs the client its answer, when nobody can be told of it any more.
+    grpc itself would find out too late: the client would get no answer, and the log no error.
     """
     found = tuple((key, value) for key, value in metadata)
     for key, value in found:

@@ -1,4 +1,4 @@
-"""What is known of a gRPC method before any call of it."""
+"""A gRPC method."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Arity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method by the full name of its service, such as `quotes.Quoter`, and its own, such as `GetQuote`."""
+    """`service` is a full name, such as `acme.inventory.v1.InventoryService`; `name` such as `GetItem`."""
 
     service: str
     name: str
@@ -29,10 +29,9 @@ class Method:
 
     @property
     def path(self) -> str:
-        """The method as the wire has it: `/quotes.Quoter/GetQuote`."""
+        """The method as on the wire: `/acme.inventory.v1.InventoryService/GetItem`."""
         return f"/{self.service}/{self.name}"
 
 
-# Every method that is not served. One name for all of them, so that what a caller makes up
-# creates no metric series of its own.
+# Every method that is not served. One name for all of them, so that callers cannot create metric series.
 UNKNOWN = Method("unknown", "unknown", Arity.UNARY)

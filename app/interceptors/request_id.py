@@ -3,7 +3,7 @@
 from random import getrandbits
 
 from app.core.call import Call
-from app.core.metadata import REQUEST_ID, SHOWABLE
+from app.core.metadata import REQUEST_ID, SAFE_TEXT
 from app.interceptors.concern import Concern
 
 
@@ -12,7 +12,7 @@ class RequestId(Concern):
 
     def accept(self, call: Call) -> None:
         given = call.headers.get(REQUEST_ID)
-        if isinstance(given, str) and SHOWABLE.fullmatch(given):
+        if isinstance(given, str) and SAFE_TEXT.fullmatch(given):
             call.request_id = given
         else:
             call.request_id = f"{getrandbits(128):032x}"

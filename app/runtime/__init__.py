@@ -1,1 +1,1 @@
-"""What a serving process needs: ports, pools, health, signals, the drain, the metrics port."""
+"""The runtime of a server process: ports, pools, health, signals, the drain, the metrics port."""

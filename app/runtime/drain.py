@@ -1,4 +1,4 @@
-"""How a serving process ends: nothing that was accepted is lost, within a bound."""
+"""The drain of a server: what happens to its calls when the process is to end."""
 
 import time
 from collections.abc import Callable
@@ -12,26 +12,27 @@ def drain(
     *,
     delay: float,
     grace: float,
-    leave: Callable[[], None],
+    set_not_serving: Callable[[], None],
     end_watches: Callable[[], None],
 ) -> None:
-    """Stops the server. Logs each step, and whether everything that ran has finished within the grace.
-
-    `leave` says NOT_SERVING. For `delay` seconds calls are served as before, new ones too, while endpoints
-    and clients catch up. Then new calls are refused, Watches end, and what runs may finish within `grace`
-    seconds; what is left after that is cancelled.
-    """
+    """Stops the server: every accepted call may finish, within `delay` + `grace` seconds. Logs each step."""
     log = structlog.get_logger()
     began = time.monotonic()
-    leave()
+
+    # 1. Health says NOT_SERVING. New calls are served as before, while endpoints and clients catch up.
+    set_not_serving()
     log.info("drain_started", delay_seconds=delay, grace_seconds=grace)
     time.sleep(delay)
-    refused = time.monotonic()
+
+    # 2. New calls are refused, health Watches end, and calls in flight may finish within the grace period.
+    stopping = time.monotonic()
     stopped = server.stop(grace)
     end_watches()
     log.info("drain_refusing_new_calls", after_seconds=_since(began))
-    # grpc cancels at the end of the grace, and then has stopped as well.
-    finished = stopped.wait(grace) and (grace == 0 or time.monotonic() - refused < grace)
+    # At the end of the grace period grpc cancels the calls that are left, and has stopped then, too.
+    finished = stopped.wait(grace) and (grace == 0 or time.monotonic() - stopping < grace)
+
+    # 3. What is left has been cancelled.
     if not finished:
         log.warning("drain_grace_over", after_seconds=_since(began), what="calls still running are cancelled")
         stopped.wait(1)

@@ -10,16 +10,15 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
-# Neither a dependency nor the drain touches it: it says that the process runs and answers.
+# SERVING while the process runs and answers, whatever its dependencies do, and during the drain.
 LIVENESS = "liveness"
 
 
 class Health(health.HealthServicer):
-    """Starts as not ready. May be set from any thread.
+    """Readiness is off until `set_ready`. Safe from any thread.
 
-    Watches are served by blocking generators, one thread each: grpc's non-blocking ones deadlock the whole
-    server when they come and go (`send` waits for the polling thread under the lock that the callback of a
-    closed Watch needs).
+    Watches are blocking generators, one thread each: grpc's non-blocking ones can deadlock the whole server
+    (`send` waits for the polling thread, under the lock that the callback of a closed Watch needs).
     """
 
     def __init__(self, services: Sequence[str]) -> None:
@@ -37,14 +36,14 @@ class Health(health.HealthServicer):
         for name in self._names:
             self.set(name, _SERVING if ready else _NOT_SERVING)
 
-    def Watch(  # noqa: N802 - the proto's name
+    def Watch(
         self,
         request: health_pb2.HealthCheckRequest,
         context: grpc.ServicerContext,
         send_response_callback: Any = None,
     ) -> Any:
         if request.service not in {LIVENESS, *self._names}:
-            # One name for all that are made up: each that is watched is remembered for ever.
+            # One name for all unknown ones: grpc's servicer keeps each name that was ever watched.
             request = health_pb2.HealthCheckRequest(service="unknown")
         watcher = super().Watch(request, context, send_response_callback)
         with self._watchers_lock:
@@ -61,7 +60,7 @@ class Health(health.HealthServicer):
             self._watchers.discard(watcher)
 
     def end_watches(self) -> None:
-        """Ends every Watch with OK, after its last message: an open one holds up a server that stops."""
+        """Ends every Watch with OK, after its last message: an open one would delay the server's stop."""
         with self._watchers_lock:
             self._ended = True
             watchers = list(self._watchers)

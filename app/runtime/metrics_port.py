@@ -21,22 +21,22 @@ def metrics_port(
 ) -> Iterator[tuple[Address, ...]]:
     """Serves until exit, and yields the addresses with their real ports.
 
-    `/healthz` answers 200 while the process runs; `/readyz` 200 where `ready` says so, 503 elsewhere.
-    Raises StartError where an address cannot be bound.
+    `/healthz` answers 200 while the process runs; `/readyz` 200 if `ready()` is true, and 503 otherwise.
+    Raises StartError for an address that cannot be bound.
     """
     application = _application(registry, ready)
     with ExitStack() as servers:
-        bound: list[Address] = []
+        served: list[Address] = []
         for address in addresses:
-            server = servers.enter_context(_listen(address.beside(bound)))
+            server = servers.enter_context(_listen(address.beside(served)))
             server.set_app(application)
-            bound.append(address.at(server.server_port))
+            served.append(address.at(server.server_port))
             thread = Thread(
-                target=server.serve_forever, args=(0.05,), name=f"metrics {bound[-1]}", daemon=True
+                target=server.serve_forever, args=(0.05,), name=f"metrics {served[-1]}", daemon=True
             )
             thread.start()
             servers.callback(server.shutdown)
-        yield tuple(bound)
+        yield tuple(served)
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -54,7 +54,7 @@ class _Server(ThreadingMixIn, WSGIServer):
         self.setup_environ()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up, or sends nothing for too long, is not worth a traceback."""
+        """Logs nothing: clients may hang up, or send nothing for too long."""
 
 
 class _ServerV6(_Server):
@@ -64,8 +64,8 @@ class _ServerV6(_Server):
 class _Handler(WSGIRequestHandler):
     timeout = 10  # seconds for a request to arrive
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the standard library
-        """Scrapes and probes are not worth a line each."""
+    def log_message(self, *arguments: Any) -> None:
+        """Logs nothing: there would be a line for each scrape and probe."""
 
 
 def _listen(address: Address) -> _Server:

@@ -1,4 +1,4 @@
-"""The threads that calls run on."""
+"""The thread pools that calls run on."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,23 +12,22 @@ import structlog
 # Reflection streams open at once, each on a thread; tools have one for a moment.
 MAX_REFLECTIONS = 4
 
-
-# How long to wait, after the last call has ended, for handlers that nobody waits for any more, in seconds.
+# Seconds to wait, after the last call has ended, for handlers that still run although their client has left.
 _PATIENCE = 1.0
 
 
-class _Unwatched(Future[Any]):
-    """A future that tells nobody when it is done."""
+class _NullFuture(Future[Any]):
+    """A future that never calls back."""
 
     def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
-        """Passed over: grpc counts calls with it, for a limit of its own that is not used here."""
+        """Ignored: grpc counts calls with it, for a limit of its own that is not used here."""
 
 
-_UNWATCHED = _Unwatched()
+_NULL_FUTURE = _NullFuture()
 
 
 class CallPool(ThreadPoolExecutor):
-    """A fixed number of threads, and a queue before them, for work whose result nobody asks for.
+    """A fixed number of threads behind one queue, for work whose result is not used.
 
     The standard pool makes a future with locks for each piece of work and looks for idle threads: about a
     seventh of what a short call costs the server. grpc takes no executor that is not a ThreadPoolExecutor.
@@ -46,16 +45,15 @@ class CallPool(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Runs the function on one of the threads, in the order of arrival. Takes no keyword arguments."""
-        if self._closed or kwargs:
-            raise RuntimeError(
-                "the pool is closed" if self._closed else "keyword arguments are not passed on"
-            )
+        if self._closed:
+            raise RuntimeError("the pool is closed")
+        if kwargs:
+            raise RuntimeError("the pool takes no keyword arguments")
         self._work.put((fn, args))
-        return _UNWATCHED
+        return _NULL_FUTURE
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Ends the threads after what has been submitted; `cancel_futures` has nothing to act on."""
-        del cancel_futures
+        """Ends the threads after all submitted work; `cancel_futures` has no effect."""
         if not self._closed:
             self._closed = True
             for _ in self._running:
@@ -69,9 +67,9 @@ class CallPool(ThreadPoolExecutor):
             function, arguments = work
             try:
                 function(*arguments)
-            except BaseException:  # noqa: BLE001 - the thread serves other calls
-                structlog.get_logger().exception("call_failed_outside_of_the_chain")
-            del work, function, arguments  # nothing of a call outlives it while the thread waits
+            except BaseException:
+                structlog.get_logger().exception("unhandled_exception_outside_chain")
+            del work, function, arguments  # so that a waiting thread keeps nothing of its last call alive
 
 
 @dataclass(frozen=True)
@@ -94,11 +92,11 @@ class Pools:
         Call only after the server has stopped: a call that finds its pool closed is never answered.
         """
 
-        def shut() -> None:
+        def shut_down() -> None:
             for pool in vars(self).values():
                 pool.shutdown(wait=True)
 
-        closing = Thread(target=shut, name="close pools", daemon=True)
+        closing = Thread(target=shut_down, name="close pools", daemon=True)
         closing.start()
         closing.join(_PATIENCE)
         return not closing.is_alive()

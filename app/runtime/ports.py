@@ -1,4 +1,4 @@
-"""Binding the addresses to listen on."""
+"""Binding the addresses that the server listens on."""
 
 import errno
 import socket
@@ -19,16 +19,16 @@ def bind(
 ) -> tuple[Address, ...]:
     """Binds every address, and returns them with their real ports.
 
-    `credentials` makes those of one address, for grpc refuses a second address with the same ones where
-    they are dynamic; without it, addresses are plaintext.
+    `credentials` returns new credentials for each address, because grpc refuses to use dynamic ones for a
+    second address; without it, addresses are plaintext.
 
     The server must have been made with `grpc.so_reuseport` 0, or a taken port would be shared in silence.
     Raises StartError with every address that could not be bound.
     """
-    bound: list[Address] = []
+    listening: list[Address] = []
     problems: list[str] = []
     for address in addresses:
-        wanted = address.beside(bound)
+        wanted = address.beside(listening)
         try:
             if wanted.port is None:
                 _check_socket(wanted.host)
@@ -44,14 +44,14 @@ def bind(
                 " this machine's"
             )
         else:
-            bound.append(wanted if wanted.port is None else wanted.at(port))
+            listening.append(wanted if wanted.port is None else wanted.at(port))
     if problems:
         raise StartError("\n".join(problems))
-    return tuple(bound)
+    return tuple(listening)
 
 
 def _check_socket(path: str) -> None:
-    """Raises OSError where a unix socket cannot be made, or is in use: grpc would take its path over."""
+    """Raises OSError if a unix socket cannot be created or is in use: grpc would replace it."""
     if not Path(path).parent.is_dir():
         raise OSError(errno.ENOENT, f"there is no directory {Path(path).parent}")
     with socket.socket(socket.AF_UNIX) as probe:

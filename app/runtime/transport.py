@@ -1,8 +1,8 @@
-"""What the transport bounds, as grpc takes it."""
+"""The limits of the transport, as grpc's channel arguments."""
 
 from app.runtime.server_settings import ServerSettings
 
-# Calls that may wait for their acceptance, 15 KB each: as many as one process can accept in half a second.
+# Calls that may wait to be accepted, 15 KB each: as many as one process can accept in half a second.
 PENDING = 4_000
 
 
@@ -11,33 +11,34 @@ def options(settings: ServerSettings) -> list[tuple[str, int]]:
     keepalive_timeout = _ms(settings.keepalive_timeout)
     found = [
         ("grpc.so_reuseport", 0),  # a taken port is an error, not a second server on it
-        # The chain refuses what is too long, in words, and writes that down. Past these, grpc cancels the
-        # call; its client sees RESOURCE_EXHAUSTED all the same. A compressed message counts as it unfolds.
+        # The chain refuses what exceeds the settings, with a message, and records it (message_size.py and
+        # metadata_size.py). Beyond these limits grpc cancels the call, and its client sees RESOURCE_EXHAUSTED
+        # all the same. A compressed message counts with its uncompressed size.
         ("grpc.max_receive_message_length", 2 * settings.max_message_bytes),
-        # Between two different bounds grpc would refuse at random.
+        # Between two different limits grpc would refuse at random.
         ("grpc.max_metadata_size", 4 * settings.max_metadata_bytes),
         ("grpc.absolute_max_metadata_size", 4 * settings.max_metadata_bytes),
         ("grpc.max_concurrent_streams", settings.max_connection_calls),
-        # It would refuse a third of the calls of grpc's own clients near that bound, with UNAVAILABLE: it
-        # counts calls that have ended for their clients already.
+        # It would refuse a third of the calls of grpc's own clients near that limit, with UNAVAILABLE,
+        # because it counts calls that have already ended for their clients.
         ("grpc.http.overload_protection", 0),
-        # Calls that have come in faster than they could be accepted, such as while the process stood still.
-        # Past its own 1,000, grpc drops them, at random up to 3,000: CANCELLED to the client, which no retry
-        # policy has, and unseen here.
+        # Calls that arrive faster than they are accepted, such as while the process is stopped. Beyond these
+        # limits, by default 1,000 and 3,000, grpc drops them, at random between the two: their clients see
+        # CANCELLED, which no retry policy covers, and nothing is recorded.
         ("grpc.server.max_pending_requests", PENDING),
         ("grpc.server.max_pending_requests_hard_limit", PENDING),
         ("grpc.keepalive_time_ms", _ms(settings.keepalive_time)),
-        # The one is how long the kernel waits for a host to acknowledge what was sent, the other how long
-        # grpc waits for the answer to a ping, which would be a minute.
+        # The first is how long the kernel waits for a host to acknowledge data, the second how long grpc
+        # waits for the answer to a ping, by default a minute.
         ("grpc.keepalive_timeout_ms", keepalive_timeout),
         ("grpc.http2.ping_timeout_ms", keepalive_timeout),
         ("grpc.server_handshake_timeout_ms", keepalive_timeout),  # of a client that connects and is silent
-        # Both ways: a connection without a call is kept alive by the server, and may be by the client.
+        # In both directions: the server keeps a connection without a call alive, and clients may.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(settings.permit_keepalive_time)),
     ]
     if settings.max_connection_age is not None:
-        # No bound on the age's grace: a finite one cuts healthy streams. Deadlines bound streams.
+        # Its grace stays infinite: a finite one cuts healthy streams. Deadlines end streams.
         found.append(("grpc.max_connection_age_ms", _ms(settings.max_connection_age)))
     return found
 

@@ -4,7 +4,7 @@ from random import getrandbits
 
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, Resource, ServiceInstanceIdResourceDetector
 
-from app.core.metadata import SHOWABLE
+from app.core.metadata import SAFE_TEXT
 
 
 def new_instance() -> str:
@@ -22,4 +22,4 @@ def given_instance(resource: Resource) -> str:
 def instance_of(resource: Resource) -> str:
     """The given instance; a new one where there is none, or one that is long or unsafe to show."""
     given = given_instance(resource)
-    return given if SHOWABLE.fullmatch(given) else new_instance()
+    return given if SAFE_TEXT.fullmatch(given) else new_instance()

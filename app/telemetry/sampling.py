@@ -15,7 +15,7 @@ ID_MASK = TraceIdRatioBased.TRACE_ID_LIMIT
 _PARENT_BASED = (ParentBased, ParentBasedTraceIdRatio)
 
 
-def root_bound(sampler: Sampler) -> int | None:
+def root_threshold(sampler: Sampler) -> int | None:
     """Returns the first masked trace id that the sampler drops if a trace begins here.
 
     Comparing costs a quarter of asking. None if the sampler must be asked: any that is not exactly one of
@@ -25,7 +25,7 @@ def root_bound(sampler: Sampler) -> int | None:
         # Private, because no public attribute has the sampler of new traces; the default sampler is one of
         # these. A sampler without the attribute is asked.
         root = getattr(sampler, "_root", None)
-        return None if root is None else root_bound(root)
+        return None if root is None else root_threshold(root)
     if type(sampler) is TraceIdRatioBased:
         return sampler.bound
     if sampler is ALWAYS_ON:

@@ -49,7 +49,7 @@ UNREADABLE = Broken(
     "quotes that the server refuses",
     {"quotes": {"existingConfigMap": "unreadable"}},
     "CrashLoopBackOff|Error",
-    "APP_QUOTES_FILE: /etc/quoter/quotes.txt: line 2: write quote ~ author",
+    "APP_QUOTES_FILE: /etc/quoter/quotes.txt: line 2: expected quote ~ author",
 )
 UNREADY = Broken(
     "a server that is never ready",

@@ -134,7 +134,7 @@ def test_call_reads_a_stream_of_requests_from_a_pipe(server: Server) -> None:
         (["call", "Quoter/AddQuotes", "bad"], 2, "invalid JSON for quotes.AddQuotesRequest"),
         (["call", "Calculator/Add", "[" * 100_000], 2, "invalid JSON for calc.AddRequest"),
         (["health", "no.Such"], 69, "the server does not know the service 'no.Such'"),
-        (["get", "x" * 201], 67, "quoter: InvalidArgument: author: at most 200 characters, this has 201"),
+        (["get", "x" * 201], 67, "quoter: InvalidArgument: author: too long: 201 characters (limit 200)"),
         (["get", "--token-file", "/nowhere"], 2, "No such file"),
         (["get", "--token-file", "/bin/sh"], 2, "/bin/sh: expected one token and nothing else"),
     ],

@@ -168,7 +168,7 @@ def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_pat
     assert done.stderr.splitlines()[0] == "quoter: cannot start: 4 configuration errors"
     for text in (
         "invalid value 'ten' for APP_WORKERS: expected an integer from 1 to 1000",
-        f"APP_QUOTES_FILE: {quotes}: line 3: write quote ~ author",
+        f"APP_QUOTES_FILE: {quotes}: line 3: expected quote ~ author",
         "APP_AUTH_MODE: required, because 0.0.0.0:50051 is reachable from other machines",
         "APP_METRICS_LISTEN: 'nowhere' in 'nowhere:1' is no IP address",
     ):
@@ -287,7 +287,7 @@ def test_a_changed_quotes_file_and_tokens_file_count_without_a_restart(tmp_path:
         assert quote(TOKEN) == "old"
         quotes.write_text("broken\n")
         refused = server.wait_for("file_refused")
-        assert refused["problem"] == "line 1: write quote ~ author"
+        assert refused["problem"] == "line 1: expected quote ~ author"
         assert quote(TOKEN) == "old"
         quotes.write_text("new ~ Ann\n")
         server.wait_for("file_reloaded")

@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 
 from app.telemetry.propagation import ROOT
-from app.telemetry.sampling import ID_MASK, root_bound
+from app.telemetry.sampling import ID_MASK, root_threshold
 
 STANDARD = [
     ALWAYS_ON,
@@ -33,14 +33,21 @@ STANDARD = [
 
 
 @pytest.mark.parametrize("sampler", STANDARD, ids=lambda sampler: sampler.get_description())
-def test_the_bound_decides_as_the_sampler_would(sampler: Sampler) -> None:
-    bound = root_bound(sampler)
-    assert bound is not None
+def test_the_threshold_decides_as_the_sampler_does(sampler: Sampler) -> None:
+    threshold = root_threshold(sampler)
+    assert threshold is not None
     random_ids = random.Random(7)  # noqa: S311 - no secret
-    ids = [*(random_ids.getrandbits(128) for _ in range(2000)), 1, bound, bound - 1, ID_MASK, 1 << 127]
+    ids = [
+        *(random_ids.getrandbits(128) for _ in range(2000)),
+        1,
+        threshold,
+        threshold - 1,
+        ID_MASK,
+        1 << 127,
+    ]
     for trace_id in (one for one in ids if one > 0):
         asked = sampler.should_sample(ROOT, trace_id, "name")
-        assert (trace_id & ID_MASK < bound) is (asked.decision is Decision.RECORD_AND_SAMPLE)
+        assert (trace_id & ID_MASK < threshold) is (asked.decision is Decision.RECORD_AND_SAMPLE)
 
 
 class Own(Sampler):
@@ -68,4 +75,4 @@ OWN = [Own(), OwnRatio(1), OwnParentBased(ALWAYS_ON), StaticSampler(Decision.REC
 
 @pytest.mark.parametrize("sampler", [*OWN, *map(ParentBased, OWN)])
 def test_a_sampler_that_is_not_exactly_opentelemetrys_must_be_asked(sampler: Sampler) -> None:
-    assert root_bound(sampler) is None
+    assert root_threshold(sampler) is None

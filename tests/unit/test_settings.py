@@ -72,7 +72,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
         "APP_LOG_LEVEL": "invalid value 'loud' for APP_LOG_LEVEL: expected debug, info, warning or error",
         "APP_REFLECTION": "invalid value 'perhaps' for APP_REFLECTION: expected true or false",
         "APP_AUTH_TOKENS_FILE": "required with APP_AUTH_MODE=tokens: a file with one name:token per line",
-        "APP_QUOTES_FILE": f"{empty}: line 2: write quote ~ author",
+        "APP_QUOTES_FILE": f"{empty}: line 2: expected quote ~ author",
         "APP_SERVICES": "unknown service 'quotes.Qouter'",
         "APP_DRAIN_DELY": "did you mean APP_DRAIN_DELAY?",
     }

@@ -1,4 +1,4 @@
-"""Calculator: arithmetic on int32, and how a service refuses what it cannot answer."""
+"""Calculator: arithmetic on int32, with INVALID_ARGUMENT and OUT_OF_RANGE as its errors."""
 
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -14,12 +14,12 @@ _INT32 = range(-(2**31), 2**31)
 
 class Calculator(Calc_pb2_grpc.CalculatorServicer):
     def Add(self, request: Calc_pb2.AddRequest, context: grpc.ServicerContext) -> Calc_pb2.AddReply:
-        return Calc_pb2.AddReply(n1=_fitting(request.n1 + request.n2))
+        return Calc_pb2.AddReply(n1=_int32(request.n1 + request.n2))
 
     def Substract(
         self, request: Calc_pb2.SubstractRequest, context: grpc.ServicerContext
     ) -> Calc_pb2.SubstractReply:
-        return Calc_pb2.SubstractReply(n1=_fitting(request.n1 - request.n2))
+        return Calc_pb2.SubstractReply(n1=_int32(request.n1 - request.n2))
 
     def Subtract(
         self, request: Calc_pb2.SubstractRequest, context: grpc.ServicerContext
@@ -29,15 +29,15 @@ class Calculator(Calc_pb2_grpc.CalculatorServicer):
     def Multiply(
         self, request: Calc_pb2.MultiplyRequest, context: grpc.ServicerContext
     ) -> Calc_pb2.MultiplyReply:
-        return Calc_pb2.MultiplyReply(n1=_fitting(request.n1 * request.n2))
+        return Calc_pb2.MultiplyReply(n1=_int32(request.n1 * request.n2))
 
     def Divide(self, request: Calc_pb2.DivideRequest, context: grpc.ServicerContext) -> Calc_pb2.DivideReply:
         return Calc_pb2.DivideReply(f1=request.n1 / request.n2)
 
 
-def _fitting(result: int) -> int:
+def _int32(result: int) -> int:
     if result not in _INT32:
-        raise OutOfRange(f"the result {result} does not fit the reply's int32 field n1")
+        raise OutOfRange(f"the result {result} exceeds int32, the type of the field n1")
     return result
 
 

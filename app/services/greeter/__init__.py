@@ -1,4 +1,4 @@
-"""Greeter: the smallest service, and the pattern for one of your own."""
+"""Greeter: the smallest service, and a pattern for your own."""
 
 from contextlib import nullcontext
 

@@ -1,4 +1,4 @@
-"""Grpctest: says that the server is up."""
+"""Grpctest: confirms that the server is up."""
 
 from contextlib import nullcontext
 

@@ -1,4 +1,4 @@
-"""The Quoter: random quotes, lists of them, and room for new ones."""
+"""The Quoter: random quotes, lists of quotes, and quotes that clients add."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -11,12 +11,12 @@ from app.gen import quote_service_pb2_grpc
 from app.services.quotes.quotes import Quote
 from app.services.quotes.store import QuoteStore
 
-# The quotes of one stream are kept until it is complete.
-MOST_AT_ONCE = 1000
+# Quotes in one stream: all are kept in memory until it is complete.
+MAX_IN_STREAM = 1000
 
 
 class Quoter(quote_service_pb2_grpc.QuoterServicer):
-    """Messages arrive validated (rules.py); a stream that is cut short raises from its iterator."""
+    """Messages have passed the rules (rules.py); a stream that is cut short raises from its iterator."""
 
     def __init__(self, store: QuoteStore) -> None:
         self._store = store
@@ -36,8 +36,8 @@ class Quoter(quote_service_pb2_grpc.QuoterServicer):
     ) -> pb.AddQuotesResponse:
         quotes: list[Quote] = []
         for request in request_iterator:
-            if len(quotes) == MOST_AT_ONCE:
-                raise InvalidArgument(f"at most {MOST_AT_ONCE} quotes in one stream")
+            if len(quotes) == MAX_IN_STREAM:
+                raise InvalidArgument(f"too many quotes in one stream (limit {MAX_IN_STREAM})")
             quotes.append(Quote(request.quote.strip(), request.author.strip()))
         return pb.AddQuotesResponse(added=self._store.add(quotes))
 

@@ -1,4 +1,4 @@
-"""Where quotes come from, and where added ones go."""
+"""The store of quotes."""
 
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -8,32 +8,32 @@ from typing import Protocol
 from app.core.errors import ResourceExhausted
 from app.services.quotes.quotes import Quote
 
-# Added quotes live in memory; past this many, somebody else's are in danger.
-MOST_ADDED = 10_000
+# Added quotes are kept in memory.
+MAX_ADDED = 10_000
 
 
 class QuoteStore(Protocol):
-    """What the service needs of a store. A database takes over by having these three methods.
+    """The interface of a store; implement its three methods to use a database.
 
     All of them may be called from several threads.
     """
 
     def pick(self, author: str) -> Quote:
-        """A random quote of the author; of a random author where there is none of this one."""
+        """Returns a random quote of the author, or of a random author if this one is unknown."""
 
     def all(self, author: str) -> Iterator[Quote]:
-        """The author's quotes in a stable order, every author's for ""; as they were when it was called."""
+        """Returns the author's quotes, or all for "", in a stable order, as they are now."""
 
     def add(self, quotes: Sequence[Quote]) -> int:
-        """Adds all quotes or, raising a StatusError, none. Returns how many were new."""
+        """Adds all quotes, or none and raises a StatusError. Returns how many were new."""
 
 
 class MemoryStore:
-    """The quotes that `given` returns, which may change from call to call, and the added ones in memory."""
+    """The quotes that `given` returns, which may change, and the added ones in memory."""
 
-    def __init__(self, given: Callable[[], tuple[Quote, ...]], most_added: int = MOST_ADDED) -> None:
+    def __init__(self, given: Callable[[], tuple[Quote, ...]], max_added: int = MAX_ADDED) -> None:
         self._given = given
-        self._most_added = most_added
+        self._max_added = max_added
         self._lock = Lock()
         self._added: tuple[Quote, ...] = ()
         self._index = _Index((), ())
@@ -51,13 +51,13 @@ class MemoryStore:
         with self._lock:
             known = {*self._given(), *self._added}
             new = tuple(quote for quote in dict.fromkeys(quotes) if quote not in known)
-            if len(self._added) + len(new) > self._most_added:
-                raise ResourceExhausted(f"the store keeps at most {self._most_added} added quotes")
+            if len(self._added) + len(new) > self._max_added:
+                raise ResourceExhausted(f"too many added quotes (limit {self._max_added})")
             self._added += new
         return len(new)
 
     def _current(self) -> "_Index":
-        """The index of the quotes as they are now, made anew only when they have changed."""
+        """The index of the current quotes, rebuilt only when they have changed."""
         given, added, index = self._given(), self._added, self._index
         if index.given is not given or index.added is not added:
             self._index = index = _Index(given, added)
@@ -65,7 +65,7 @@ class MemoryStore:
 
 
 class _Index:
-    """Quotes by their author; never changed once it is made, so that threads may share it."""
+    """Quotes by their author. Immutable, so that threads may share it."""
 
     def __init__(self, given: tuple[Quote, ...], added: tuple[Quote, ...]) -> None:
         self.given = given

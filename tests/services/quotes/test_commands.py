@@ -61,13 +61,13 @@ def test_add_takes_quotes_from_arguments_a_file_or_standard_input(server: Server
 @pytest.mark.parametrize(
     ("arguments", "given", "message"),
     [
-        (["Fine ~ Me", "no author"], "", "'no author': write quote ~ author"),
-        (["a\tb ~ Me"], "", "no line breaks, tabs or other control characters"),
+        (["Fine ~ Me", "no author"], "", "'no author': expected quote ~ author"),
+        (["a\tb ~ Me"], "", "must not contain line breaks, tabs or other control characters"),
         (["Fine ~ Me", "--file", "/dev/null"], "", "name quotes or a --file, not both"),
         (["--file", "/nowhere"], "", "--file: /nowhere: No such file or directory"),
-        (["--file", "/dev/null"], "", "/dev/null: it has no quote ~ author line"),
-        ([], "Fine ~ Me\n\nno author\n", "standard input: line 3: write quote ~ author"),
-        ([], "", "standard input: it has no quote ~ author line"),
+        (["--file", "/dev/null"], "", "/dev/null: expected at least one line: quote ~ author"),
+        ([], "Fine ~ Me\n\nno author\n", "standard input: line 3: expected quote ~ author"),
+        ([], "", "standard input: expected at least one line: quote ~ author"),
     ],
 )
 def test_add_adds_nothing_where_something_is_wrong(
@@ -84,7 +84,7 @@ def test_more_quotes_than_a_stream_takes_are_refused_by_the_server(server: Serve
     lines = "".join(f"{number} ~ Many\n" for number in range(1001))
     done = run("add", "--target", server.target, given=lines)
     assert done.exit_code == 67
-    assert done.stderr == "quoter: InvalidArgument: at most 1000 quotes in one stream\n"
+    assert done.stderr == "quoter: InvalidArgument: too many quotes in one stream (limit 1000)\n"
 
 
 def test_converse_answers_each_line_of_a_pipe_as_it_comes(server: Server) -> None:
@@ -110,7 +110,7 @@ def test_converse_tells_why_it_was_ended(server: Server) -> None:
     done = run("converse", "--target", server.target, given="Mark Twain\n" + "x" * 201 + "\nMark Twain\n")
     assert done.exit_code == 67
     assert len(done.stdout.splitlines()) == 1
-    assert done.stderr == "quoter: InvalidArgument: author: at most 200 characters, this has 201\n"
+    assert done.stderr == "quoter: InvalidArgument: author: too long: 201 characters (limit 200)\n"
 
 
 @pytest.mark.parametrize(("key", "exit_code"), [("\x04", 0), ("\x03", 130)])
@@ -142,4 +142,4 @@ def test_each_command_is_listed_with_its_help(name: str) -> None:
 def test_an_author_that_is_too_long_is_refused_in_one_line(server: Server) -> None:
     done = run("get", "x" * 201, "--target", server.target)
     assert (done.exit_code, done.stdout) == (67, "")
-    assert done.stderr == "quoter: InvalidArgument: author: at most 200 characters, this has 201\n"
+    assert done.stderr == "quoter: InvalidArgument: author: too long: 201 characters (limit 200)\n"

@@ -59,7 +59,7 @@ def test_a_stream_with_a_wrong_quote_adds_none_of_its_quotes(stub: Any) -> None:
     assert code(caught.value) is grpc.StatusCode.INVALID_ARGUMENT
     assert violations(caught.value) == [
         ("quote", "must not be empty"),
-        ("author", "no ~, which separates quote and author"),
+        ("author", "must not contain ~, which separates quote and author"),
     ]
     assert listed(stub, "Me") == []
 

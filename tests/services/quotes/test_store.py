@@ -42,10 +42,10 @@ def test_a_quote_that_is_there_already_is_not_added_again() -> None:
     assert store.add([BOB]) == 0
 
 
-def test_past_its_bound_the_store_adds_none_of_them() -> None:
+def test_over_its_limit_the_store_adds_none_of_them() -> None:
     given = (EVE,)
-    store = MemoryStore(lambda: given, most_added=1)
-    with pytest.raises(ResourceExhausted, match="at most 1"):
+    store = MemoryStore(lambda: given, max_added=1)
+    with pytest.raises(ResourceExhausted, match="too many added quotes"):
         store.add([ANN, BOB])
     assert list(store.all("")) == [EVE]
 

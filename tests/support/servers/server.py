@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.core.section import variable
 from app.core.service import Service
-from app.server import Serving, serving
+from app.server import RunningServer, serving
 from app.settings import Settings, load
 from app.telemetry.logs import Lines, logs
 from tests.support.servers.probe import PROBE
@@ -39,7 +39,9 @@ DRAIN_STEPS = [
 class Server:
     """A server on a port of its own, with its spans, log lines and metrics at hand."""
 
-    def __init__(self, handle: Serving, spans: InMemorySpanExporter, lines: Lines, log: io.StringIO) -> None:
+    def __init__(
+        self, handle: RunningServer, spans: InMemorySpanExporter, lines: Lines, log: io.StringIO
+    ) -> None:
         self.handle = handle
         self.target = str(handle.addresses[0])
         self._spans = spans
