@@ -1,15 +1,14 @@
-# The base of both stages: the interpreter that the environment is made with is the one it runs on. A tag may come to
-# name something else: `make pin` writes the digest of what it names now behind it.
+# The base of both stages, so that the environment runs on the interpreter that created it. A tag can move: `make pin`
+# appends the digest of its current image.
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
-# The Makefile reads it here.
+# The Makefile reads this line.
 ARG UV_VERSION=0.13.8
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore "uv==${UV_VERSION}"
 
 WORKDIR /src
-# Bytecode that is valid whatever the time of its source, and no note of when and by whom a package was installed:
-# builds of one commit have equal files.
+# Reproducible builds: bytecode that does not depend on the time of its source, and no metadata of the installation.
 ENV UV_PROJECT_ENVIRONMENT=/app/.venv \
     UV_PYTHON=/usr/local/bin/python3 \
     UV_PYTHON_DOWNLOADS=never \
@@ -19,7 +18,7 @@ ENV UV_PROJECT_ENVIRONMENT=/app/.venv \
     UV_COMPILE_BYTECODE=1 \
     PYC_INVALIDATION_MODE=UNCHECKED_HASH
 
-# What changes seldom comes first: the dependencies, exactly as locked, their hashes checked.
+# The dependencies change less often than the code and come first: exactly as locked, with verified hashes.
 COPY pyproject.toml uv.lock ./
 RUN uv sync --locked --no-dev --no-install-project \
     && uv export --quiet --locked --only-group build --output-file /tmp/build.txt
@@ -32,8 +31,8 @@ RUN uv build --wheel --build-constraints /tmp/build.txt --require-hashes --out-d
 
 
 FROM ${PYTHON_IMAGE}
-# Nothing is installed where it is served from, so there is no need of an installer either. The official image comes
-# without the standard library's bytecode, which could not be kept on a root that is read-only.
+# The image needs no installer. The official image lacks the bytecode of the standard library, which cannot be written on
+# a read-only root.
 RUN stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))') \
     && packages=$(python3 -c 'import pathlib, pip; print(pathlib.Path(pip.__file__).parents[1])') \
     && rm -rf "$packages"/pip "$packages"/pip-*.dist-info "$stdlib"/ensurepip /usr/share/python-wheels \
@@ -41,8 +40,8 @@ RUN stdlib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')
     && python3 -m compileall -q --invalidation-mode unchecked-hash "$stdlib"
 COPY --from=build /app/.venv /app/.venv
 
-# Beyond loopback, the server wants its auth mode said: pass APP_AUTH_MODE=tokens with APP_AUTH_TOKENS_FILE,
-# or APP_AUTH_MODE=none.
+# Beyond loopback, the server requires APP_AUTH_MODE: pass APP_AUTH_MODE=tokens with APP_AUTH_TOKENS_FILE, or
+# APP_AUTH_MODE=none.
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -50,13 +49,13 @@ ENV PATH=/app/.venv/bin:$PATH \
     APP_METRICS_LISTEN=0.0.0.0:9464
 EXPOSE 50051 9464
 
-# Numeric, so that Kubernetes can tell that it is not root.
+# Numeric, so that Kubernetes can verify that it is not root.
 USER 10001:10001
 WORKDIR /app
 ENTRYPOINT ["/app/.venv/bin/quoter"]
 CMD ["serve"]
 
-# `make image` adds version, revision, created and source.
+# `make image` adds the labels version, revision, created and source.
 LABEL org.opencontainers.image.title="quoter" \
-      org.opencontainers.image.description="Quotes over gRPC, and the example services beside them" \
+      org.opencontainers.image.description="A gRPC server in Python" \
       org.opencontainers.image.licenses="Apache-2.0"

@@ -49,7 +49,7 @@ interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through
 
 chart: .venv/.chart ## check the chart: renders, golden files, Kubernetes' schemas, kube-score
 	.venv/bin/helm lint --strict helm/quoter
-	.venv/bin/python -m pytest tests/chart $(PYTEST)
+	.venv/bin/python -m pytest tests/chart $(wildcard tests/services/*/chart) $(PYTEST)
 
 lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/ruff check .
@@ -90,7 +90,7 @@ pin: ## write the digests of the Dockerfile's base images into it, as their regi
 	@$(PYTHON) deploy/pin.py Dockerfile
 
 e2e: .venv/.ghz ## try all that it claims on the cluster of KUBECONFIG, or on a test cluster beside this checkout
-	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 e2e-full: ## the same, with ten updates and ten deletions in place of three
 	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"

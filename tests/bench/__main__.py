@@ -1,6 +1,6 @@
-"""`make bench`: what a call costs the server, beside what it costs others. Prints tables in markdown.
+"""`make bench`: the CPU that a call costs this server and others. Prints tables in Markdown.
 
-Fails where this program is dearer than it may be. Nothing else should run on the machine.
+Fails if a call on this server costs more than the limits below. Run nothing else on the machine.
 """
 
 import argparse
@@ -13,12 +13,12 @@ from pathlib import Path
 from tests.bench.measure import Costs, cpu, memory, ratios, starts
 from tests.bench.scenarios import BARE, DEAD, OURS, SCENARIOS, SUBJECTS, UNARY, Scenario, Subject
 
-# The most that a call may cost: to the quickstart's server, and without a collector to with one.
+# Limits: relative to the quickstart's server, and with an unreachable collector relative to a reachable one.
 MOST, MOST_DEAD = 1.10, 1.02
 
 
 def costs_table(costs: dict[str, Costs]) -> list[str]:
-    """A row a server, a column a scenario."""
+    """A row for each server, a column for each scenario."""
     rows = ["| | " + " | ".join(costs) + " |", "|---" * (len(costs) + 1) + "|"]
     labels = {label: None for each in costs.values() for label in each}
     for label in labels:
@@ -49,13 +49,13 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "--only",
-        help=f"servers, by commas, each NAME or NAME@CHECKOUT: {', '.join(each.name for each in SUBJECTS)}",
+        help=f"comma-separated, each NAME or NAME@CHECKOUT: {', '.join(each.name for each in SUBJECTS)}",
     )
     parser.add_argument(
-        "--scenarios", help=f"by commas: {', '.join(SCENARIOS)}; with --only, the first alone"
+        "--scenarios", help=f"comma-separated: {', '.join(SCENARIOS)}; with --only, the default is the first"
     )
     parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=0.6, help="seconds of each measurement")
     return parser.parse_args()
 
 
@@ -86,16 +86,16 @@ def judged(costs: Costs, label: str, base: str, most: float) -> list[str]:
     spread = ratios(costs, label, base)
     if spread.median <= most:
         return []
-    return [f"a call on {label} costs {spread} of one on {base}, and may cost {most:.2f}"]
+    return [f"a call on {label} costs {spread} times one on {base}; the limit is {most:.2f}"]
 
 
 def collectors(rounds: int, seconds: float) -> list[str]:
-    """What a collector that is not there costs; with more rounds, because it is little."""
+    """The cost of an unreachable collector, which is small and so takes more rounds."""
     failures = []
-    print("| a dead collector, to one that is there | |\n|---|---|")
+    print("| unreachable collector, relative to a reachable one | |\n|---|---|")
     for name in ("unary", "sampled"):
         scenario: Scenario = SCENARIOS[name]
-        step(f"{scenario.title}, a dead collector")
+        step(f"{scenario.title}, unreachable collector")
         costs = cpu(scenario, [OURS, DEAD], rounds * 4, seconds)
         print(f"| {scenario.title} | {ratios(costs, DEAD.label, OURS.label)} |")
         failures += judged(costs, DEAD.label, OURS.label, MOST_DEAD)
@@ -106,10 +106,10 @@ def collectors(rounds: int, seconds: float) -> list[str]:
 def lifetimes(subjects: Sequence[Subject]) -> None:
     step("start and memory")
     started, resident = starts(subjects, 5), memory(subjects, calls=1000, seconds=30)
-    print("| | start to serving, s | memory after 1,000 calls and 30 s, MiB |\n|---|---|---|")
+    print("| | from start to SERVING, s | memory after 1,000 calls and 30 s, MiB |\n|---|---|---|")
     for subject in subjects:
         print(f"| {subject.label} | {started[subject.label][0]} | {resident[subject.label]:.0f} |")
-    print(f"\nOf ours, from settings to SERVING: {started[OURS.label][1]} s.")
+    print(f"\nThis server, from reading its settings to SERVING: {started[OURS.label][1]} s.")
 
 
 if __name__ == "__main__":

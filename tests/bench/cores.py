@@ -1,4 +1,4 @@
-"""Which core what runs on."""
+"""The CPU cores of the server and of the load."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ SERVER_CORE, LOAD_CORE = min(_ALLOWED), max(_ALLOWED)
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """Processes that are started in the context run on that core, all their threads included."""
+    """Processes started in the context run on that core, with all their threads."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:

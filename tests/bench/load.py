@@ -1,4 +1,4 @@
-"""The load: a Go program, so that it costs less than what it measures."""
+"""The load generator: a Go program, so that it costs less than the servers that it measures."""
 
 import json
 import os
@@ -18,7 +18,7 @@ BINARY = SOURCE / "bin" / "load"
 
 @dataclass(frozen=True)
 class Result:
-    """What became of the calls of one run. Latencies are in milliseconds, by `ok`, `refused` and `failed`."""
+    """The outcomes of one run. Latencies are in milliseconds, by `ok`, `rejected` and `failed`."""
 
     seconds: float
     calls: int
@@ -29,14 +29,14 @@ class Result:
 
 
 class Load:
-    """A load that has its connections, and has made its warming calls."""
+    """A running generator, after its warm-up calls."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
         self._expect("ready")
 
     def run(self) -> Result:
-        """Makes the calls of one run, and returns when the last has ended."""
+        """Makes the calls of one run, and returns after the last has ended."""
         self.begin()
         return self.result()
 
@@ -51,7 +51,7 @@ class Load:
     def _expect(self, beginning: str) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        assert line.startswith(beginning), f"the load has ended: {self._process.wait()}"
+        assert line.startswith(beginning), f"the load ended with exit status {self._process.wait()}"
         return line
 
 
@@ -74,7 +74,7 @@ def _flag(value: Any) -> str:
 
 
 def build() -> Path:
-    """Compiles the load where its sources are newer, with the Go of the environment."""
+    """Compiles the generator if its sources are newer, with the environment's Go."""
     made = BINARY.stat().st_mtime if BINARY.exists() else 0
     if any(path.stat().st_mtime > made for path in SOURCE.glob("*.*")):
         subprocess.run(

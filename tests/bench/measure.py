@@ -1,4 +1,4 @@
-"""Server CPU a call, start and memory of several servers, in shuffled rounds."""
+"""CPU per call, start time and memory of several servers, measured in shuffled rounds."""
 
 import random
 import statistics
@@ -15,7 +15,7 @@ from tests.bench.scenarios import UNARY, Scenario, Subject
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some measurements, and how far they are apart."""
+    """The median, least and greatest of several measurements."""
 
     median: float
     least: float
@@ -29,18 +29,18 @@ class Spread:
         return f"{self.median:.2f} ({self.least:.2f} to {self.most:.2f})"
 
 
-# Microseconds of CPU for each message that a client got, by the subject's label; a list has a value a round.
+# Microseconds of CPU per reply, by the subject's label, with one value for each round.
 Costs = Mapping[str, Sequence[float]]
 
 
 def ratios(costs: Costs, label: str, base: str) -> Spread:
-    """Of pairs that were measured in the same round."""
+    """Ratios of the measurements of each round."""
     return Spread.of([one / other for one, other in zip(costs[label], costs[base], strict=True)])
 
 
 @contextmanager
 def running(subjects: Sequence[Subject], sampled: str = UNARY.sampled) -> Iterator[Mapping[str, Server]]:
-    """The subjects' servers by their labels, and a collector for their spans."""
+    """Runs the subjects' servers, by their labels, with a collector for their spans."""
     with ExitStack() as parts:
         collector = parts.enter_context(server("collector", core=LOAD_CORE)).target
         variables = {
@@ -54,7 +54,7 @@ def running(subjects: Sequence[Subject], sampled: str = UNARY.sampled) -> Iterat
 
 
 def cpu(scenario: Scenario, subjects: Sequence[Subject], rounds: int, seconds: float) -> Costs:
-    """Measures each subject once a round, for so many seconds, in an order that chance decides."""
+    """Measures each subject once per round, for so many seconds, in random order."""
     found: dict[str, list[float]] = {subject.label: [] for subject in subjects}
     with running(subjects, scenario.sampled) as servers, ExitStack() as loads:
         flags = {"token": TOKEN, "duration": f"{seconds}s", **scenario.flags}
@@ -72,7 +72,7 @@ def cpu(scenario: Scenario, subjects: Sequence[Subject], rounds: int, seconds: f
 
 
 def starts(subjects: Sequence[Subject], rounds: int) -> Mapping[str, tuple[Spread, Spread]]:
-    """Seconds until the server serves: from the start of its process, and from its settings."""
+    """Seconds until SERVING: from the start of the process, and from reading the settings."""
     found: dict[str, list[Server]] = {subject.label: [] for subject in subjects}
     for _ in range(rounds):
         for subject in random.sample(subjects, len(subjects)):
@@ -85,7 +85,7 @@ def starts(subjects: Sequence[Subject], rounds: int) -> Mapping[str, tuple[Sprea
 
 
 def memory(subjects: Sequence[Subject], calls: int, seconds: float) -> Mapping[str, float]:
-    """Resident MiB of each subject after so many calls, and so many seconds without any."""
+    """Resident MiB of each subject after so many calls, then so many seconds without calls."""
     with running(subjects) as servers:
         for at in servers.values():
             flags = {**UNARY.flags, "token": TOKEN, "warm": 0, "calls": calls}

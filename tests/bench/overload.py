@@ -1,6 +1,6 @@
-"""`make overload`: what callers see of a server that is asked for five times what it can carry.
+"""`make overload`: a server under five times the load that it can carry, as its clients see it.
 
-Fails where refusals or health checks are slow, or where refusing costs those who are let in.
+Fails if rejections or health checks are slow, or if rejections slow accepted calls down.
 """
 
 import argparse
@@ -10,21 +10,22 @@ from dataclasses import dataclass
 
 from grpc_health.v1 import health_pb2
 
-from app.gen import quote_service_pb2 as pb
 from tests.bench.load import Result, load
 from tests.bench.process import TOKEN, Server, server
+from tests.bench.scenarios import TEXT
 from tests.bench.slow import TAKES
+from tests.gen.probe_pb2 import ProbeRequest
 
 # Seconds that a call takes.
 CALL = 0.02
 
-# A refusal or a health check may take that long, in milliseconds, 99 times of 100.
+# The limit for the 99th percentile of rejections and health checks, in milliseconds.
 PROMPT = 50
-# Shares of its peak that the goodput keeps, and of its value at 80 % load that the latency may have.
+# The least goodput, relative to its peak, and the greatest latency, relative to that at 80 % load.
 GOODPUT, LATENCY = 0.9, 2.0
 
-REFUSED = "ResourceExhausted"
-_QUOTE = {"token": TOKEN, "request": pb.QuoteRequest(author="Mark Twain").SerializeToString()}
+REJECTED = "ResourceExhausted"
+_CALL = {"token": TOKEN, "request": ProbeRequest(text=TEXT).SerializeToString()}
 _CHECK = {
     "method": "/grpc.health.v1.Health/Check",
     "request": health_pb2.HealthCheckRequest().SerializeToString(),
@@ -34,14 +35,14 @@ _CHECK = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the server."""
+    """The server's bounds."""
 
     workers: int
     max_calls: int
 
     @property
     def capacity(self) -> float:
-        """Calls a second that keep every worker busy."""
+        """Calls per second that keep every worker busy."""
         return self.workers / CALL
 
     def variables(self, takes: float) -> Mapping[str, str]:
@@ -50,7 +51,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Length:
-    """How often each load is offered, and for how long."""
+    """The number of runs of each load, and their length."""
 
     runs: int
     seconds: float
@@ -58,7 +59,7 @@ class Length:
 
 @dataclass(frozen=True)
 class Seen:
-    """What became of the calls and of the health checks, and how much of a core the server used."""
+    """The outcomes of calls and health checks, and the share of a core that the server used."""
 
     calls: Result
     checks: Result
@@ -66,7 +67,7 @@ class Seen:
 
     def slowest(self) -> float:
         latency = self.calls.latency_ms
-        return latency["ok" if "ok" in latency else "refused"]["p99"]
+        return latency["ok" if "ok" in latency else "rejected"]["p99"]
 
 
 def row(title: str, seen: Seen) -> str:
@@ -80,7 +81,7 @@ def row(title: str, seen: Seen) -> str:
     cells = [
         title,
         *(per_second("OK"), taken(seen.calls, "ok")),
-        *(per_second(REFUSED), taken(seen.calls, "refused")),
+        *(per_second(REJECTED), taken(seen.calls, "rejected")),
         taken(seen.checks, "ok"),
         f"{seen.cpu:.0%}",
     ]
@@ -88,18 +89,18 @@ def row(title: str, seen: Seen) -> str:
 
 
 HEAD = """\
-| offered a second | answered | in, ms | refused | in, ms | health check, ms | CPU |
+| offered per second | answered | latency, ms | rejected | latency, ms | health check, ms | CPU |
 |---|---|---|---|---|---|---|"""
 
 
 def offer(at: Server, rate: float, given: Length) -> Seen:
-    """Calls at that rate, and health checks at the same time: the middle one of several runs.
+    """Calls at that rate with health checks at the same time: the median of several runs.
 
-    What else runs on a machine stops it for some milliseconds now and then, and one run in three may see it.
+    Other processes stop the server for some milliseconds now and then, which affects about one run in three.
     """
     how = {"duration": f"{given.seconds}s", "timeout": "5s"}
     runs = []
-    with load(at.target, **_QUOTE, rate=rate, **how) as calls, load(at.target, **_CHECK, **how) as checks:
+    with load(at.target, **_CALL, rate=rate, **how) as calls, load(at.target, **_CHECK, **how) as checks:
         for _ in range(given.runs):
             before = at.cpu()
             calls.begin()
@@ -110,25 +111,25 @@ def offer(at: Server, rate: float, given: Length) -> Seen:
 
 
 def wrong(seen: Seen, *codes: str) -> list[str]:
-    """What is wrong with the refusals and with the health checks, where calls may end with these codes."""
+    """Failures of the rejections and health checks. Calls may end with these codes."""
     failures = []
-    if set(seen.calls.codes) - {REFUSED, *codes}:
+    if set(seen.calls.codes) - {REJECTED, *codes}:
         failures.append(f"calls ended with {seen.calls.codes}")
-    if seen.calls.pushback != seen.calls.codes.get(REFUSED, 0):
-        failures.append(f"{seen.calls.pushback} refusals say when to come again: {seen.calls.codes}")
+    if seen.calls.pushback != seen.calls.codes.get(REJECTED, 0):
+        failures.append(f"{seen.calls.pushback} rejections have a retry delay: {seen.calls.codes}")
     if set(seen.checks.codes) != {"OK"}:
         failures.append(f"health checks ended with {seen.checks.codes}")
-    for name, kind, of in (("refusals", "refused", seen.calls), ("health checks", "ok", seen.checks)):
+    for name, kind, of in (("rejections", "rejected", seen.calls), ("health checks", "ok", seen.checks)):
         if kind in of.latency_ms and of.latency_ms[kind]["p99"] > PROMPT:
-            failures.append(f"{name} take {of.latency_ms[kind]['p99']:.1f} ms (p99), and may take {PROMPT}")
+            failures.append(f"{name} take {of.latency_ms[kind]['p99']:.1f} ms (p99); the limit is {PROMPT}")
     return failures
 
 
 def blocked(sizes: Sizes, given: Length) -> list[str]:
-    """Every worker is in a call that does not come back."""
+    """Every worker is in a call that does not return."""
     fill = {"calls": sizes.max_calls, "in_flight": sizes.max_calls, "timeout": "1s"}
     with server("slow", variables=sizes.variables(3600)) as at:
-        with load(at.target, **_QUOTE, **fill) as calls:
+        with load(at.target, **_CALL, **fill) as calls:
             assert calls.run().codes == {"DeadlineExceeded": sizes.max_calls}
         seen = offer(at, 5 * sizes.capacity, given)
     print(row(f"{5 * sizes.capacity:.0f}, every worker blocked", seen), flush=True)
@@ -136,7 +137,7 @@ def blocked(sizes: Sizes, given: Length) -> list[str]:
 
 
 def overloaded(sizes: Sizes, given: Length) -> list[str]:
-    """Every call takes its time, and more and more of them come."""
+    """More and more calls arrive, and each takes a fixed time."""
     found: dict[float, Result] = {}
     failures = []
     with server("slow", variables=sizes.variables(CALL)) as at:
@@ -147,12 +148,14 @@ def overloaded(sizes: Sizes, given: Length) -> list[str]:
             found[share] = seen.calls
     goodput = {share: each.codes["OK"] / each.seconds for share, each in found.items()}
     if goodput[5] < GOODPUT * max(goodput.values()):
-        failures.append(f"goodput falls from {max(goodput.values()):.0f} to {goodput[5]:.0f} a second")
+        failures.append(
+            f"goodput falls from {max(goodput.values()):.0f} to {goodput[5]:.0f} calls per second"
+        )
     for part in ("p50", "p99"):
         before, after = (found[share].latency_ms["ok"][part] for share in (0.8, 5))
         if after > LATENCY * before:
             failures.append(
-                f"the latency ({part}) of what is let in rises from {before:.1f} to {after:.1f} ms"
+                f"the latency ({part}) of accepted calls rises from {before:.1f} to {after:.1f} ms"
             )
     return failures
 
@@ -161,15 +164,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.overload", description=__doc__)
     parser.add_argument("--workers", type=int, default=10, help="APP_WORKERS of the server")
     parser.add_argument(
-        "--max-calls", type=int, help="its APP_MAX_CALLS; three for every two workers when left out"
+        "--max-calls", type=int, help="APP_MAX_CALLS of the server (default: 1.5 times the workers)"
     )
-    parser.add_argument("--seconds", type=float, default=2, help="of each run")
-    parser.add_argument("--runs", type=int, default=5, help="of each load")
+    parser.add_argument("--seconds", type=float, default=2, help="seconds of each run")
+    parser.add_argument("--runs", type=int, default=5, help="runs of each load")
     given = parser.parse_args()
     sizes = Sizes(given.workers, given.max_calls or given.workers * 3 // 2)
-    print(
-        f"{sizes.workers} workers, {CALL * 1000:.0f} ms a call, APP_MAX_CALLS={sizes.max_calls}; p50 / p99\n"
-    )
+    takes = f"{CALL * 1000:.0f} ms per call"
+    print(f"{sizes.workers} workers, {takes}, APP_MAX_CALLS={sizes.max_calls}; p50 / p99\n")
     print(HEAD, flush=True)
     length = Length(given.runs, given.seconds)
     failures = blocked(sizes, length) + overloaded(sizes, length)

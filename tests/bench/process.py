@@ -1,4 +1,4 @@
-"""A server under measure: a process of its own, on a core of its own."""
+"""A measured server: a process on a core of its own."""
 
 import json
 import os
@@ -12,19 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.cores import SERVER_CORE, on_core
+from tests.support.servers.echo import PYTHONPATH
 from tests.support.servers.process import ROOT, environment
 from tests.support.servers.usual_stack import token
 
 NONE: Mapping[str, str] = {}
 SERVERS = Path(__file__).with_name("servers.py")
 
-# Who calls, with a JSON Web Token because the usual stack reads one; the others take it as it is.
+# The caller's name. Its token is a JSON Web Token because the usual stack verifies one.
 CALLER, KEY = "bench", "the key of the benchmark, 32 bytes"
 TOKEN = token(KEY, CALLER)
 
 
 class Server:
-    """A server that answers calls at `target`, and what it has used."""
+    """A server that answers calls at `target`, and its use of resources."""
 
     def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
         self._process = process
@@ -34,21 +35,21 @@ class Server:
         serving = self._serving()
         self.started_in = time.monotonic() - began
         self.target = str(serving["addresses"][0])
-        # From settings to SERVING, as ours says it.
+        # From reading the settings to SERVING, by this program's log.
         self.settled_in = float(serving.get("started_in_seconds", "nan"))
 
     def _serving(self) -> Mapping[str, Any]:
-        """The log line that says that the server serves."""
+        """The log line `serving`."""
         while True:
             for line in self._log.read_text().splitlines():
                 if line.startswith("{") and (read := json.loads(line)).get("event") == "serving":
                     return dict(read)
-            assert self._process.poll() is None, f"the server has ended: {self._log.read_text()}"
+            assert self._process.poll() is None, f"the server ended: {self._log.read_text()}"
             time.sleep(0.002)
 
     def cpu(self) -> float:
-        """Seconds of CPU that all threads of the process have used, to the nanosecond."""
-        return time.clock_gettime((~self.pid << 3) | 2)  # the process's clock, as clock_getcpuclockid has it
+        """Seconds of CPU used by all threads of the process, with a resolution of nanoseconds."""
+        return time.clock_gettime((~self.pid << 3) | 2)  # the process's CPU clock, as in clock_getcpuclockid
 
     def memory(self) -> float:
         """Resident memory in MiB."""
@@ -65,7 +66,7 @@ class Server:
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
     def forget(self) -> None:
-        """Empties the log, which is opened to append."""
+        """Truncates the log, which is open for appending."""
         os.truncate(self._log, 0)
 
 
@@ -73,12 +74,12 @@ class Server:
 def server(
     name: str, checkout: Path = ROOT, variables: Mapping[str, str] = NONE, core: int = SERVER_CORE
 ) -> Iterator[Server]:
-    """Starts the server of that name (servers.py; `ours` is this program), and kills it with the context."""
+    """Runs the server of that name (see servers.py; `ours` is this program) during the context."""
     with tempfile.TemporaryDirectory() as folder:
         log, tokens = Path(folder, "log"), Path(folder, "tokens")
         tokens.write_text(f"{CALLER}:{TOKEN}\n")
         given = {
-            "PYTHONPATH": f"{checkout}:{ROOT}",
+            "PYTHONPATH": f"{checkout}:{PYTHONPATH if name == 'ours' else ROOT}",
             "APP_LISTEN": "127.0.0.1:0",
             "APP_METRICS_LISTEN": "127.0.0.1:0",
             "APP_AUTH_MODE": "tokens",

@@ -1,17 +1,17 @@
-"""What the servers are asked for while their CPU is measured."""
+"""The calls that the servers answer while their CPU is measured."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from app.gen import quote_service_pb2 as pb
+from tests.gen.probe_pb2 import ProbeRequest
 from tests.support.servers.process import ROOT
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A server to measure: its name in servers.py or `ours`, and the checkout that its `app` is from."""
+    """A server to measure: its name in servers.py, or `ours`, and the checkout with its `app`."""
 
     label: str
     name: str
@@ -27,32 +27,33 @@ class Subject:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`flags` are the load's; `sampled` is the share of traces."""
+    """`flags` are the load's; `sampled` is the ratio of sampled traces."""
 
     title: str
     flags: Mapping[str, Any]
     sampled: str = "0.01"
 
 
-_UNARY = {"request": pb.QuoteRequest(author="Mark Twain").SerializeToString(), "warm": 2000}
+TEXT = "a message of about the usual length"
+_UNARY = {"request": ProbeRequest(text=TEXT).SerializeToString(), "warm": 2000}
 _REPLIES = {
-    "method": "/quotes.Quoter/ListQuotes",
+    "method": "/probe.Probe/ServerStream",
     "arity": "server",
-    "request": pb.ListQuotesRequest(limit=50).SerializeToString(),
+    "request": ProbeRequest(text=TEXT, count=50).SerializeToString(),
     "warm": 100,
 }
 _MESSAGES = {
-    "method": "/quotes.Quoter/Converse",
+    "method": "/probe.Probe/BidiStream",
     "arity": "bidi",
     "messages": 50,
-    "request": pb.ConverseRequest(author="Mark Twain").SerializeToString(),
+    "request": ProbeRequest(text=TEXT).SerializeToString(),
     "warm": 100,
 }
 
 UNARY = Scenario("unary, 32 in flight", _UNARY | {"in_flight": 32})
 CROWDED = Scenario("unary, 400 in flight", _UNARY | {"in_flight": 400})
-REPLIES = Scenario("a reply of ListQuotes", _REPLIES | {"in_flight": 32})
-MESSAGES = Scenario("a message of Converse and its reply", _MESSAGES | {"in_flight": 32})
+REPLIES = Scenario("a reply of a server stream", _REPLIES | {"in_flight": 32})
+MESSAGES = Scenario("a message of a bidirectional stream and its reply", _MESSAGES | {"in_flight": 32})
 SAMPLED = Scenario("unary, 32 in flight, every call sampled", _UNARY | {"in_flight": 32}, sampled="1")
 
 SCENARIOS = {
@@ -67,7 +68,7 @@ BARE = Subject.of("bare")
 OURS = Subject.of("ours")
 # Nothing listens on that port.
 DEAD = Subject(
-    "ours, the collector dead", "ours", variables={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    "ours, collector unreachable", "ours", variables={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
 )
 SUBJECTS = [
     OURS,

@@ -1,6 +1,6 @@
-"""What this program is measured against: `python servers.py NAME` serves until it is killed.
+"""The servers that this program is compared with: `python servers.py NAME` serves until it is killed.
 
-All serve the Quoter's own servicer, of the `app` that is on the path.
+All serve the echo of tests/support/servers/echo.py.
 """
 
 import asyncio
@@ -12,11 +12,9 @@ from typing import Any
 
 import grpc
 
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
-from app.services.quotes import open_quoter
-from app.services.quotes.quoter import Quoter
-from app.services.quotes.quotes_settings import QuotesSettings
+from tests.gen import probe_pb2_grpc
+from tests.gen.probe_pb2 import ProbeReply, ProbeRequest
+from tests.support.servers.echo import Echo
 
 ANY_PORT = "127.0.0.1:0"
 
@@ -27,30 +25,29 @@ def serve(
     add: Callable[[grpc.Server], None] = lambda _server: None,
 ) -> None:
     """`add` adds further services."""
-    with open_quoter(QuotesSettings()) as quoter:
-        server = grpc.server(executor, interceptors=list(interceptors))
-        quote_service_pb2_grpc.add_QuoterServicer_to_server(quoter, server)
-        add(server)
-        port = server.add_insecure_port(ANY_PORT)
-        server.start()
-        say_where(port)
-        server.wait_for_termination()
+    server = grpc.server(executor, interceptors=list(interceptors))
+    probe_pb2_grpc.add_ProbeServicer_to_server(Echo(), server)
+    add(server)
+    port = server.add_insecure_port(ANY_PORT)
+    server.start()
+    log_serving(port)
+    server.wait_for_termination()
 
 
-def say_where(port: int) -> None:
-    """As `app serve` says it."""
+def log_serving(port: int) -> None:
+    """Logs the address as this program does."""
     sys.stdout.write(json.dumps({"event": "serving", "addresses": [f"127.0.0.1:{port}"]}) + "\n")
     sys.stdout.flush()
 
 
 def bare() -> None:
-    """The quickstart's server, and nothing else."""
+    """The quickstart's server alone."""
     serve(ThreadPoolExecutor(max_workers=10))
 
 
 def bare_on_our_executor() -> None:
-    """And with our threads' scheduling: what the server itself gains, with no concern on it."""
-    from app.runtime.pools import open_pools  # noqa: PLC0415 - no part of the other servers' start
+    """The same with this program's executor and scheduling, without interceptors."""
+    from app.runtime.pools import open_pools  # noqa: PLC0415 - not part of the other servers' start
     from app.runtime.scheduling import run_in_batches  # noqa: PLC0415 - as above
 
     run_in_batches()
@@ -58,7 +55,7 @@ def bare_on_our_executor() -> None:
 
 
 def bare_with_health() -> None:
-    """Watches block a thread of a pool: those that do not, which are the default, deadlock the server."""
+    """Watches block a thread of a pool: the default, which does not block, can deadlock the server."""
     from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # noqa: PLC0415 - as above
 
     watches = ThreadPoolExecutor(max_workers=100)
@@ -77,7 +74,7 @@ def slow() -> None:
 
 
 def stock() -> None:
-    """The usual stack, with spans, metrics and log lines where they usually go."""
+    """The usual stack, with spans, metrics and log lines sent to their usual places."""
     # As above.
     import prometheus_client  # noqa: PLC0415
     import structlog  # noqa: PLC0415
@@ -108,45 +105,44 @@ def stock() -> None:
     serve(ThreadPoolExecutor(max_workers=10), stack)
 
 
-class AsyncQuoter(quote_service_pb2_grpc.QuoterServicer):
-    """The servicer, called on the event loop: none of its methods waits for anything."""
+class AsyncEcho(probe_pb2_grpc.ProbeServicer):
+    """The echo on the event loop: its methods never block."""
 
-    def __init__(self, quoter: Quoter) -> None:
-        self._quoter = quoter
+    def __init__(self) -> None:
+        self._echo = Echo()
 
-    async def GetQuote(  # type: ignore[override]
-        self, request: pb.QuoteRequest, context: Any
-    ) -> pb.QuoteReply:
-        return self._quoter.GetQuote(request, context)
+    async def Unary(  # type: ignore[override]
+        self, request: ProbeRequest, context: Any
+    ) -> ProbeReply:
+        return self._echo.Unary(request, context)
 
-    async def ListQuotes(  # type: ignore[override]
-        self, request: pb.ListQuotesRequest, context: Any
-    ) -> AsyncIterator[pb.ListQuotesResponse]:
-        for reply in self._quoter.ListQuotes(request, context):
+    async def ServerStream(  # type: ignore[override]
+        self, request: ProbeRequest, context: Any
+    ) -> AsyncIterator[ProbeReply]:
+        for reply in self._echo.ServerStream(request, context):
             yield reply
 
-    async def Converse(  # type: ignore[override]
-        self, request_iterator: AsyncIterator[pb.ConverseRequest], context: Any
-    ) -> AsyncIterator[pb.ConverseResponse]:
-        async for request in request_iterator:
-            for reply in self._quoter.Converse(iter([request]), context):
-                yield reply
+    async def ClientStream(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[ProbeRequest], context: Any
+    ) -> ProbeReply:
+        return self._echo.ClientStream(iter([request async for request in request_iterator]), context)
 
-    async def AddQuotes(  # type: ignore[override]
-        self, request_iterator: AsyncIterator[pb.AddQuotesRequest], context: Any
-    ) -> pb.AddQuotesResponse:
-        return self._quoter.AddQuotes(iter([request async for request in request_iterator]), context)
+    async def BidiStream(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[ProbeRequest], context: Any
+    ) -> AsyncIterator[ProbeReply]:
+        async for request in request_iterator:
+            for reply in self._echo.BidiStream(iter([request]), context):
+                yield reply
 
 
 async def serve_async() -> None:
-    with open_quoter(QuotesSettings()) as quoter:
-        server = grpc.aio.server()
-        add: Any = quote_service_pb2_grpc.add_QuoterServicer_to_server  # typed for the threaded server
-        add(AsyncQuoter(quoter), server)
-        port = server.add_insecure_port(ANY_PORT)
-        await server.start()
-        say_where(port)
-        await server.wait_for_termination()
+    server = grpc.aio.server()
+    add: Any = probe_pb2_grpc.add_ProbeServicer_to_server  # typed for the threaded server
+    add(AsyncEcho(), server)
+    port = server.add_insecure_port(ANY_PORT)
+    await server.start()
+    log_serving(port)
+    await server.wait_for_termination()
 
 
 def aio() -> None:
@@ -160,7 +156,7 @@ def aio_uvloop() -> None:
 
 
 def collector() -> None:
-    """Takes spans, and forgets them."""
+    """Accepts spans and discards them."""
 
     def export(_request: bytes, _context: grpc.ServicerContext) -> bytes:
         return b""
@@ -171,7 +167,7 @@ def collector() -> None:
         {"Export": grpc.unary_unary_rpc_method_handler(export)},
     )
     server.add_generic_rpc_handlers((handler,))
-    say_where(server.add_insecure_port(ANY_PORT))
+    log_serving(server.add_insecure_port(ANY_PORT))
     server.start()
     server.wait_for_termination()
 

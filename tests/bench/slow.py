@@ -1,31 +1,30 @@
-"""This program with a store that takes its time, and that counts the calls in it."""
+"""This program with a servicer that takes a given time, and counts its calls."""
 
 import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import replace
+
+import grpc
 
 from app import server, wiring
 from app.core.call import Call
 from app.interceptors.concern import Concern
 from app.runtime.signals import Signals
-from app.services.quotes import QUOTER
-from app.services.quotes.quoter import Quoter
-from app.services.quotes.quotes import Quote
-from app.services.quotes.quotes_settings import QuotesSettings
 from app.settings import load
+from tests.gen.probe_pb2 import ProbeReply, ProbeRequest
+from tests.support.servers.echo import ECHO, Echo
 
-# The seconds that each call takes.
-TAKES = "STORE_TAKES"
-# The author whose quote is what has been counted, as JSON.
+# The variable with the seconds that each call takes.
+TAKES = "CALL_TAKES"
+# A request with this text is answered with the counts, as JSON.
 COUNTS = "counts"
 
 
 class Count:
-    """How many there are now, how many there have been at most, and how many in all."""
+    """The number of calls now, the greatest so far, and the total."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,7 +42,7 @@ class Count:
 
 
 class Admitted(Concern):
-    """Counts what every gate on acceptance has let through: it stands after them."""
+    """Counts the calls that every gate has accepted: it is the last concern."""
 
     def __init__(self, count: Count) -> None:
         self._count = count
@@ -57,40 +56,31 @@ class Admitted(Concern):
         self._count.leave()
 
 
-class SlowStore:
+class SlowEcho(Echo):
     def __init__(self, seconds: float, running: Count, admitted: Count) -> None:
         self._seconds = seconds
         self._running = running
         self._admitted = admitted
 
-    def pick(self, author: str) -> Quote:
-        if author == COUNTS:
+    def Unary(self, request: ProbeRequest, context: grpc.ServicerContext) -> ProbeReply:
+        if request.text == COUNTS:
             counts = {"admitted": self._admitted, "running": self._running}
             text = {name: {"most": one.most, "total": one.total} for name, one in counts.items()}
-            return Quote(json.dumps(text), author)
+            return ProbeReply(text=json.dumps(text))
         self._running.enter()
         try:
             if self._seconds:
                 time.sleep(self._seconds)
-            return Quote("Better three hours too soon than a minute too late.", author)
+            return super().Unary(request, context)
         finally:
             self._running.leave()
-
-    def all(self, author: str) -> Iterator[Quote]:
-        return iter([self.pick(author)])
-
-    def add(self, quotes: Sequence[Quote]) -> int:
-        return len(quotes)
 
 
 def slow() -> None:
     """Serves as `app serve` does."""
     running, admitted = Count(), Count()
-
-    @contextmanager
-    def opened(_settings: QuotesSettings) -> Iterator[Quoter]:
-        yield Quoter(SlowStore(float(os.environ[TAKES]), running, admitted))
-
+    echo = SlowEcho(float(os.environ[TAKES]), running, admitted)
     chain = wiring.concerns
     wiring.concerns = lambda *parts: [*chain(*parts), Admitted(admitted)]
-    server.run(load(), Signals(), [replace(QUOTER, open=opened)])
+    services = [replace(ECHO, open=lambda _settings: nullcontext(echo))]
+    server.run(load(services=services), Signals(), services)

@@ -1,6 +1,6 @@
-"""`make soak`: what the server holds after very many calls, beside the quickstart's server in the same run.
+"""`make soak`: the resources of the server after millions of calls, compared with the quickstart's server.
 
-Fails where memory, threads or descriptors grow, or where more calls than the bound are let in.
+Fails if memory, threads or descriptors grow, or if more calls than the limit are accepted.
 """
 
 import argparse
@@ -16,27 +16,28 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
 from tests.bench.cores import LOAD_CORE
 from tests.bench.load import load
 from tests.bench.process import TOKEN, Server, server
+from tests.bench.scenarios import TEXT
 from tests.bench.slow import COUNTS, TAKES
+from tests.gen import probe_pb2_grpc
+from tests.gen.probe_pb2 import ProbeRequest
 
-# Samples of each phase. Those of the first quarter may still grow: pools fill, caches warm.
+# Samples of each phase. The first quarter does not count: pools and caches still fill.
 SLICES = 20
 
-# How much more than the quickstart's server ours may grow from the second quarter of a phase to the last.
+# The limits of growth from the second to the last quarter of a phase, beyond that of the quickstart's server.
 MORE_MIB, MORE_THREADS, MORE_DESCRIPTORS = 2.0, 8, 2
 
-# Of the server that refuses half: the seconds that a call takes, its workers, and what it takes at once.
+# The server that rejects half of the calls: seconds per call, its workers, and its limit of concurrent calls.
 CALL, WORKERS, BOUND = 0.01, 10, 16
-REFUSED = "ResourceExhausted"
+REJECTED = "ResourceExhausted"
 
 
 @dataclass(frozen=True)
 class Phase:
-    """So many calls of a kind; `ends` are the codes that they may end with."""
+    """A number of calls of a kind; `ends` are the codes that they may end with."""
 
     title: str
     calls: int
@@ -48,16 +49,16 @@ PHASES = [
     Phase(
         "unary calls",
         1_000_000,
-        {"request": pb.QuoteRequest(author="Mark Twain").SerializeToString(), "in_flight": 32},
+        {"request": ProbeRequest(text=TEXT).SerializeToString(), "in_flight": 32},
         frozenset({"OK"}),
     ),
     Phase(
         "streams cancelled while the server reads",
         50_000,
         {
-            "method": "/quotes.Quoter/Converse",
+            "method": "/probe.Probe/BidiStream",
             "arity": "bidi",
-            "request": pb.ConverseRequest(author="Mark Twain").SerializeToString(),
+            "request": ProbeRequest(text=TEXT).SerializeToString(),
             "messages": 2,
             "cancel_after": 1,
             "in_flight": 16,
@@ -68,17 +69,17 @@ PHASES = [
         "streams cancelled while the server writes",
         50_000,
         {
-            "method": "/quotes.Quoter/ListQuotes",
+            "method": "/probe.Probe/ServerStream",
             "arity": "server",
-            "request": pb.ListQuotesRequest().SerializeToString(),
+            "request": ProbeRequest(text=TEXT, count=50).SerializeToString(),
             "cancel_after": 1,
             "in_flight": 16,
         },
-        # Some have all that the server had to say before the cancel.
+        # Some streams end before the cancellation.
         frozenset({"Canceled", "OK"}),
     ),
     Phase(
-        "health Watches that come and go",
+        "health Watches opened and cancelled",
         20_000,
         {
             "method": "/grpc.health.v1.Health/Watch",
@@ -94,7 +95,7 @@ PHASES = [
 
 @dataclass(frozen=True)
 class Sample:
-    """What a process holds."""
+    """The resources of a process."""
 
     memory: float  # MiB
     threads: float
@@ -113,7 +114,7 @@ def quarter(samples: Sequence[Sample], number: int) -> Sample:
 
 
 def soak(phase: Phase, servers: Mapping[str, Server], share: float) -> Mapping[str, Sequence[Sample]]:
-    """Samples of each server, taken while nothing is in flight; both are under load at the same time."""
+    """Loads the servers at the same time, and samples each while nothing is in flight."""
     calls = round(phase.calls * share / SLICES)
     samples: dict[str, list[Sample]] = {name: [] for name in servers}
     codes: dict[str, Counter[str]] = {name: Counter() for name in servers}
@@ -159,8 +160,8 @@ def judged(title: str, ours: Sequence[Sample], bare: Sequence[Sample]) -> list[s
 
 
 def bounded(calls: int) -> list[str]:
-    """Calls at a server that refuses about half: no more than the bound are ever in it."""
-    flags = {"token": TOKEN, "request": pb.QuoteRequest(author="Mark Twain").SerializeToString()}
+    """Calls to a server that rejects about half of them: its limit of concurrent calls holds."""
+    flags = {"token": TOKEN, "request": ProbeRequest(text=TEXT).SerializeToString()}
     seen: Counter[str] = Counter()
     variables = {TAKES: str(CALL), "APP_WORKERS": str(WORKERS), "APP_MAX_CALLS": str(BOUND)}
     with server("slow", variables=variables) as at:
@@ -169,31 +170,31 @@ def bounded(calls: int) -> list[str]:
                 seen.update(calling.run().codes)
                 at.forget()
         counts = counted(at)
-    made, share = seen.total(), seen[REFUSED] / seen.total()
+    made, share = seen.total(), seen[REJECTED] / seen.total()
     most = {name: each["most"] for name, each in counts.items()}
-    print(f"\nOf {made:,} calls {share:.0%} were refused; at most {most} at once, where {BOUND} may be.")
+    print(f"\nOf {made:,} calls {share:.0%} were rejected; at most {most} at once, with a limit of {BOUND}.")
     failures = []
-    if set(seen) - {"OK", REFUSED} or not 0.3 < share < 0.7:
-        failures.append(f"half of the calls were to be refused, and the rest answered: {dict(seen)}")
+    if set(seen) - {"OK", REJECTED} or not 0.3 < share < 0.7:
+        failures.append(f"about half of the calls must be rejected, and the others answered: {dict(seen)}")
     if most["admitted"] != BOUND or most["running"] > BOUND:
-        failures.append(f"{BOUND} calls may be in the server at once, and were not: {most}")
+        failures.append(f"the greatest number of concurrent calls must be {BOUND}: {most}")
     if counts["admitted"]["total"] != seen["OK"] + 1:
-        failures.append(f"{counts['admitted']['total']} were admitted, and {seen['OK']} answered")
+        failures.append(f"{counts['admitted']['total']} calls were accepted, and {seen['OK']} answered")
     return failures
 
 
 def counted(at: Server) -> Mapping[str, Mapping[str, int]]:
-    """What the server has counted, with the call that asks for it."""
+    """The server's counts, which include this call."""
     with grpc.insecure_channel(at.target) as channel:
-        stub = quote_service_pb2_grpc.QuoterStub(channel)
-        asked = pb.QuoteRequest(author=COUNTS)
-        reply = stub.GetQuote(asked, metadata=(("authorization", f"Bearer {TOKEN}"),))
-    return dict(json.loads(reply.quote))
+        stub = probe_pb2_grpc.ProbeStub(channel)
+        metadata = (("authorization", f"Bearer {TOKEN}"),)
+        reply = stub.Unary(ProbeRequest(text=COUNTS), metadata=metadata)
+    return dict(json.loads(reply.text))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.soak", description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="of the calls to make")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the calls to make")
     given = parser.parse_args()
     failures: list[str] = []
     print("| | | memory, MiB | threads | descriptors |\n|---|---|---|---|---|", flush=True)

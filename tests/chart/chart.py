@@ -1,4 +1,4 @@
-"""The chart as helm renders it, without a cluster."""
+"""Renders of the chart by helm, without a cluster."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from tests.support.servers.process import ROOT, environment
 
 CHART = ROOT / "helm" / "quoter"
 KUBERNETES = "1.34.0"
-# `make chart` builds helm into the environment. Where it has not run, the test cluster's will do.
+# `make chart` builds helm into the environment. Otherwise the test cluster's helm is used.
 TOOLS = os.environ.get("CLUSTER_BIN") or str(Path.home() / ".cache" / "test-cluster" / "bin")
 
 Objects = dict[str, Any]
@@ -25,7 +25,7 @@ def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> subprocess
     env = environment()
     env["PATH"] = os.pathsep.join([env["PATH"], TOOLS])
     if shutil.which("helm", path=env["PATH"]) is None:
-        pytest.skip("there is no helm: make chart builds it")
+        pytest.skip("helm is required: make chart builds it")
     return subprocess.run(
         ["helm", *arguments, "--values", "-"],
         env=env,
@@ -45,24 +45,30 @@ def _template(
 
 
 def text(
-    values: Mapping[str, Any] | None = None, release: str = "quoter", kubernetes: str = KUBERNETES
+    values: Mapping[str, Any] | None = None,
+    release: str = "quoter",
+    kubernetes: str = KUBERNETES,
+    chart: Path = CHART,
 ) -> str:
-    """All that the chart renders to."""
-    done = _template(values, release, kubernetes)
+    """The whole render."""
+    done = _template(values, release, kubernetes, chart)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def rendered(
-    values: Mapping[str, Any] | None = None, release: str = "quoter", kubernetes: str = KUBERNETES
+    values: Mapping[str, Any] | None = None,
+    release: str = "quoter",
+    kubernetes: str = KUBERNETES,
+    chart: Path = CHART,
 ) -> Objects:
     """The objects by their kind and name, such as `Service/quoter`."""
-    found = [one for one in yaml.safe_load_all(text(values, release, kubernetes)) if one]
+    found = [one for one in yaml.safe_load_all(text(values, release, kubernetes, chart)) if one]
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
 
 
 def notes(values: Mapping[str, Any], folder: Path) -> str:
-    """What helm prints at an install: `helm template` leaves it out, so a copy has it in a ConfigMap."""
+    """The notes after an install, by a copy of the chart that has a ConfigMap with them."""
     copy = folder / "quoter"
     shutil.copytree(CHART, copy)
     templates = copy / "templates"
@@ -79,10 +85,10 @@ def notes(values: Mapping[str, Any], folder: Path) -> str:
     return printed
 
 
-def refusal(values: Mapping[str, Any]) -> str:
-    """What helm says of values that it does not render."""
-    done = _template(values, "quoter", KUBERNETES)
-    assert done.returncode != 0, "these values are rendered"
+def refusal(values: Mapping[str, Any], chart: Path = CHART) -> str:
+    """The error of helm for values that it rejects."""
+    done = _template(values, "quoter", KUBERNETES, chart)
+    assert done.returncode != 0, "helm accepts these values"
     return done.stderr
 
 
@@ -92,6 +98,14 @@ def pod(objects: Objects, name: str = "quoter") -> Any:
 
 
 def variables(objects: Objects) -> dict[str, str | None]:
-    """The variables of the server; None for those that have no text."""
+    """The server's variables; None for those without a literal value."""
     [container] = pod(objects)["spec"]["containers"]
     return {one["name"]: one.get("value") for one in container["env"]}
+
+
+def volumes(objects: Objects) -> dict[str, Any]:
+    """The server's volumes by their mount paths, each with its mount."""
+    spec = pod(objects)["spec"]
+    volumes = {one["name"]: one for one in spec.get("volumes", [])}
+    mounts = spec["containers"][0].get("volumeMounts", [])
+    return {one["mountPath"]: volumes[one["name"]] | {"mount": one} for one in mounts}

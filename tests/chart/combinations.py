@@ -1,4 +1,4 @@
-"""Values that together have every pair of switches: all booleans and enums that the chart's schema has."""
+"""Values that together cover every pair of switches: the booleans and enums of the chart's schema."""
 
 import itertools
 import json
@@ -9,7 +9,7 @@ from tests.support.servers.process import ROOT
 
 Choice = tuple[str, Any]
 
-# What the chart refuses, in words; tests/chart/test_refusals.py has each.
+# Pairs that the chart rejects; test_refusals.py tests each.
 IMPOSSIBLE: set[frozenset[Choice]] = {
     frozenset({("tls.enabled", False), ("tls.certManager.enabled", True)}),
     frozenset({("tls.enabled", False), ("tls.clientCa.enabled", True)}),
@@ -18,7 +18,7 @@ IMPOSSIBLE: set[frozenset[Choice]] = {
 
 
 def switches(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, list[Any]]]:
-    """Each value that is a boolean or an enum, with all that it may be."""
+    """Each boolean or enum of the schema, with its possible values."""
     for name, one in schema["properties"].items():
         here = (*path, name)
         if "properties" in one:
@@ -30,7 +30,7 @@ def switches(schema: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[
 
 
 def pairwise(factors: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    """Rows with a choice of each factor, so that each pair of choices that is possible is in some row."""
+    """Rows with a choice for each factor, so that every possible pair of choices is in a row."""
     left = {
         frozenset(pair)
         for one, other in itertools.combinations(factors, 2)
@@ -52,27 +52,27 @@ def pairs(row: Mapping[str, Any], choice: Choice) -> set[frozenset[Choice]]:
     return {frozenset({one, choice}) for one in row.items()}
 
 
-def with_what_it_needs(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The chart's values for a row: the row's, and those without which they would be refused."""
+def complete(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The chart's values for a row: the row's, and those that they require."""
     values: dict[str, Any] = {}
-    needed = dict(row)
+    required = dict(row)
     if row["auth.mode"] == "jwt":
-        needed |= {"auth.jwt.issuer": "https://issuer.example/", "auth.jwt.audience": "quoter"}
-        needed["auth.jwt.keys.existingSecret"] = "keys"
+        required |= {"auth.jwt.issuer": "https://issuer.example/", "auth.jwt.audience": "quoter"}
+        required["auth.jwt.keys.existingSecret"] = "keys"
     if row["tls.enabled"]:
-        needed |= (
+        required |= (
             {"tls.certManager.issuer.name": "ca"}
             if row["tls.certManager.enabled"]
             else {"tls.existingSecret": "certificate"}
         )
     if row["grpcRoute.enabled"]:
-        needed["grpcRoute.parentRefs"] = [{"name": "gateway"}]
+        required["grpcRoute.parentRefs"] = [{"name": "gateway"}]
     if not row["serviceAccount.create"]:
-        needed["serviceAccount.name"] = "default"
-    for name, value in needed.items():
-        *above, last = name.split(".")
+        required["serviceAccount.name"] = "default"
+    for name, value in required.items():
+        *parents, last = name.split(".")
         place = values
-        for one in above:
+        for one in parents:
             place = place.setdefault(one, {})
         place[last] = value
     return values
@@ -80,4 +80,4 @@ def with_what_it_needs(row: Mapping[str, Any]) -> dict[str, Any]:
 
 SCHEMA = json.loads((ROOT / "helm" / "quoter" / "values.schema.json").read_text())
 ROWS = pairwise(dict(switches(SCHEMA)))
-COMBINATIONS = [with_what_it_needs(row) for row in ROWS]
+COMBINATIONS = [complete(row) for row in ROWS]

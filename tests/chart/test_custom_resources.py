@@ -1,4 +1,4 @@
-"""Objects that are not Kubernetes' own fit the types of the projects whose they are."""
+"""Custom resources match the types of the projects that define them."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ from tests.chart.test_kubernetes import CUSTOM
 
 PROGRAM = Path(sys.executable).with_name("custom-resources")
 
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="make chart builds it, of tests/chart/custom")
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="make chart builds tests/chart/custom")
 
 
 def problems(objects: Iterable[Any]) -> str:
@@ -25,7 +25,7 @@ def problems(objects: Iterable[Any]) -> str:
     return done.stdout
 
 
-def test_each_fits_its_type() -> None:
+def test_every_custom_resource_matches_its_type() -> None:
     everything = [*COMBINATIONS, *EXAMPLES.values()]
     custom = [one for values in everything for one in rendered(values).values() if one["kind"] in CUSTOM]
     assert {one["kind"] for one in custom} == CUSTOM
@@ -33,7 +33,7 @@ def test_each_fits_its_type() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CUSTOM))
-def test_a_field_that_does_not_exist_is_found(kind: str) -> None:
+def test_an_unknown_field_is_found(kind: str) -> None:
     everything = [one for values in EXAMPLES.values() for one in rendered(values).values()]
     wrong = next(one for one in everything if one["kind"] == kind)
     wrong["spec"]["selectors"] = {}

@@ -1,25 +1,36 @@
-"""The script of `helm test`, run here against a server with the settings that the chart gives it."""
+"""The script of `helm test`, run on this machine against a server with the chart's settings."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from app.services import SERVICES
 from tests.chart.chart import rendered
 from tests.support.certificates import NAMES, issued
-from tests.support.servers.process import ServerProcess, environment, server_process
+from tests.support.servers.echo import ECHO, PYTHONPATH
+from tests.support.servers.process import ROOT, ServerProcess, environment, server_process
 
-TOKEN = "a-token-for-tests-only"  # noqa: S105 - it guards nothing
+TOKEN = "a-token-for-tests-only"  # noqa: S105 - of this test only
 KEYS = {"issuer": "https://issuer.example/", "audience": "quoter", "keys": {"existingSecret": "keys"}}
 
-# It starts the command line a dozen times.
+# Exit codes of the command line: 64 and the status code.
+UNAVAILABLE, PERMISSION_DENIED, UNAUTHENTICATED = 64 + 14, 64 + 7, 64 + 16
+
+# The script starts the command line several times.
 pytestmark = pytest.mark.timeout(120)
 
 
 def script(
-    values: dict[str, Any], server: ServerProcess, token: Path, ca: Path = Path("none")
+    values: dict[str, Any],
+    server: ServerProcess,
+    token: Path,
+    ca: Path = Path("none"),
+    path: str = PYTHONPATH,
 ) -> subprocess.CompletedProcess[str]:
     [container] = rendered(values)["Pod/quoter-test"]["spec"]["containers"]
     written: str = container["args"][0]
@@ -32,7 +43,7 @@ def script(
         written = written.replace(there, here)
     return subprocess.run(
         [*container["command"], written],
-        env=environment(),
+        env=environment(PYTHONPATH=path),
         capture_output=True,
         text=True,
         timeout=50,
@@ -47,35 +58,78 @@ def token(tmp_path: Path) -> Path:
     return file
 
 
-def test_with_tokens_it_asks_for_health_and_quotes(token: Path, tmp_path: Path) -> None:
+REJECTED = "a call without a token was rejected"
+NO_CALL = "no call: no method is marked NO_SIDE_EFFECTS"
+
+
+def serving(**variables: str) -> AbstractContextManager[ServerProcess]:
+    """A server with the echo, which has a method that is marked NO_SIDE_EFFECTS."""
+    return server_process(PYTHONPATH=PYTHONPATH, **variables)
+
+
+@contextmanager
+def with_tokens(tmp_path: Path, **variables: str) -> Iterator[ServerProcess]:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"default:{TOKEN}\n")
-    with server_process(APP_AUTH_MODE="tokens", APP_AUTH_TOKENS_FILE=str(tokens)) as server:
+    with serving(
+        APP_AUTH_MODE="tokens", APP_AUTH_TOKENS_FILE=str(tokens), APP_REFLECTION="false", **variables
+    ) as server:
+        yield server
+
+
+def test_with_tokens_it_checks_health_and_that_calls_need_the_token(token: Path, tmp_path: Path) -> None:
+    with with_tokens(tmp_path) as server:
         done = script({}, server, token)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[:2] == ["ready", "SERVING"]
-        assert len(done.stdout.splitlines()) == 5
+        lines = done.stdout.splitlines()
+        assert (lines[:2], lines[-1]) == (["ready", "SERVING"], REJECTED)
+        assert "accepted" in done.stdout
+        assert "answered" in done.stdout
 
         token.write_text("the-token-of-somebody-else")
-        assert script({}, server, token).returncode == 64 + 16  # UNAUTHENTICATED
+        assert script({}, server, token).returncode == UNAUTHENTICATED
 
 
-def test_with_an_issuer_it_makes_sure_that_nobody_is_let_in_without_a_token(
+def test_a_caller_without_the_permission_passes_only_where_the_values_have_permissions(
+    token: Path, tmp_path: Path
+) -> None:
+    services = [service.name for service in (*SERVICES, ECHO)]
+    require = "; ".join(f"{name} name:somebody-else" for name in services)
+    with with_tokens(tmp_path, APP_AUTH_REQUIRE=require) as server:
+        done = script({"auth": {"require": require}}, server, token)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (0, REJECTED), done.stderr
+        assert script({}, server, token).returncode == PERMISSION_DENIED
+
+
+def test_with_an_issuer_it_fails_where_the_server_answers_without_a_token(
     token: Path, tmp_path: Path
 ) -> None:
     values = {"auth": {"mode": "jwt", "jwt": KEYS}}
-    tokens = tmp_path / "tokens"
-    tokens.write_text(f"default:{TOKEN}\n")
-    with server_process(APP_AUTH_MODE="tokens", APP_AUTH_TOKENS_FILE=str(tokens)) as server:
+    with with_tokens(tmp_path) as server:
         done = script(values, server, token)
         assert done.returncode == 0, done.stderr
-    with server_process() as server:  # which lets everybody in
-        assert script(values, server, token).returncode == 1
+        assert done.stdout.splitlines() == ["ready", "SERVING", REJECTED]
+    with serving() as server:
+        done = script(values, server, token)
+        assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "a call without a token was answered")
         done = script({"auth": {"mode": "none"}}, server, token)
-        assert (done.returncode, len(done.stdout.splitlines())) == (0, 5)
+        assert (done.returncode, done.stdout.splitlines()[:2]) == (0, ["ready", "SERVING"])
+        assert "answered" in done.stdout
 
 
-def test_with_tls_it_calls_where_it_has_the_ca_and_says_where_it_has_not(token: Path, tmp_path: Path) -> None:
+def test_without_a_method_that_is_safe_to_call_it_only_checks_health(token: Path, tmp_path: Path) -> None:
+    no_services = "from app import services\nservices.SERVICES = ()\n"
+    (tmp_path / "sitecustomize.py").write_text(no_services)
+    with with_tokens(tmp_path) as server:
+        done = script({}, server, token, path=f"{tmp_path}:{ROOT}")
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert (lines[:2], lines[-1]) == (["ready", "SERVING"], NO_CALL)
+
+
+def test_with_tls_it_calls_if_the_secret_has_the_ca_and_prints_a_line_if_not(
+    token: Path, tmp_path: Path
+) -> None:
     ca, other = trustme.CA(), trustme.CA()
     pair = issued(ca, *NAMES)
     files = {
@@ -89,15 +143,16 @@ def test_with_tls_it_calls_where_it_has_the_ca_and_says_where_it_has_not(token: 
     cert, key = str(tmp_path / "cert"), str(tmp_path / "key")
     tls = {"enabled": True, "existingSecret": "certificate"}
     values = {"auth": {"mode": "none"}, "tls": tls}
-    with server_process(APP_TLS_CERT_FILE=cert, APP_TLS_KEY_FILE=key) as server:
+    with serving(APP_TLS_CERT_FILE=cert, APP_TLS_KEY_FILE=key) as server:
         done = script(values, server, token, tmp_path / "ca")
-        assert (done.returncode, len(done.stdout.splitlines())) == (0, 5), done.stderr
-        assert script(values, server, token, tmp_path / "other").returncode == 64 + 14  # UNAVAILABLE
+        assert done.returncode == 0, done.stderr
+        assert "answered" in done.stdout
+        assert script(values, server, token, tmp_path / "other").returncode == UNAVAILABLE
 
         done = script(values, server, token)
         assert (done.returncode, done.stdout) == (0, "ready\nno calls: certificate has no ca.crt\n")
         done = script(values | {"tls": tls | {"clientCa": {"enabled": True}}}, server, token)
         assert (done.returncode, done.stdout) == (
             0,
-            "ready\nno calls: this pod has no certificate of a client\n",
+            "ready\nno calls: this pod has no client certificate\n",
         )

@@ -1,4 +1,4 @@
-"""What the chart renders to fits Kubernetes' schemas, from the oldest that it says it needs to the newest."""
+"""The chart's objects match Kubernetes' schemas, from the oldest supported version to the newest."""
 
 import importlib.resources
 import json
@@ -15,20 +15,20 @@ from tests.chart.examples import EXAMPLES
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="make chart installs it")
 
 VERSIONS = ["1.29", "1.34", "1.37"]
-# Their definitions are not Kubernetes' own: test_custom_resources.py has them.
+# Custom resources, which test_custom_resources.py checks.
 CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "ServiceMonitor"}
 
 
 @cache
 def schema(version: str, name: str) -> Any:
-    """The strict one, which allows no field that a kind has not."""
+    """The strict schema, which rejects unknown fields."""
     folder = importlib.resources.files(kubernetes_validate) / "kubernetes-json-schema"
     return json.loads((folder / f"v{version}.0-local-strict" / f"{name}.json").read_text())
 
 
 @cache
 def validator(version: str, kind: str, group: str) -> Any:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - comes with kubernetes-validate
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - a dependency of kubernetes-validate
     from referencing import Registry, Resource  # noqa: PLC0415 - the same
 
     definitions = ("_definitions.json", Resource.from_contents(schema(version, "_definitions")))
@@ -41,7 +41,7 @@ CASES = dict(enumerate(COMBINATIONS)) | EXAMPLES
 
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize("values", CASES.values(), ids=map(str, CASES))
-def test_every_object_fits_its_schema(values: dict[str, Any], version: str) -> None:
+def test_every_object_matches_its_schema(values: dict[str, Any], version: str) -> None:
     checked = 0
     for name, one in rendered(values, kubernetes=f"{version}.0").items():
         if one["kind"] not in CUSTOM:
@@ -53,12 +53,12 @@ def test_every_object_fits_its_schema(values: dict[str, Any], version: str) -> N
     assert checked >= 4
 
 
-def test_the_oldest_is_the_one_that_the_chart_needs() -> None:
+def test_the_oldest_version_is_the_one_that_the_chart_requires() -> None:
     needed = yaml.safe_load((CHART / "Chart.yaml").read_text())["kubeVersion"]
     assert needed == f">={VERSIONS[0]}.0-0"
 
 
-def test_a_field_that_does_not_exist_is_found() -> None:
+def test_an_unknown_field_is_found() -> None:
     deployment = rendered()["Deployment/quoter"]
     deployment["spec"]["template"]["spec"]["containers"][0]["ports"][0]["port"] = 1
     [error] = validator("1.34", "Deployment", "apps-v1").iter_errors(deployment)

@@ -1,4 +1,4 @@
-"""What helm prints at an install says how to call, and what to beware of."""
+"""The notes that helm prints after an install: the commands for a first call, and warnings."""
 
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,21 @@ JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "ht
 @pytest.mark.parametrize(
     ("values", "commands"),
     [
-        ({}, [TOKEN, "quoter get --token-file token"]),
-        ({"auth": {"mode": "none"}}, ["quoter get"]),
-        ({"auth": {"mode": "jwt", "jwt": JWT}}, ["quoter get --token-file token"]),
+        ({}, [TOKEN, "quoter doctor --token-file token"]),
+        ({"auth": {"mode": "none"}}, ["quoter doctor"]),
+        ({"auth": {"mode": "jwt", "jwt": JWT}}, ["quoter doctor --token-file token"]),
         (
             {"auth": {"existingSecret": "mine"}},
-            [TOKEN.replace("quoter-token", "mine"), "quoter get --token-file token"],
+            [TOKEN.replace("quoter-token", "mine"), "quoter doctor --token-file token"],
         ),
-        ({"tls": TLS}, [TOKEN, CA, "quoter get --token-file token --ca ca.crt --server-name quoter"]),
+        ({"tls": TLS}, [TOKEN, CA, "quoter doctor --token-file token --ca ca.crt --server-name quoter"]),
         (
             {"tls": MUTUAL, "auth": {"mode": "none"}},
-            [CA, "quoter get --ca ca.crt --server-name quoter --cert client.crt --key client.key"],
+            [CA, "quoter doctor --ca ca.crt --server-name quoter --cert client.crt --key client.key"],
         ),
     ],
 )
-def test_the_commands_are_those_that_the_values_ask_for(
+def test_the_commands_follow_from_the_values(
     values: dict[str, Any], commands: list[str], tmp_path: Path
 ) -> None:
     printed = notes(values, tmp_path)
@@ -43,10 +43,10 @@ def test_the_commands_are_those_that_the_values_ask_for(
     assert "\n\n\n" not in printed
 
 
-def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
+def test_the_notes_warn_of_what_the_values_leave_out(tmp_path: Path) -> None:
     assert "auth.existingSecret" in notes({}, tmp_path / "made")
     assert "auth.existingSecret" not in notes({"auth": {"existingSecret": "mine"}}, tmp_path / "own")
-    assert "pods that end fail calls" in notes({"drain": {"delaySeconds": 0}}, tmp_path / "off")
-    assert "pods that end fail calls" not in notes({"drain": {"clients": "own"}}, tmp_path / "on")
+    assert "calls fail when a pod ends" in notes({"drain": {"delaySeconds": 0}}, tmp_path / "off")
+    assert "calls fail when a pod ends" not in notes({"drain": {"clients": "own"}}, tmp_path / "on")
     assert "with a token of your issuer" in notes({"auth": {"mode": "jwt", "jwt": JWT}}, tmp_path / "jwt")
     assert "client.crt" in notes({"tls": MUTUAL}, tmp_path / "mutual")

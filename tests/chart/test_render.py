@@ -1,11 +1,11 @@
-"""What the chart renders to."""
+"""The objects that the chart renders."""
 
 import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chart.chart import CHART, Objects, helm, pod, rendered, text, variables
+from tests.chart.chart import CHART, Objects, helm, pod, rendered, text, variables, volumes
 from tests.chart.combinations import COMBINATIONS, ROWS, SCHEMA, pairs, switches
 
 if TYPE_CHECKING:
@@ -14,14 +14,6 @@ if TYPE_CHECKING:
 TLS: dict[str, Any] = {"tls": {"enabled": True, "existingSecret": "certificate"}}
 MUTUAL: dict[str, Any] = {"tls": TLS["tls"] | {"clientCa": {"enabled": True}}}
 JWT: dict[str, Any] = {"issuer": "https://issuer.example/", "audience": "quoter"}
-
-
-def volumes(objects: Objects) -> dict[str, Any]:
-    """What is mounted into the server, by where."""
-    spec = pod(objects)["spec"]
-    volumes = {one["name"]: one for one in spec.get("volumes", [])}
-    mounts = spec["containers"][0].get("volumeMounts", [])
-    return {one["mountPath"]: volumes[one["name"]] | {"mount": one} for one in mounts}
 
 
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
@@ -36,7 +28,7 @@ def pods_labels(objects: Objects, kind: str = "Deployment/quoter") -> dict[str, 
     return found
 
 
-def test_the_names_that_scripts_rely_on() -> None:
+def test_the_names_of_objects_and_ports_are_stable() -> None:
     objects = rendered()
     assert set(objects) == {
         "ServiceAccount/quoter",
@@ -95,7 +87,7 @@ IMPOSSIBLE_NAMES = [
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
-def test_every_combination_is_free_of_helms_complaints(values: dict[str, Any]) -> None:
+def test_helm_lint_finds_nothing_in_any_combination(values: dict[str, Any]) -> None:
     done = helm("lint", "--strict", str(CHART), values=values)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -119,7 +111,7 @@ def test_every_pod_meets_the_restricted_level(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
-def test_every_selector_chooses_the_servers_pods_and_not_the_tests(values: dict[str, Any]) -> None:
+def test_every_selector_matches_the_servers_pods_and_not_the_pod_of_helm_test(values: dict[str, Any]) -> None:
     objects = rendered(values)
     chosen: dict[str, Callable[[Any], dict[str, str]]] = {
         "Service/quoter": lambda one: one["spec"]["selector"],
@@ -135,7 +127,7 @@ def test_every_selector_chooses_the_servers_pods_and_not_the_tests(values: dict[
             assert not selects(selector(objects[name]), pods_labels(objects, "Pod/quoter-test")), name
 
 
-def test_two_releases_do_not_choose_each_others_pods() -> None:
+def test_two_releases_do_not_select_each_others_pods() -> None:
     one, other = rendered(release="one"), rendered(release="other")
     selector = one["Service/one-quoter"]["spec"]["selector"]
     assert not selects(selector, other["Deployment/other-quoter"]["spec"]["template"]["metadata"]["labels"])
@@ -145,7 +137,7 @@ def test_two_releases_do_not_choose_each_others_pods() -> None:
 @pytest.mark.parametrize("release", ["a" * 53, "quoter", "q"])
 @pytest.mark.parametrize("override", ["", "b" * 63])
 def test_names_are_short_enough_for_kubernetes(release: str, override: str) -> None:
-    everything = TLS | {"nameOverride": override, "quotes": {"text": "a ~ b"}}
+    everything = TLS | {"nameOverride": override}
     for name, one in rendered(everything, release=release).items():
         assert len(one["metadata"]["name"]) <= 63, name
         assert all(len(label) <= 63 for label in one["metadata"]["labels"].values()), name
@@ -153,7 +145,7 @@ def test_names_are_short_enough_for_kubernetes(release: str, override: str) -> N
     assert {"Service/mine", "Service/mine-headless", "Secret/mine-token"} <= set(objects)
 
 
-def test_probes_are_grpcs_own_in_plaintext_and_http_with_tls() -> None:
+def test_probes_use_grpc_in_plaintext_and_http_with_tls() -> None:
     def probes(values: dict[str, Any]) -> list[Any]:
         [container] = pod(rendered(values))["spec"]["containers"]
         probes = [container[f"{name}Probe"] for name in ("startup", "liveness", "readiness")]
@@ -178,7 +170,7 @@ def test_probes_are_grpcs_own_in_plaintext_and_http_with_tls() -> None:
         ({"drain": {"delaySeconds": 0, "graceSeconds": 0}}, 0, 0, 300),
     ],
 )
-def test_the_drain_and_the_longest_call_are_one_sum(
+def test_the_drain_and_the_greatest_deadline_are_computed_together(
     values: dict[str, Any], delay: int, grace: int, deadline: int
 ) -> None:
     objects = rendered(values)
@@ -188,42 +180,24 @@ def test_the_drain_and_the_longest_call_are_one_sum(
     assert pod(objects)["spec"]["terminationGracePeriodSeconds"] == delay + grace + 10
 
 
-def test_what_is_read_again_restarts_no_pod() -> None:
-    quotes = [pod(rendered({"quotes": {"text": text}})) for text in ("a ~ b", "c ~ d")]
-    assert quotes[0] == quotes[1]
-    assert "checksum" not in str(quotes[0]["metadata"])
-
-
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
-def test_whole_directories_are_mounted_so_that_changes_arrive(values: dict[str, Any]) -> None:
-    for path, one in volumes(rendered(values | {"quotes": {"text": "a ~ b"}})).items():
+def test_whole_directories_are_mounted_so_that_changes_reach_running_pods(values: dict[str, Any]) -> None:
+    for path, one in volumes(rendered(values)).items():
         assert "subPath" not in one["mount"], path
         assert one["mount"]["readOnly"] is True
 
 
-def test_quotes_of_ones_own_come_from_a_configmap() -> None:
-    objects = rendered({"quotes": {"text": "Well begun is half done. ~ Aristotle\n"}})
-    assert objects["ConfigMap/quoter-quotes"]["data"] == {
-        "quotes.txt": "Well begun is half done. ~ Aristotle\n"
-    }
-    assert volumes(objects)["/etc/quoter"]["configMap"]["name"] == "quoter-quotes"
-    assert variables(objects)["APP_QUOTES_FILE"] == "/etc/quoter/quotes.txt"
-    named = rendered({"quotes": {"existingConfigMap": "mine"}})
-    assert volumes(named)["/etc/quoter"]["configMap"]["name"] == "mine"
-    assert not any(name.startswith("ConfigMap/") for name in named)
-
-
-def test_a_secret_of_ones_own_takes_the_place_of_the_made_one() -> None:
+def test_an_existing_secret_replaces_the_charts_secret() -> None:
     objects = rendered({"auth": {"existingSecret": "mine"}})
     assert volumes(objects)["/run/secrets/quoter"]["secret"]["secretName"] == "mine"
     assert not any(name.startswith("Secret/") for name in objects)
     assert text({"auth": {"existingSecret": "mine"}}) == text({"auth": {"existingSecret": "mine"}})
     assert "auth.existingSecret" in text().partition("kind: Secret")[0], (
-        "the render does not warn of its token"
+        "the render has no warning about its token"
     )
 
 
-def test_an_issuers_keys_come_from_a_secret_a_configmap_or_a_url() -> None:
+def test_the_issuers_keys_come_from_a_secret_a_configmap_or_a_url() -> None:
     def jwt(**source: Any) -> Objects:
         return rendered({"auth": {"mode": "jwt", "jwt": JWT | source}})
 
@@ -240,7 +214,7 @@ def test_an_issuers_keys_come_from_a_secret_a_configmap_or_a_url() -> None:
     assert not [name for name in variables(rendered()) if name.startswith("APP_JWT_")]
 
 
-def test_clients_are_checked_against_the_cas_of_a_secret() -> None:
+def test_client_certificates_are_verified_with_the_cas_of_a_secret() -> None:
     own = rendered(MUTUAL)
     assert variables(own)["APP_TLS_CLIENT_CA_FILE"] == "/run/secrets/tls/ca.crt"
     values = {"tls": TLS["tls"] | {"clientCa": {"enabled": True, "existingSecret": "clients"}}}
@@ -252,7 +226,7 @@ def test_clients_are_checked_against_the_cas_of_a_secret() -> None:
     assert "APP_TLS_CLIENT_CA_FILE" not in variables(rendered(TLS))
 
 
-def test_cert_manager_makes_the_secret_that_is_mounted_for_the_names_of_both_services() -> None:
+def test_the_certificate_has_the_names_of_both_services_and_its_secret_is_mounted() -> None:
     issuer = {"enabled": True, "issuer": {"name": "ca"}, "dnsNames": ["quoter.example"]}
     objects = rendered({"tls": {"enabled": True, "certManager": issuer}})
     certificate = objects["Certificate/quoter"]["spec"]
@@ -266,7 +240,7 @@ def test_cert_manager_makes_the_secret_that_is_mounted_for_the_names_of_both_ser
     assert names | {"quoter.example"} <= set(certificate["dnsNames"])
 
 
-def test_a_pod_is_scraped_once_whatever_scrapes() -> None:
+def test_every_pod_is_scraped_once() -> None:
     def annotated(objects: Objects) -> bool:
         return "prometheus.io/scrape" in pod(objects)["metadata"].get("annotations", {})
 
@@ -294,7 +268,7 @@ def test_a_pod_is_scraped_once_whatever_scrapes() -> None:
     assert custom["metadata"]["annotations"]["prometheus.io/scrape"] == "false"
 
 
-def test_the_autoscaler_decides_how_many_pods_there_are() -> None:
+def test_with_autoscaling_the_deployment_has_no_replicas() -> None:
     objects = rendered(
         {"autoscaling": {"enabled": True, "minReplicas": 3, "scaleDownStabilizationSeconds": 30}}
     )
@@ -310,7 +284,7 @@ def test_the_autoscaler_decides_how_many_pods_there_are() -> None:
     assert "annotations" not in fixed["metadata"]
 
 
-def test_what_a_server_says_that_does_not_start_is_kept_with_its_pod() -> None:
+def test_the_errors_of_a_server_that_does_not_start_are_kept_with_its_pod() -> None:
     [container] = pod(rendered())["spec"]["containers"]
     assert container["terminationMessagePolicy"] == "FallbackToLogsOnError"
 
@@ -326,7 +300,9 @@ def test_what_a_server_says_that_does_not_start_is_kept_with_its_pod() -> None:
         ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "http://issuer.here:8080/k"}}}, [53, 53, 8080]),
     ],
 )
-def test_the_network_policy_lets_out_what_the_server_needs(values: dict[str, Any], ports: list[int]) -> None:
+def test_the_network_policy_allows_the_connections_of_the_server(
+    values: dict[str, Any], ports: list[int]
+) -> None:
     policy = rendered(values | {"networkPolicy": {"enabled": True}})["NetworkPolicy/quoter"]["spec"]
     assert [port["port"] for rule in policy["egress"] for port in rule["ports"]] == ports
     assert policy["ingress"] == [
@@ -334,7 +310,7 @@ def test_the_network_policy_lets_out_what_the_server_needs(values: dict[str, Any
     ]
 
 
-def test_those_who_may_call_can_be_named_and_the_test_is_one_of_them() -> None:
+def test_sources_of_calls_can_be_restricted_and_include_helm_test() -> None:
     from_here = {"podSelector": {"matchLabels": {"role": "caller"}}}
     objects = rendered({"networkPolicy": {"enabled": True, "grpcFrom": [from_here]}})
     [first, test] = objects["NetworkPolicy/quoter"]["spec"]["ingress"][0]["from"]
@@ -342,7 +318,7 @@ def test_those_who_may_call_can_be_named_and_the_test_is_one_of_them() -> None:
     assert selects(test["podSelector"]["matchLabels"], pods_labels(objects, "Pod/quoter-test"))
 
 
-def test_spans_say_which_pod_they_are_of() -> None:
+def test_spans_have_the_pods_name_namespace_and_node() -> None:
     found = variables(rendered({"otel": {"resourceAttributes": {"deployment.environment.name": "test"}}}))
     given = dict(one.split("=") for one in str(found["OTEL_RESOURCE_ATTRIBUTES"]).split(","))
     assert given == {
@@ -353,11 +329,15 @@ def test_spans_say_which_pod_they_are_of() -> None:
         "deployment.environment.name": "test",
     }
     names = list(found)
-    for name in ("POD_NAME", "POD_NAMESPACE", "NODE_NAME"):  # Kubernetes knows what stands further up
+    for name in (
+        "POD_NAME",
+        "POD_NAMESPACE",
+        "NODE_NAME",
+    ):  # Kubernetes expands only variables defined earlier
         assert names.index(name) < names.index("OTEL_RESOURCE_ATTRIBUTES")
 
 
-def test_what_users_of_charts_expect_is_passed_on() -> None:
+def test_the_usual_values_of_charts_are_passed_on() -> None:
     constraint = {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}
     objects = rendered(
         {
@@ -365,7 +345,7 @@ def test_what_users_of_charts_expect_is_passed_on() -> None:
             "imagePullSecrets": [{"name": "pull"}],
             "extraEnv": [{"name": "OTEL_TRACES_SAMPLER", "value": "always_on"}],
             "extraVolumes": [{"name": "scratch", "emptyDir": {}}],
-            "extraVolumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - the pod's
+            "extraVolumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],  # noqa: S108 - in the pod
             "podAnnotations": {"a": "b"},
             "podLabels": {"team": "x", "app.kubernetes.io/name": "no"},
             "nodeSelector": {"disk": "ssd"},
@@ -411,7 +391,7 @@ def test_pods_are_spread_over_nodes_and_replaced_before_they_end() -> None:
     }
 
 
-def test_ways_in_lead_to_the_service() -> None:
+def test_the_route_and_the_ingress_lead_to_the_service() -> None:
     route = {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["quoter.example"]}
     ingress = {"enabled": True, "host": "quoter.example", "tlsSecret": "certificate", "className": "nginx"}
     objects = rendered({"grpcRoute": route, "ingress": ingress})
@@ -431,13 +411,15 @@ def script(values: dict[str, Any]) -> str:
     return found
 
 
-def test_the_charts_test_calls_as_the_values_let_it() -> None:
-    assert 'quoter get "$@" --token-file /run/secrets/quoter/token --allow-plaintext-token' in script({})
-    assert "--allow-plaintext-token" not in script(TLS)
+def test_the_script_of_helm_test_follows_from_the_values() -> None:
+    option = "--token-file /run/secrets/quoter/token"
+    assert f'quoter doctor "$server" "$@" {option} --allow-plaintext-token\n' in script({})
+    assert f'quoter doctor "$server" "$@" {option}\n' in script(TLS)
     assert "--ca /run/secrets/tls/ca.crt" in script(TLS)
-    assert 'quoter get "$@"\n' in script({"auth": {"mode": "none"}})
-    assert "quoter get" not in script({"services": ["calc.Calculator"]})
+    assert "test $? = 71" in script({"auth": {"require": "acme.inventory.v1.InventoryService name:bob"}})
+    assert script({"auth": {"mode": "none"}}).endswith('quoter doctor "$server" "$@"\n')
     keys = {"mode": "jwt", "jwt": JWT | {"keys": {"existingSecret": "keys"}}}
+    assert option not in script({"auth": keys})
     assert "test $? = 80" in script({"auth": keys})
     assert "exit 0" in script(MUTUAL).partition("quoter health")[0]
     secrets = rendered(TLS)["Pod/quoter-test"]["spec"]["volumes"]

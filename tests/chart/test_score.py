@@ -1,4 +1,4 @@
-"""kube-score's checks hold, but for those that a reason stands against."""
+"""kube-score's checks pass, except those that do not apply, each with its reason."""
 
 import json
 import subprocess
@@ -13,16 +13,16 @@ from tests.chart.examples import EXAMPLES
 
 PROGRAM = Path(sys.executable).with_name("kube-score")
 OPTIONAL = ["container-seccomp-profile", "container-ports-check"]
-NOT_FOR_US = {
-    "container-resources": "there is no limit on the CPU: it would slow calls down while the node is idle",
-    "container-ephemeral-storage-request-and-limit": "nothing is written: the root file system is read-only",
-    "container-image-pull-policy": "tags are versions, and a node without a registry can start a pod",
+NOT_APPLICABLE = {
+    "container-resources": "a CPU limit would slow calls down while the node is idle",
+    "container-ephemeral-storage-request-and-limit": "the root file system is read-only",
+    "container-image-pull-policy": "tags are versions, and nodes can start pods without the registry",
     "deployment-has-host-podantiaffinity": "topologySpreadConstraints spread the pods",
 }
-# The pod of `helm test` lives for seconds, and serves nobody.
+# The pod of `helm test` lives for seconds, and serves no calls.
 OF_THE_TEST = {"pod-networkpolicy"}
 
-pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="make chart builds it, of tests/chart/score")
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="make chart builds tests/chart/score")
 
 GUARDED: dict[str, Any] = {"networkPolicy": {"enabled": True}}
 TLS: dict[str, Any] = {"tls": {"enabled": True, "existingSecret": "certificate"}}
@@ -41,23 +41,23 @@ def failing(rendered: str) -> set[tuple[str, str]]:
         (one["type_meta"]["kind"], check["check"]["id"])
         for one in json.loads(done.stdout)
         for check in one["checks"]
-        if not check["skipped"] and check["grade"] < 10  # which is the best there is
+        if not check["skipped"] and check["grade"] < 10  # the best grade
     }
 
 
 @pytest.mark.parametrize("title", CASES)
-def test_every_check_that_is_for_us_holds(title: str) -> None:
+def test_every_applicable_check_passes(title: str) -> None:
     found = failing(text(CASES[title]))
-    assert {(kind, check) for kind, check in found if check not in NOT_FOR_US} <= {
+    assert {(kind, check) for kind, check in found if check not in NOT_APPLICABLE} <= {
         ("Pod", check) for check in OF_THE_TEST
     }
 
 
-def test_each_check_that_is_left_out_would_fail() -> None:
+def test_every_excluded_check_would_fail() -> None:
     found = {check for _, check in failing(text(GUARDED))}
-    assert found == set(NOT_FOR_US) | OF_THE_TEST
+    assert found == set(NOT_APPLICABLE) | OF_THE_TEST
 
 
-def test_a_pod_that_may_write_is_found() -> None:
+def test_a_writable_root_file_system_is_found() -> None:
     loose = text(GUARDED).replace("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false")
     assert ("Deployment", "container-security-context-readonlyrootfilesystem") in failing(loose)

@@ -1,4 +1,4 @@
-"""The server takes what the chart gives it, whatever the switches."""
+"""The server accepts the variables that the chart sets, for every combination of switches."""
 
 import datetime as dt
 import json
@@ -11,17 +11,18 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.core.errors import StartError
-from app.services.quotes import QUOTER
-from app.settings import Settings, load
+from app.core.section import settings_of
+from app.settings import FRAME, Settings, load
 from tests.chart.chart import Objects, rendered, variables
 from tests.chart.combinations import COMBINATIONS
+from tests.support.servers.echo import ECHO
 
 LISTENS = {"APP_LISTEN": "0.0.0.0:50051", "APP_METRICS_LISTEN": "0.0.0.0:9464"}  # as in the Dockerfile
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The files that the server finds in its pod, by their paths there."""
+    """The files in the server's pod, by their paths."""
     folder = tmp_path_factory.mktemp("pod")
     ca = trustme.CA()
     issued = ca.issue_cert("quoter", not_after=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
@@ -35,7 +36,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "/run/secrets/tls/tls.key": issued.private_key_pem.bytes(),
         "/run/secrets/tls/ca.crt": ca.cert_pem.bytes(),
         "/run/secrets/client-ca/ca.crt": ca.cert_pem.bytes(),
-        "/etc/quoter/quotes.txt": b"Well begun is half done. ~ Aristotle\n",
     }
     found = {}
     for path, data in content.items():
@@ -45,12 +45,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def settings(objects: Objects, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """What the server reads of its variables; raises StartError where it would not start."""
+    """The settings that the server reads from its variables. Raises StartError if it would not start."""
     given = LISTENS | {name: value for name, value in variables(objects).items() if name.startswith("APP_")}
     for name, value in given.items():
         assert value is not None
         monkeypatch.setenv(name, str(files.get(value, value)))
-    return load()
+    return load(services=[ECHO])
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
@@ -64,12 +64,12 @@ def test_the_server_starts_with_every_combination(
     assert found.tls.mode == (expected if values["tls"]["enabled"] else "off")
 
 
-def test_each_value_arrives_as_its_setting(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     values = {
-        "services": ["quotes.Quoter", "calc.Calculator"],
+        "services": ["probe.Probe"],
         "auth": {
             "mode": "jwt",
-            "require": "quotes.Quoter/AddQuotes scope:quotes.write; calc.Calculator name:bob",
+            "require": "probe.Probe/Unary scope:probe.read; probe.Probe name:bob",
             "jwt": {
                 "issuer": "https://issuer.example/",
                 "audience": "quoter",
@@ -89,38 +89,41 @@ def test_each_value_arrives_as_its_setting(files: dict[str, Path], monkeypatch: 
             "maxMetadataBytes": 1_048_576,
         },
         "keepalive": {"timeSeconds": 86_400, "timeoutSeconds": 0.5, "permitTimeSeconds": 6},
-        "quotes": {"existingConfigMap": "mine"},
         "drain": {"delaySeconds": 86_400, "graceSeconds": 86_399},
         "maxConnectionAgeSeconds": 3_600,
     }
     found = settings(rendered(values), files, monkeypatch)
-    assert found.server.services == ("quotes.Quoter", "calc.Calculator")
-    assert found.auth.auth_require is not None
-    assert (found.auth.jwt_issuer, found.auth.jwt_audience) == ("https://issuer.example/", "quoter")
-    assert (found.auth.jwt_algorithms, found.auth.jwt_leeway) == (("ES256", "RS256"), 2.5)
-    assert found.auth.jwt_jwks_url == "https://issuer.example/keys"
-    assert (
-        found.server.workers,
-        found.server.max_calls,
-        found.server.max_streams,
-        found.server.max_watches,
-    ) == (3, 100_000, 7, 10_000)
-    assert (found.server.max_deadline, found.server.max_connection_calls) == (1.5, 99_999)
-    assert (found.server.max_message_bytes, found.server.max_metadata_bytes) == (1_000_000_000, 1_048_576)
-    assert (
-        found.server.keepalive_time,
-        found.server.keepalive_timeout,
-        found.server.permit_keepalive_time,
-    ) == (86_400, 0.5, 6)
-    assert (found.server.drain_delay, found.server.drain_grace, found.server.max_connection_age) == (
-        86_400,
-        86_399,
-        3_600,
-    )
-    assert found.of(QUOTER).quotes_file == files["/etc/quoter/quotes.txt"]
+    server, auth = found.server, found.auth
+    assert server.services == ("probe.Probe",)
+    assert auth.auth_require is not None
+    assert (auth.jwt_issuer, auth.jwt_audience) == ("https://issuer.example/", "quoter")
+    assert (auth.jwt_algorithms, auth.jwt_leeway) == (("ES256", "RS256"), 2.5)
+    assert auth.jwt_jwks_url == "https://issuer.example/keys"
+    assert (server.workers, server.max_calls) == (3, 100_000)
+    assert (server.max_streams, server.max_watches) == (7, 10_000)
+    assert (server.max_deadline, server.max_connection_calls) == (1.5, 99_999)
+    assert (server.max_message_bytes, server.max_metadata_bytes) == (1_000_000_000, 1_048_576)
+    assert (server.keepalive_time, server.keepalive_timeout) == (86_400, 0.5)
+    assert server.permit_keepalive_time == 6
+    assert (server.drain_delay, server.drain_grace, server.max_connection_age) == (86_400, 86_399, 3_600)
 
 
-def test_the_server_would_refuse_what_does_not_fit(
+def test_the_chart_sets_every_setting_of_the_frame_and_no_others() -> None:
+    switched_on = {"services": ["probe.Probe"], "auth": {"require": "probe.Probe name:bob"}}
+    keys = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "keys": {"existingConfigMap": "keys"}}}
+    url = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "jwksUrl": "https://issuer.example/keys"}}
+    tls = {"enabled": True, "existingSecret": "certificate", "clientCa": {"enabled": True}}
+    given = {
+        name
+        for values in (switched_on, {"auth": keys}, {"auth": url}, {"tls": tls})
+        for name in variables(rendered(values))
+        if name.startswith("APP_")
+    }
+    settings = {name for section in FRAME.values() for name in settings_of(section)}
+    assert given == settings - set(LISTENS)
+
+
+def test_the_server_rejects_an_unknown_variable(
     files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrong = rendered({"extraEnv": [{"name": "APP_WORKER", "value": "3"}]})

@@ -1,4 +1,4 @@
-"""Clients that call the service from a pod beside it, at a steady rate, while a test does something to it."""
+"""Clients in a pod that call the server at a steady rate while a test changes something."""
 
 import json
 import re
@@ -14,10 +14,10 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from app.core.code import CODE_LABELS
-from tests.e2e.cluster import ROOT, Namespace, run
+from tests.e2e.cluster import ROOT, Namespace, run, serving_echo
 
 LOAD = Path(__file__).with_name("load.py")
-PROTO = ROOT / "protos" / "quote_service.proto"
+PROTO = ROOT / "tests" / "protos" / "probe.proto"
 GHZ = ROOT / ".venv" / "bin" / "ghz"
 PYTHON = "/app/.venv/bin/python"
 TURNS = 24
@@ -28,9 +28,9 @@ _CODES = {label: code.name for code, label in CODE_LABELS.items()}
 
 @dataclass(frozen=True)
 class Call:
-    """What became of a call, with times in seconds since the epoch by the cluster's clock.
+    """The outcome of a call. Times are seconds since the epoch, by the cluster's clock.
 
-    Of a call in Go, only the end is known.
+    Calls in Go have only an end: `began` equals `ended`.
     """
 
     client: str
@@ -44,13 +44,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Client:
-    """A program of the pod that makes calls, and writes them down."""
+    """A program in the pod that makes calls and records each."""
 
     name: str
     command: tuple[str, ...]
-    rate: Mapping[str, float]  # at least so many calls a second, by method
-    speaks: bool = False  # prints a line once its calls are answered
-    ends: ClassVar[str] = "^"  # the lines that tell of a call's end, as a pattern of grep -E
+    rate: Mapping[str, float]  # the least calls per second, by method
+    announces: bool = False  # prints a line once its calls are answered
+    ends: ClassVar[str] = "^"  # a pattern of grep -E: the lines for the end of a call
 
     def parsed(self, text: str) -> list[Call]:
         return [Call(self.name, **json.loads(line)) for line in text.splitlines()]
@@ -60,13 +60,12 @@ class Client:
 class Ghz(Client):
     """A stock client in Go.
 
-    Its calls are those of its debug log. Its report has those of grpc-go's statistics, which count each
-    attempt, and tell OK of a call that the server ends before its message is sent (`retryLocked` in its
-    stream.go). No more than a hundred messages a second come from one of them: of more, the log leaves
-    out some.
+    Its calls are read from its debug log. Its report counts attempts, by grpc-go's statistics, and counts a
+    call as OK that the server ends before its message is sent (`retryLocked` in stream.go). One client sends
+    at most a hundred messages per second, because the log drops lines above that rate.
     """
 
-    # A reply, the end of a stream, or a call that could not be begun.
+    # A reply, the end of a stream, or a call that could not be started.
     ends: ClassVar[str] = r'"Received response"|"Receive message".*"error":"|"Invoke [A-Z]'
 
     def parsed(self, text: str) -> list[Call]:
@@ -89,26 +88,26 @@ def own(
     streams: int = 2,
     conversations: int = 2,
 ) -> Client:
-    """This project's client; how many calls it makes a second, or of conversations at a time."""
-    least = {"GetQuote": unary * 0.9, "ListQuotes": streams * 0.8, "Converse": conversations * 0.04}
+    """This project's client: unary calls and streams per second, and bidirectional streams at a time."""
+    least = {"Unary": unary * 0.9, "ServerStream": streams * 0.8, "BidiStream": conversations * 0.04}
     given = {"--unary": unary, "--streams": streams, "--conversations": conversations}
     rates = (part for option, number in given.items() for part in (option, str(number)))
     command = (PYTHON, "/clients/load.py", target, "/clients/calls", *rates, *options)
-    return Client(name, command, least, speaks=True)
+    return Client(name, command, least, announces=True)
 
 
 def stock(target: str, token_file: str = "/token/token") -> Client:  # noqa: S107 - a path
-    """The channel of grpc itself in Python, which looks addresses up at most every 30 seconds."""
+    """A channel of grpc itself in Python, which resolves addresses at most every 30 seconds."""
     return own(target, "--stock", "--token-file", token_file, name="Python, round_robin")
 
 
 def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Client, ...]:
-    """A stock client in Go for each of three arities; it looks addresses up at most every 30 seconds."""
+    """A stock client in Go for each of three arities, which resolves addresses at most every 30 seconds."""
 
-    def client(method: str, rate: float, *options: str, data: object = {}) -> Ghz:
+    def client(method: str, rate: float, *options: str, data: object) -> Ghz:
         command = (
-            *("/clients/ghz", "--insecure", "--proto", "/clients/quote_service.proto"),
-            *("--call", f"quotes.Quoter/{method}", "--data", json.dumps(data)),
+            *("/clients/ghz", "--insecure", "--proto", "/clients/probe.proto"),
+            *("--call", f"probe.Probe/{method}", "--data", json.dumps(data)),
             *("--metadata", json.dumps({"authorization": f"Bearer {token}"})),
             *("--connections", "1", "--lb-strategy", balancing),
             *("--duration", "30m", "--duration-stop", "wait"),
@@ -118,20 +117,21 @@ def ghz(target: str, token: str, *, balancing: str, unary: int = 50) -> tuple[Cl
         )
         return Ghz(f"Go, {balancing}", command, {method: rate})
 
+    message = {"text": "a message of about the usual length"}
     steady = ("--timeout", "5s", "--concurrency", "10")
-    # Two at a time; the rate is for when they fail at once.
+    # Two at a time. The rate limits calls that fail immediately.
     turns = ("--timeout", "60s", "--concurrency", "2", "--rps", "1", "--stream-interval", "500ms")
     return (
-        client("GetQuote", unary * 0.9, "--rps", str(unary), *steady),
-        client("ListQuotes", 1.6, "--rps", "2", *steady, data={"limit": 20}),
-        client("Converse", 0.08, *turns, data=[{}] * TURNS),
+        client("Unary", unary * 0.9, "--rps", str(unary), *steady, data=message),
+        client("ServerStream", 1.6, "--rps", "2", *steady, data=message | {"count": 20}),
+        client("BidiStream", 0.08, *turns, data=[message] * TURNS),
     )
 
 
 class Pod:
-    """A pod in the namespace in which clients run, with directories of Secrets: path → the Secret's name.
+    """A pod for clients in the namespace. `secrets` maps directories to the names of the Secrets they show.
 
-    It goes with the namespace, or when it is left.
+    It is deleted with the namespace, or at the end of its context.
     """
 
     def __init__(self, namespace: Namespace, secrets: Mapping[str, str], name: str = "clients") -> None:
@@ -149,8 +149,12 @@ class Pod:
         self._namespace.kubectl("delete", f"pod/{self.name}")
 
     def _manifest(self, secrets: Mapping[str, str]) -> dict[str, Any]:
-        volumes: list[dict[str, Any]] = [{"name": "clients", "emptyDir": {}}]
-        mounts: list[dict[str, Any]] = [{"name": "clients", "mountPath": "/clients"}]
+        echo = serving_echo()
+        volumes: list[dict[str, Any]] = [{"name": "clients", "emptyDir": {}}, *echo["extraVolumes"]]
+        mounts: list[dict[str, Any]] = [
+            {"name": "clients", "mountPath": "/clients"},
+            *echo["extraVolumeMounts"],
+        ]
         for number, (path, secret) in enumerate(secrets.items()):
             volumes.append({"name": f"secret-{number}", "secret": {"secretName": secret}})
             mounts.append({"name": f"secret-{number}", "mountPath": path, "readOnly": True})
@@ -158,9 +162,10 @@ class Pod:
             "name": "clients",
             "image": self._namespace.cluster.image,
             "imagePullPolicy": "IfNotPresent",
-            # It ends with its pod, and has no processes of an exec left that nobody waits for.
+            # It ends at once on SIGTERM, which the first process of a pod otherwise ignores.
             "command": [PYTHON, "-c", "import signal; signal.signal(signal.SIGTERM, exit); signal.pause()"],
             "workingDir": "/clients",
+            "env": echo["extraEnv"],
             "volumeMounts": mounts,
             "securityContext": {
                 "allowPrivilegeEscalation": False,
@@ -186,7 +191,7 @@ class Pod:
         return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": self.name}, "spec": spec}
 
     def put(self, file: Path) -> None:
-        """A file, into /clients."""
+        """Copies a file into /clients."""
         script = f"cat > /clients/{file.name} && chmod +x /clients/{file.name}"
         with file.open("rb") as content:
             subprocess.run(
@@ -202,11 +207,11 @@ class Pod:
         return ["kubectl", "--namespace", self._namespace.name, "exec", *options, self.name, "--", *command]
 
     def run(self, *command: str, seconds: float = 60) -> str:
-        """What a command in the pod prints. It must succeed."""
+        """Runs a command in the pod that must succeed, and returns its output."""
         return self._namespace.kubectl("exec", self.name, "--", *command, seconds=seconds)
 
     def attempt(self, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """What becomes of a command in the pod."""
+        """Runs a command in the pod to its end, whatever the result."""
         given = self._exec(*command, stdin=stdin is not None)
         return run(*given, env=self._namespace.cluster.env, stdin=stdin)
 
@@ -216,16 +221,16 @@ class Pod:
 
     @contextmanager
     def calling(self, *clients: Client) -> Iterator[list[Call]]:
-        """Has the clients call until it is left; the list then has what became of every call they made."""
+        """Runs the clients during the context. Afterwards the list has the outcome of every call."""
         made: list[Call] = []
         began = self.now()
         with ExitStack() as stack:
             running = [stack.enter_context(self._running(client, str(n))) for n, client in enumerate(clients)]
-            stack.callback(self._end, clients)  # before any is waited for: some take their time
+            stack.callback(self._end, clients)  # signals all of them before it waits for any
             for client, process in zip(clients, running, strict=True):
-                if client.speaks:
+                if client.announces:
                     assert process.stdout is not None
-                    assert process.stdout.readline() == "calling\n", f"{client.name} is not answered"
+                    assert process.stdout.readline() == "calling\n", f"{client.name}: no call was answered"
             yield made
             seconds = self.now() - began
         for number, client in enumerate(clients):
@@ -235,7 +240,7 @@ class Pod:
 
     @contextmanager
     def _running(self, client: Client, place: str) -> Iterator["subprocess.Popen[str]"]:
-        """Returns once it has ended, and fails where it did not end well."""
+        """Runs a client; at the end of the context, waits for it and fails if its exit status is not 0."""
         home = f"/clients/{place}"
         command = [part.replace("/clients/calls", f"{home}/calls") for part in client.command]
         script = f'rm -rf {home} && mkdir {home} && echo $$ > {home}/pid && exec "$@"'
@@ -248,23 +253,23 @@ class Pod:
             yield process
             try:
                 process.wait(90)
-            except subprocess.TimeoutExpired:  # ours says where it is, and then it is ended
-                ask, end = f"kill -USR1 $(cat {home}/pid)", f"kill -KILL $(cat {home}/pid)"
-                self.run("sh", "-c", f"{ask}; sleep 1; {end}; true")
+            except subprocess.TimeoutExpired:  # this project's client prints its stacks; then it is killed
+                show, end = f"kill -USR1 $(cat {home}/pid)", f"kill -KILL $(cat {home}/pid)"
+                self.run("sh", "-c", f"{show}; sleep 1; {end}; true")
                 pytest.fail(f"{client.name} did not end")
             assert process.returncode == 0, f"{client.name} ended with {process.returncode}"
 
     def _end(self, clients: Sequence[Client]) -> None:
-        """Asks all to end once their calls have."""
-        signals = ["TERM" if client.speaks else "INT" for client in clients]
+        """Signals all clients to stop calling and to end after their calls in flight."""
+        signals = ["TERM" if client.announces else "INT" for client in clients]
         kills = [f"kill -{signal} $(cat /clients/{number}/pid)" for number, signal in enumerate(signals)]
         self.run("sh", "-c", "; ".join([*kills, "true"]))
 
     def _check(self, client: Client, calls: Sequence[Call], seconds: float) -> None:
-        """Fails where a client did not make its calls: what is not made is not lost."""
+        """Fails if a client made too few calls: a call that is not made cannot be lost."""
         counts = Counter(call.method for call in calls)
         for method, rate in client.rate.items():
-            # It takes a few seconds to start and to end.
+            # A client takes a few seconds to start and to end.
             assert counts[method] >= rate * (seconds - 10), f"{client.name} made {counts[method]} of {method}"
 
 
@@ -273,7 +278,7 @@ def failed(calls: Sequence[Call]) -> list[Call]:
 
 
 def summary(calls: Sequence[Call]) -> str:
-    """Such as `0 of 5,440 calls failed (own 0 of 2,720, ...)`, with the codes where some did."""
+    """Such as `0 of 5,440 calls failed (own 0 of 2,720, ...)`, with the status codes of failures."""
 
     def of(some: Sequence[Call]) -> str:
         codes = Counter(call.code for call in failed(some))

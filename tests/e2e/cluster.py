@@ -1,16 +1,28 @@
-"""A cluster, and a namespace in it, by way of kubectl and helm."""
+"""A cluster and a namespace in it, through kubectl and helm."""
 
 import base64
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.support.servers.echo import PYTHONPATH
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "quoter"
 RELEASE = "quoter"
+
+# The modules of the probe, for the server and the command line in pods.
+ECHO = "echo"
+ECHO_FILES = {
+    "sitecustomize.py": ROOT / "tests/support/servers/startup/sitecustomize.py",
+    "tests/gen/probe_pb2.py": ROOT / "tests/gen/probe_pb2.py",
+    "tests/gen/probe_pb2_grpc.py": ROOT / "tests/gen/probe_pb2_grpc.py",
+    "tests/support/servers/echo.py": ROOT / "tests/support/servers/echo.py",
+}
 
 
 def run(
@@ -48,9 +60,9 @@ def succeed(
 
 @dataclass(frozen=True)
 class Cluster:
-    """`env` has KUBECONFIG, and on its PATH are kubectl, helm and this checkout's `quoter`."""
+    """`env` has KUBECONFIG, and a PATH with kubectl, helm and this checkout's `quoter`."""
 
-    env: Mapping[str, str] = field(repr=False)  # it may hold secrets, and pytest prints what fails
+    env: Mapping[str, str] = field(repr=False)  # may hold secrets, and pytest prints failures
     image: str
 
     @property
@@ -67,7 +79,7 @@ class Namespace:
     cluster: Cluster
 
     def at_home(self, kubeconfig: Path) -> "Namespace":
-        """The same, where kubectl and helm take it without being told, by a file that this makes."""
+        """The same namespace as the default of kubectl and helm, by a kubeconfig that this writes."""
         env = dict(self.cluster.env)
         kubeconfig.touch(mode=0o600)
         kubeconfig.write_text(succeed("kubectl", "config", "view", "--raw", "--flatten", env=env))
@@ -83,25 +95,36 @@ class Namespace:
         return succeed("helm", "--namespace", self.name, *arguments, env=self.cluster.env, seconds=seconds)
 
     def install(self, release: str, *arguments: str) -> str:
-        """Installs the chart and waits until it is ready; where it is not, says what became of its pods."""
-        command = ("install", release, str(CHART), *self.cluster.image_values, "--wait", "--timeout", "90s")
+        """Installs the chart, with the probe, and waits until it is ready. An error describes its pods."""
+        return self.install_chart(CHART, release, *arguments)
+
+    def install_chart(self, chart: Path, release: str, *arguments: str) -> str:
+        """The same for another chart than this checkout's."""
+        command = ("install", release, str(chart), *self.cluster.image_values, "--wait", "--timeout", "90s")
         try:
-            return self.helm(*command, *arguments)
+            return self._with_echo(*command, *arguments)
         except AssertionError as error:
             pods, events = self.kubectl("describe", "pods"), self.kubectl("get", "events")
             raise AssertionError(f"{error}\n{pods}\n{events}") from None
 
     def upgrade(self, release: str, *arguments: str) -> str:
-        """Upgrades to this chart with these values, and returns once the pods of it are ready."""
+        """Upgrades to this checkout's chart, with the probe, and returns once its pods are ready."""
         command = ("upgrade", release, str(CHART), *self.cluster.image_values, "--wait", "--timeout", "120s")
-        return self.helm(*command, *arguments)
+        return self._with_echo(*command, *arguments)
+
+    def _with_echo(self, *command: str) -> str:
+        """Runs helm with the values by which the server has the probe. Later values take precedence."""
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as values:
+            json.dump(serving_echo(), values)
+            values.flush()
+            return self.helm(*command[:3], "--values", values.name, *command[3:])
 
     def test(self, release: str) -> None:
         """Runs the chart's own test, which must succeed."""
         assert "Phase:          Succeeded" in self.helm("test", release, "--timeout", "60s")
 
     def uninstall(self, release: str) -> None:
-        """Returns once the pods have drained and everything is gone."""
+        """Uninstalls the release, and returns once its pods have drained and everything is deleted."""
         self.helm("uninstall", release, "--wait", "--cascade", "foreground", "--timeout", "3m")
 
     def get(self, *arguments: str) -> Any:
@@ -112,11 +135,11 @@ class Namespace:
         return found
 
     def living(self, release: str) -> list[Any]:
-        """The pods that have not been told to end."""
+        """The pods that are not being deleted."""
         return [pod for pod in self.pods(release) if "deletionTimestamp" not in pod["metadata"]]
 
     def pod_names(self, release: str) -> set[str]:
-        """Of those that have not been told to end."""
+        """The names of the pods that are not being deleted."""
         return {pod["metadata"]["name"] for pod in self.living(release)}
 
     def restarts(self, release: str) -> dict[str, int]:
@@ -127,7 +150,7 @@ class Namespace:
         }
 
     def gone(self, pods: Iterable[str]) -> None:
-        """Returns once there are none of these pods any more."""
+        """Returns once these pods are deleted."""
         names = [f"pod/{name}" for name in pods]
         self.kubectl("wait", "--for=delete", *names, "--timeout=360s", seconds=370)
 
@@ -135,7 +158,7 @@ class Namespace:
         return base64.b64decode(self.get("secret", secret)["data"][key]).decode()
 
     def objects(self) -> set[str]:
-        """All objects but events, metrics and what Kubernetes itself puts into each namespace."""
+        """All objects except events, metrics, the probe, and what Kubernetes creates in each namespace."""
         kinds = succeed(
             "kubectl",
             "api-resources",
@@ -150,7 +173,7 @@ class Namespace:
             kind for kind in kinds if not kind.startswith("events") and not kind.endswith(".metrics.k8s.io")
         ]
         found = self.kubectl("get", ",".join(ours), "--output", "name", "--ignore-not-found").split()
-        return set(found) - {"serviceaccount/default", "configmap/kube-root-ca.crt"}
+        return set(found) - {"serviceaccount/default", "configmap/kube-root-ca.crt", f"configmap/{ECHO}"}
 
 
 def ready(pod: Any) -> bool:
@@ -158,13 +181,38 @@ def ready(pod: Any) -> bool:
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
-def teaching(name: str) -> dict[str, Any]:
-    """Values by which the server first runs `sitecustomize.py` of the ConfigMap of that name."""
+def create_echo(namespace: Namespace) -> None:
+    """Creates the ConfigMap with the probe's modules."""
+    data = {_key(path): file.read_text() for path, file in ECHO_FILES.items()}
+    found = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": ECHO}, "data": data}
+    namespace.kubectl("apply", "--filename", "-", stdin=json.dumps(found))
+
+
+def serving_echo() -> dict[str, Any]:
+    """Values by which the server has the probe in addition to its own services."""
+    items = [{"key": _key(path), "path": path} for path in ECHO_FILES]
     return {
-        "extraEnv": [{"name": "PYTHONPATH", "value": f"/{name}"}],
-        "extraVolumes": [{"name": name, "configMap": {"name": name}}],
-        "extraVolumeMounts": [{"name": name, "mountPath": f"/{name}", "readOnly": True}],
+        "extraEnv": [{"name": "PYTHONPATH", "value": f"/{ECHO}"}],
+        "extraVolumes": [{"name": ECHO, "configMap": {"name": ECHO, "items": items}}],
+        "extraVolumeMounts": [{"name": ECHO, "mountPath": f"/{ECHO}", "readOnly": True}],
     }
+
+
+def patched(name: str) -> dict[str, Any]:
+    """The same, and the server runs the `patch.py` of the ConfigMap of that name when it starts."""
+    values = serving_echo()
+    values["extraVolumes"].append({"name": name, "configMap": {"name": name}})
+    values["extraVolumeMounts"].append({"name": name, "mountPath": f"/{ECHO}-patch", "readOnly": True})
+    return values
+
+
+def local_echo(env: Mapping[str, str]) -> dict[str, str]:
+    """An environment in which this machine's `quoter` has the probe too."""
+    return {**env, "PYTHONPATH": PYTHONPATH}
+
+
+def _key(path: str) -> str:
+    return path.replace("/", ".")
 
 
 def notes(text: str) -> list[str]:

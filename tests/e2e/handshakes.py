@@ -1,4 +1,4 @@
-"""When servers begin to serve a certificate, as who connects sees it.
+"""When servers begin to serve a certificate, as their clients see it.
 
 `handshakes.py CA NAME SHA256 SECONDS ADDRESS...` runs in a pod. It opens TLS connections to port 50051 of
 each address until all have served the certificate with that fingerprint, for so many seconds at most, and

@@ -1,7 +1,7 @@
-"""Steady calls to the service, from a pod beside it, each kept with what became of it: `load.py --help`.
+"""Calls the server at a steady rate, and records every call: `load.py --help`.
 
-Nothing is retried unless it is said. Prints a line when calls are answered. Ends after SIGTERM, once all
-calls have: then OUTPUT has one JSON object a line for each call made, with times in seconds since the epoch.
+Calls are not retried without --retries. Prints a line once a call is answered. After SIGTERM it ends when all
+calls have ended: then OUTPUT has a line of JSON for each call, with times in seconds since the epoch.
 """
 
 import argparse
@@ -12,30 +12,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 
 from app.client.channel import channel
 from app.client.tls import Tls
 from app.client.token import read_token
-from app.gen import quote_service_pb2 as pb
-from app.gen import quote_service_pb2_grpc
 from app.runtime.signals import Signals
+from tests.gen import probe_pb2_grpc
+from tests.gen.probe_pb2 import DESCRIPTOR, ProbeReply, ProbeRequest
 
 ROUND_ROBIN = '{"loadBalancingConfig": [{"round_robin": {}}]}'
-QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
+PROBE = DESCRIPTOR.services_by_name["Probe"]
+MESSAGE = ProbeRequest(text="a message of about the usual length")
 DEADLINE = 5
-TURNS = 24  # of a conversation, half a second each: it outlasts a connection's age
-LISTED = 50
+TURNS = 24  # messages of a BidiStream, one every half second: it outlasts the connection's age
+REPLIES = 50  # of a ServerStream
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 class Load:
-    """Calls on a channel until `ended` is set, and what became of them."""
+    """Calls on a channel until `ended` is set, and their outcomes."""
 
     def __init__(self, opened: grpc.Channel, metadata: Metadata) -> None:
-        self._stub = quote_service_pb2_grpc.QuoterStub(opened)
+        self._stub = probe_pb2_grpc.ProbeStub(opened)
         self._metadata = metadata
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -44,8 +46,10 @@ class Load:
         self.ended = threading.Event()
 
     def steadily(self, method: str, interval: float, *, after: float = 0) -> None:
-        """Calls at this interval, also where a call before took longer than that; all in seconds."""
-        call = {"GetQuote": self._get, "ListQuotes": self._list, "Converse": self._converse}[method]
+        """Calls every `interval` seconds, without waiting for earlier calls that are late."""
+        call = {"Unary": self._unary, "ServerStream": self._server_stream, "BidiStream": self._bidi_stream}[
+            method
+        ]
 
         def go() -> None:
             due = time.monotonic() + after
@@ -76,30 +80,32 @@ class Load:
         if code == "OK":
             self.answered.set()
 
-    # Each returns whether the whole answer came, and from which server where that is known.
+    # Each returns whether the reply is complete, and the server's name if the reply has it.
 
-    def _get(self) -> tuple[bool, str]:
-        asking = (*self._metadata, ("x-instance", "?"))
-        reply, call = self._stub.GetQuote.with_call(pb.QuoteRequest(), timeout=DEADLINE, metadata=asking)
-        return bool(reply.quote), str(dict(call.trailing_metadata())["x-instance"])
+    def _unary(self) -> tuple[bool, str]:
+        metadata = (*self._metadata, ("x-instance", "?"))
+        reply, call = self._stub.Unary.with_call(MESSAGE, timeout=DEADLINE, metadata=metadata)
+        return reply.text == MESSAGE.text, str(dict(call.trailing_metadata())["x-instance"])
 
-    def _list(self) -> tuple[bool, str]:
-        request = pb.ListQuotesRequest(limit=LISTED)
-        replies = self._stub.ListQuotes(request, timeout=DEADLINE, metadata=self._metadata)
-        return len(list(replies)) == LISTED, ""
+    def _server_stream(self) -> tuple[bool, str]:
+        request = ProbeRequest(text=MESSAGE.text, count=REPLIES)
+        return self._complete(self._stub.ServerStream, request, REPLIES, DEADLINE), ""
 
-    def _converse(self) -> tuple[bool, str]:
-        def turns() -> Iterator[pb.ConverseRequest]:
+    def _bidi_stream(self) -> tuple[bool, str]:
+        def turns() -> Iterator[ProbeRequest]:
             for _ in range(TURNS):
                 self.ended.wait(0.5)
-                yield pb.ConverseRequest()
+                yield MESSAGE
 
-        replies = self._stub.Converse(turns(), timeout=60, metadata=self._metadata)
-        return len(list(replies)) == TURNS, ""
+        return self._complete(self._stub.BidiStream, turns(), TURNS, 60), ""
+
+    def _complete(self, method: Any, request: Any, count: int, timeout: float) -> bool:
+        replies: list[ProbeReply] = list(method(request, timeout=timeout, metadata=self._metadata))
+        return [reply.text for reply in replies] == [MESSAGE.text] * count
 
 
 def opened(given: argparse.Namespace) -> tuple[grpc.Channel, Metadata]:
-    """A channel as it was asked for, and what its calls need beside it."""
+    """The channel that the options describe, and the metadata that its calls need."""
     if given.stock:
         options = [("grpc.service_config", ROUND_ROBIN)]
         token = (("authorization", f"Bearer {read_token(given.token_file)}"),)
@@ -110,7 +116,7 @@ def opened(given: argparse.Namespace) -> tuple[grpc.Channel, Metadata]:
         tls=tls,
         token_file=given.token_file,
         allow_plaintext_token=tls is None,
-        services=[QUOTER] if given.retries else [],
+        services=[PROBE] if given.retries else [],
     )
     return found, ()
 
@@ -124,27 +130,33 @@ def main() -> None:
     parser.add_argument("--cert", type=Path)
     parser.add_argument("--key", type=Path)
     parser.add_argument("--server-name")
-    parser.add_argument("--stock", action="store_true", help="grpc's own channel, in place of app.client's")
-    parser.add_argument("--retries", action="store_true", help="by the library's default policy")
-    parser.add_argument("--unary", type=int, default=50, help="calls a second, a multiple of ten")
-    parser.add_argument("--streams", type=int, default=2, help="streams a second")
-    parser.add_argument("--conversations", type=int, default=2, help="at a time, each of twelve seconds")
-    parser.add_argument("--busy", type=int, default=0, help="unary calls in flight at any time, in addition")
+    parser.add_argument(
+        "--stock", action="store_true", help="use grpc's own channel in place of app.client's"
+    )
+    parser.add_argument("--retries", action="store_true", help="retry by the default policy of app.client")
+    parser.add_argument("--unary", type=int, default=50, help="unary calls per second, a multiple of ten")
+    parser.add_argument("--streams", type=int, default=2, help="server streams per second")
+    parser.add_argument(
+        "--conversations", type=int, default=2, help="bidirectional streams at a time, of 12 seconds each"
+    )
+    parser.add_argument(
+        "--busy", type=int, default=0, help="additional unary calls, so many in flight at any time"
+    )
     given = parser.parse_args()
 
     found, metadata = opened(given)
     load = Load(found, metadata)
     signals = Signals()
-    faulthandler.register(signal.SIGUSR1)  # tells where each thread is, should it not end
+    faulthandler.register(signal.SIGUSR1)  # prints the stacks of all threads, should it not end
     with found:
         for _ in range(given.unary // 10):
-            load.steadily("GetQuote", 0.1)
+            load.steadily("Unary", 0.1)
         for _ in range(given.busy):
-            load.steadily("GetQuote", 0)
+            load.steadily("Unary", 0)
         for _ in range(given.streams):
-            load.steadily("ListQuotes", 1)
+            load.steadily("ServerStream", 1)
         for number in range(given.conversations):
-            load.steadily("Converse", 0.5, after=number / 4)
+            load.steadily("BidiStream", 0.5, after=number / 4)
         load.answered.wait(30)
         print("calling", flush=True)  # noqa: T201 - output of a script
         signals.wait()

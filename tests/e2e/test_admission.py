@@ -1,4 +1,4 @@
-"""The API server admits what the chart renders to, whatever the switches: nothing is made, all is checked."""
+"""The API server admits every render of the chart, by server-side dry runs."""
 
 import json
 import re
@@ -14,13 +14,13 @@ from tests.e2e.cluster import CHART, Namespace, run, succeed
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
 CASES = dict(enumerate(COMBINATIONS)) | EXAMPLES
-# They come with projects of their own, which a cluster may lack. `make chart` holds them to those.
+# Custom resources, which a cluster may lack. `make chart` checks them against their projects' types.
 CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "ServiceMonitor"}
 
 
 @pytest.fixture(scope="module")
 def absent(namespace: Namespace) -> set[str]:
-    """The kinds that this cluster does not know."""
+    """The kinds that this cluster lacks."""
     namespace.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
     listed = succeed("kubectl", "api-resources", "--no-headers", env=namespace.cluster.env).splitlines()
     unknown = CUSTOM - {line.split()[-1] for line in listed}
@@ -29,7 +29,7 @@ def absent(namespace: Namespace) -> set[str]:
 
 
 def rendered(values: dict[str, Any], namespace: Namespace) -> list[Any]:
-    """The objects, and the Deployment's pod by itself: Pod Security refuses no other kind."""
+    """The objects, and the Deployment's pod as an object of its own: Pod Security rejects only pods."""
     done = run(
         "helm",
         "template",
@@ -49,14 +49,14 @@ def rendered(values: dict[str, Any], namespace: Namespace) -> list[Any]:
     [template] = [one["spec"]["template"] for one in objects if one["kind"] == "Deployment"]
     pod = {"apiVersion": "v1", "kind": "Pod"} | template
     pod["metadata"] = template["metadata"] | {"name": "admitted-as-a-pod"}
-    # A pod is admitted only where these are there already.
+    # A pod is admitted only if these exist.
     pod["spec"] = {key: value for key, value in pod["spec"].items() if key != "priorityClassName"}
     pod["spec"]["serviceAccountName"] = "default"
     return [*objects, pod]
 
 
 def admit(namespace: Namespace, objects: list[Any]) -> str:
-    """What kubectl says of the objects: a line for each, or what is wrong."""
+    """The output of kubectl for the objects: a line for each, or errors."""
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
     done = run(
         "kubectl",
@@ -78,19 +78,19 @@ def test_every_combination_and_example_is_admitted_into_a_restricted_namespace(
     namespace: Namespace, absent: set[str], case: int | str
 ) -> None:
     objects = [one for one in rendered(CASES[case], namespace) if one["kind"] not in absent]
-    said = admit(namespace, objects).splitlines()
-    assert len(said) == len(objects), "\n".join(said)
-    assert all(line.endswith("created (server dry run)") for line in said), "\n".join(said)
+    output = admit(namespace, objects).splitlines()
+    assert len(output) == len(objects), "\n".join(output)
+    assert all(line.endswith("created (server dry run)") for line in output), "\n".join(output)
 
 
-def test_a_pod_that_is_not_restricted_is_refused(namespace: Namespace) -> None:
+def test_a_pod_that_violates_the_restricted_level_is_rejected(namespace: Namespace) -> None:
     *_, pod = rendered({}, namespace)
     pod["spec"]["containers"][0]["securityContext"]["allowPrivilegeEscalation"] = True
     assert 'violates PodSecurity "restricted' in admit(namespace, [pod])
 
 
-def test_a_field_that_kubernetes_does_not_have_is_refused(namespace: Namespace) -> None:
+def test_an_unknown_field_is_rejected(namespace: Namespace) -> None:
     [deployment] = [one for one in rendered({}, namespace) if one["kind"] == "Deployment"]
     deployment["spec"]["template"]["spec"]["containers"][0]["prots"] = []
-    # kubectl says it by itself, or the server by the whole path.
+    # The error is kubectl's, or the server's, which has the whole path.
     assert re.search(r'unknown field "(spec.*\.)?prots"', admit(namespace, [deployment]))

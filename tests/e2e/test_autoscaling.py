@@ -1,4 +1,4 @@
-"""The autoscaler makes more pods under load and fewer after it, and helm leaves their number alone."""
+"""The autoscaler adds pods under load and removes them afterwards, and helm never changes their number."""
 
 import subprocess
 import threading
@@ -12,11 +12,11 @@ import pytest
 
 from tests.e2e.calling import HEADLESS, Client, Pod, failed, ghz, own, summary
 from tests.e2e.cluster import RELEASE, Cluster, Namespace, run
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 from tests.support.waiting import until
 
 FEWEST, MOST = 2, 4
-# A pod is to use 40m of CPU, a twenty-fifth of what a process can: so the load is modest.
+# The target is 40m of CPU per pod, 4 % of a core, so that a modest load scales the release.
 AUTOSCALING = (
     *("--set", f"autoscaling.enabled=true,autoscaling.minReplicas={FEWEST},autoscaling.maxReplicas={MOST}"),
     *("--set", "autoscaling.targetCPUUtilizationPercentage=80,resources.requests.cpu=50m"),
@@ -25,7 +25,7 @@ AUTOSCALING = (
 
 
 class Replicas:
-    """Each number of pods that a Deployment was to have, from when the watch began."""
+    """Every value of a Deployment's replicas since the watch began."""
 
     def __init__(self, namespace: Namespace, deployment: str, watch: "subprocess.Popen[str]") -> None:
         self._namespace = namespace
@@ -41,7 +41,7 @@ class Replicas:
             self._seen.append((int(generation), int(number)))
 
     def seen(self) -> list[int]:
-        """Without repetitions, up to now."""
+        """The values so far, without repetitions."""
         now = self._namespace.get("deployment", self._deployment)["metadata"]["generation"]
         until(lambda: self._seen and self._seen[-1][0] >= now, seconds=10)
         return [number for number, _ in groupby(number for _, number in list(self._seen))]
@@ -62,15 +62,13 @@ def watching(namespace: Namespace, deployment: str) -> Iterator[Replicas]:
 
 @pytest.fixture(scope="module")
 def measuring(cluster: Cluster) -> None:
-    """Skips where nobody says how much CPU pods use."""
+    """Skips if the cluster has no metrics API."""
     if run("kubectl", "top", "nodes", env=cluster.env).returncode:
-        pytest.skip(
-            "the cluster has no metrics API: an autoscaler there knows no use of CPU (metrics-server)"
-        )
+        pytest.skip("the cluster has no metrics API (metrics-server), which autoscaling requires")
 
 
 def settled(namespace: Namespace, deployment: str, number: int, seconds: int) -> None:
-    """Returns once there are to be so many pods, and all are ready."""
+    """Returns once the Deployment has this number of replicas, and all are ready."""
     for field in ("spec.replicas", "status.readyReplicas"):
         condition = f"--for=jsonpath={{.{field}}}={number}"
         namespace.kubectl(
@@ -91,19 +89,19 @@ def many() -> Client:
 HANDLED = """
 import re, urllib.request
 text = urllib.request.urlopen("http://localhost:9464/metrics").read().decode()
-series = r'^grpc_server_handled_total{.*grpc_service="quotes.Quoter".*} (.*)'
+series = r'^grpc_server_handled_total{.*grpc_service="probe.Probe".*} (.*)'
 print(sum(float(value) for value in re.findall(series, text, re.M)))
 """
 
 
 def handled(namespace: Namespace, pod: str) -> float:
-    """How many calls of the Quoter a pod has answered."""
+    """The number of the probe's calls that a pod has handled."""
     return float(namespace.kubectl("exec", pod, "--", "python3", "-c", HANDLED))
 
 
 @pytest.mark.timeout(600, func_only=True)
 @pytest.mark.usefixtures("measuring")
-def test_pods_come_and_go_with_the_load_and_no_call_is_lost(namespace: Namespace, measured: Measured) -> None:
+def test_scaling_out_and_in_with_the_load_loses_no_call(namespace: Namespace, measured: Measured) -> None:
     namespace.install(RELEASE, *AUTOSCALING)
     settled(namespace, RELEASE, FEWEST, 60)
     token, secrets = namespace.token(), {"/token": "quoter-token"}
@@ -119,7 +117,7 @@ def test_pods_come_and_go_with_the_load_and_no_call_is_lost(namespace: Namespace
             until(lambda: all(handled(namespace, name) for name in new), seconds=30)
             found = time.monotonic() - began - out
 
-            # Neither an upgrade nor a rollback, for which nobody knows how many pods there are by now.
+            # Neither an upgrade nor a rollback changes the number, which helm does not know.
             namespace.upgrade(RELEASE, "--reuse-values", "--set-string", "service.annotations.update=1")
             namespace.helm("rollback", RELEASE, "1", "--wait")
             old = namespace.pod_names(RELEASE)
@@ -138,9 +136,9 @@ def test_pods_come_and_go_with_the_load_and_no_call_is_lost(namespace: Namespace
     seconds = max(call.ended for call in load) - min(call.began for call in load)
     counts = Counter(call.instance for call in [*calls, *load] if call.instance)
     measured(
-        f"autoscaling {FEWEST} to {MOST} in {out:.0f} s under {len(load) / seconds:.0f} calls a second, of"
-        f" which each new pod had its first {found:.0f} s later; back in {in_again:.0f} s after the load, and"
-        f" the last pod gone after {gone:.0f}: {summary([*load, *calls])}"
+        f"autoscaling {FEWEST} to {MOST} in {out:.0f} s under {len(load) / seconds:.0f} calls/s,"
+        f" the first at each new pod {found:.0f} s later; back to {FEWEST} in {in_again:.0f} s, the last"
+        f" pod deleted {gone:.0f} s after the load: {summary([*load, *calls])}"
     )
     assert numbers[: peak + 1] == sorted(numbers[: peak + 1])
     assert numbers[peak:] == sorted(numbers[peak:], reverse=True)
@@ -150,7 +148,7 @@ def test_pods_come_and_go_with_the_load_and_no_call_is_lost(namespace: Namespace
 
 
 @pytest.mark.timeout(180, func_only=True)
-def test_a_release_that_runs_keeps_its_pods_when_autoscaling_is_turned_on(namespace: Namespace) -> None:
+def test_enabling_autoscaling_keeps_the_pods_of_an_existing_release(namespace: Namespace) -> None:
     namespace.install("fixed", "--set", "replicaCount=3")
     pods = namespace.pod_names("fixed")
     with watching(namespace, "fixed-quoter") as replicas:

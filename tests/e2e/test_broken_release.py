@@ -1,6 +1,6 @@
-"""A release whose pods do not get ready: it is told why, and nobody who calls sees it.
+"""A release whose pods do not get ready: the cause is visible, and no call fails.
 
-What is typed is what the chart's README says.
+The commands are those of the chart's README.
 """
 
 import json
@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from tests.e2e.calling import HEADLESS, Client, Pod, failed, ghz, own, summary
-from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, ready, run, teaching
-from tests.e2e.conftest import Measured
+from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, patched, ready, run, serving_echo
+from tests.e2e.plugin import Measured
 from tests.support.waiting import until
 
-# Seconds that helm waits, where the README says two minutes: a good pod is ready within a few.
+# The timeout of helm in seconds, in place of the README's two minutes: a good pod is ready within a few.
 PATIENCE = 15
-# In place of a bug by which a server never says that it is ready.
+# Simulates a bug by which a server never becomes ready.
 NEVER_READY = """
 from app.runtime.health import Health
 be = Health.set_ready
@@ -31,7 +31,7 @@ Health.set_ready = lambda health, *, ready: be(health, ready=False)
 
 @dataclass(frozen=True)
 class Broken:
-    """A release that does not get ready: its values, and what `kubectl` says of its pod."""
+    """A release that does not get ready: its values, and what kubectl shows of its pod."""
 
     name: str
     values: Mapping[str, Any]
@@ -39,21 +39,21 @@ class Broken:
     reason: str
 
 
-REFUSED = Broken(
-    "values that the server refuses",
-    {"services": ["quotes.Nope"]},
+INVALID = Broken(
+    "a value that the server rejects",
+    {"services": ["acme.Nope"]},
     "CrashLoopBackOff|Error",
-    "APP_SERVICES: 'quotes.Nope' is not a service of this program; choose of quotes.Quoter, ",
+    "APP_SERVICES.*'acme.Nope'",
 )
 UNREADABLE = Broken(
-    "quotes that the server refuses",
-    {"quotes": {"existingConfigMap": "unreadable"}},
+    "a file that the server rejects",
+    {"auth": {"existingSecret": "unreadable"}},
     "CrashLoopBackOff|Error",
-    "APP_QUOTES_FILE: /etc/quoter/quotes.txt: line 2: expected quote ~ author",
+    "APP_AUTH_TOKENS_FILE.*/run/secrets/quoter/tokens: line 2",
 )
 UNREADY = Broken(
     "a server that is never ready",
-    teaching("never-ready"),
+    patched("never-ready"),
     "Running",
     'Readiness probe failed: .*"NOT_SERVING"',
 )
@@ -72,7 +72,7 @@ SECRET = Broken(
 
 
 class Operator:
-    """Types the commands of the chart's README, in a folder with the chart and `values.yaml`."""
+    """Runs the commands of the chart's README, in a folder with the chart and `values.yaml`."""
 
     def __init__(self, namespace: Namespace, folder: Path) -> None:
         self.namespace = namespace
@@ -86,25 +86,26 @@ class Operator:
     def values(self, values: Mapping[str, Any]) -> None:
         repository, _, tag = self.namespace.cluster.image.rpartition(":")
         image = {"repository": repository, "tag": tag} | values.get("image", {})
-        (self._folder / "values.yaml").write_text(json.dumps({**values, "image": image}))
+        values = {**serving_echo(), **values, "image": image}
+        (self._folder / "values.yaml").write_text(json.dumps(values))
 
-    def type(self, command: str) -> subprocess.CompletedProcess[str]:
-        """Runs it as it is printed, but for the time that helm waits."""
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command as printed, with another timeout."""
         command = command.replace("--timeout 2m", f"--timeout {PATIENCE}s")
         return run("bash", "-c", command, env=self._env, folder=self._folder)
 
     def succeed(self, command: str) -> str:
-        done = self.type(command)
+        done = self.run(command)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def fail(self, command: str, words: str) -> None:
-        done = self.type(command)
+    def fail(self, command: str, error: str) -> None:
+        done = self.run(command)
         assert done.returncode == 1, done.stdout
-        assert words in done.stderr
+        assert error in done.stderr
 
-    def became(self) -> list[str]:
-        """What the history says became of each revision, the oldest first."""
+    def statuses(self) -> list[str]:
+        """The status of each revision in the history, the oldest first."""
         return [status for _, status in self.revisions()]
 
     def revisions(self) -> list[tuple[int, str]]:
@@ -114,13 +115,10 @@ class Operator:
 
 @pytest.fixture(scope="module")
 def released(namespace: Namespace) -> Namespace:
-    """With the chart by its default values, and with what broken releases need."""
-    content = {
-        "unreadable": "quotes.txt=A good line. ~ Somebody\nA bad one.",
-        "never-ready": f"sitecustomize.py={NEVER_READY}",
-    }
-    for name, file in content.items():
-        namespace.kubectl("create", "configmap", name, f"--from-literal={file}")
+    """The namespace with the chart by its default values, and with the objects of broken releases."""
+    tokens = "--from-literal=tokens=good:a-token-for-tests-only\nbad"
+    namespace.kubectl("create", "secret", "generic", "unreadable", "--from-literal=token=token", tokens)
+    namespace.kubectl("create", "configmap", "never-ready", f"--from-literal=patch.py={NEVER_READY}")
     namespace.install(RELEASE)
     return namespace
 
@@ -140,22 +138,24 @@ def clients(released: Namespace) -> list[Client]:
     token = released.token()
     return [
         own(HEADLESS, "--token-file", "/token/token"),
-        *ghz(HEADLESS, token, balancing="round_robin")[:2],  # without conversations, which take long to end
+        *ghz(HEADLESS, token, balancing="round_robin")[
+            :2
+        ],  # without bidirectional streams, which take long to end
         *ghz("quoter:50051", token, balancing="pick_first")[:2],
     ]
 
 
 def ready_names(namespace: Namespace) -> set[str]:
-    """The names of the pods that are ready, and have not been told to end."""
+    """The names of the pods that are ready and are not being deleted."""
     return {pod["metadata"]["name"] for pod in namespace.living(RELEASE) if ready(pod)}
 
 
-KINDS = {broken.name: broken for broken in (REFUSED, UNREADABLE, UNREADY, IMAGE, SECRET)}
+KINDS = {broken.name: broken for broken in (INVALID, UNREADABLE, UNREADY, IMAGE, SECRET)}
 
 
 @pytest.mark.timeout(240, func_only=True)
 @pytest.mark.parametrize("kind", KINDS)
-def test_it_fails_in_words_and_no_call_does(
+def test_the_upgrade_fails_with_its_cause_and_no_call_fails(
     operator: Operator, pod: Pod, clients: list[Client], kind: str, measured: Measured
 ) -> None:
     broken, namespace = KINDS[kind], operator.namespace
@@ -171,43 +171,43 @@ def test_it_fails_in_words_and_no_call_does(
         [new] = [line for line in lines[1:] if line.split()[0] not in others]
         assert re.search(rf" 0/1 +({broken.state}) ", new)
         until(lambda: re.search(broken.reason, operator.succeed(operator.describe)), seconds=15)
-        assert operator.became()[-2:] == ["deployed", "failed"]
+        assert operator.statuses()[-2:] == ["deployed", "failed"]
         assert ready_names(namespace) == old
 
         began = time.monotonic()
         operator.succeed(operator.rollback)
         going_back = time.monotonic() - began
-        assert operator.became()[-1] == "deployed"
+        assert operator.statuses()[-1] == "deployed"
         operator.values({})
         operator.succeed(operator.upgrade)
         until(lambda: namespace.pod_names(RELEASE) == old, seconds=15)
     measured(
-        f"{kind}: helm waited {PATIENCE} s and failed after {failing:.0f}, went back in {going_back:.1f}:"
+        f"{kind}: helm --timeout {PATIENCE}s failed after {failing:.0f} s, rolled back in {going_back:.1f} s:"
         f" {summary(calls)}"
     )
     assert not failed(calls), failed(calls)[:20]
-    assert {call.instance for call in calls if call.instance} == old  # a broken pod answers nobody
+    assert {call.instance for call in calls if call.instance} == old  # a broken pod answers no call
 
 
 @pytest.mark.timeout(120, func_only=True)
-def test_helm_can_go_back_by_itself(
+def test_atomic_upgrades_roll_back_by_themselves(
     operator: Operator, pod: Pod, clients: list[Client], measured: Measured
 ) -> None:
     old = ready_names(operator.namespace)
     with pod.calling(*clients) as calls:
-        operator.values(REFUSED.values)
+        operator.values(INVALID.values)
         operator.fail(operator.atomic, "UPGRADE FAILED: release quoter failed, and has been rolled back")
         until(lambda: operator.namespace.pod_names(RELEASE) == old, seconds=15)
-    measured(f"{REFUSED.name}, with --atomic: {summary(calls)}")
-    assert operator.became()[-2:] == ["failed", "deployed"]
+    measured(f"{INVALID.name}, with --atomic: {summary(calls)}")
+    assert operator.statuses()[-2:] == ["failed", "deployed"]
     assert not failed(calls), failed(calls)[:20]
     assert {call.instance for call in calls if call.instance} == old
 
 
 @pytest.mark.timeout(120, func_only=True)
-def test_after_another_failed_upgrade_nothing_is_left_of_either(operator: Operator) -> None:
+def test_a_forced_rollback_leaves_nothing_of_two_failed_upgrades(operator: Operator) -> None:
     old = ready_names(operator.namespace)
-    for broken in (UNREADABLE, REFUSED):
+    for broken in (UNREADABLE, INVALID):
         operator.values(broken.values)
         operator.fail(operator.upgrade.replace("2m", "3s"), "UPGRADE FAILED")
     *_, (number, first), (_, second), (_, third) = operator.revisions()

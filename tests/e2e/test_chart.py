@@ -1,4 +1,4 @@
-"""What the chart renders to, and what it refuses."""
+"""Renders of the chart on this cluster's helm, and values that it rejects."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def pod(objects: dict[str, Any]) -> Any:
     return objects["Deployment/quoter"]["spec"]["template"]["spec"]
 
 
-def test_the_chart_is_free_of_helms_complaints(cluster: Cluster) -> None:
+def test_helm_lint_finds_nothing(cluster: Cluster) -> None:
     succeed("helm", "lint", "--strict", str(CHART), env=cluster.env)
 
 
@@ -36,12 +36,12 @@ def test_kubernetes_waits_ten_seconds_longer_than_a_drain_takes(
     assert (env["APP_DRAIN_DELAY"], env["APP_DRAIN_GRACE"]) == (str(delay), str(grace))
 
 
-def test_the_default_drain_outlasts_a_clients_look_at_dns_and_its_connection(cluster: Cluster) -> None:
+def test_the_default_drain_outlasts_the_resolution_of_addresses_and_a_connection(cluster: Cluster) -> None:
     env = {one["name"]: one.get("value") for one in pod(rendered(cluster))["containers"][0]["env"]}
     assert int(env["APP_DRAIN_DELAY"]) > 30 + int(env["APP_MAX_CONNECTION_AGE"])
 
 
-def test_spans_are_sent_only_where_an_endpoint_is_given(cluster: Cluster) -> None:
+def test_spans_are_sent_only_with_an_endpoint(cluster: Cluster) -> None:
     def endpoint(*values: str) -> list[str]:
         env = pod(rendered(cluster, *values))["containers"][0]["env"]
         return [one["value"] for one in env if one["name"] == "OTEL_EXPORTER_OTLP_ENDPOINT"]
@@ -61,13 +61,11 @@ def test_spans_are_sent_only_where_an_endpoint_is_given(cluster: Cluster) -> Non
         ("otel.endpoint=collector:4317", "/otel/endpoint"),
     ],
 )
-def test_a_value_that_does_not_exist_or_fit_is_refused_by_its_name(
-    cluster: Cluster, value: str, named: str
-) -> None:
-    refused = run(*TEMPLATE, "--set", value, env=cluster.env)
-    assert refused.returncode != 0
-    assert named in refused.stderr
+def test_an_unknown_or_invalid_value_fails_with_its_name(cluster: Cluster, value: str, named: str) -> None:
+    done = run(*TEMPLATE, "--set", value, env=cluster.env)
+    assert done.returncode != 0
+    assert named in done.stderr
 
 
-def test_values_that_a_parent_chart_shares_are_let_in(cluster: Cluster) -> None:
+def test_global_values_of_a_parent_chart_are_accepted(cluster: Cluster) -> None:
     rendered(cluster, "global.region=here")

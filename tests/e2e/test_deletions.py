@@ -1,4 +1,4 @@
-"""Pods are deleted, and drain: no call is lost."""
+"""Deleted pods drain: no call is lost."""
 
 import json
 import subprocess
@@ -9,13 +9,13 @@ import pytest
 
 from tests.e2e.calling import Client, Pod, failed, summary
 from tests.e2e.cluster import RELEASE, Namespace
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 from tests.support.servers.server import DRAIN_STEPS
 
 
 @contextmanager
 def following(namespace: Namespace, pod: str) -> Iterator[Iterable[str]]:
-    """The log of a pod, line by line, to the pod's end."""
+    """The lines of a pod's log until the pod ends."""
     command = ["kubectl", "--namespace", namespace.name, "logs", "--follow", pod]
     with subprocess.Popen(command, env=namespace.cluster.env, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -23,7 +23,7 @@ def following(namespace: Namespace, pod: str) -> Iterator[Iterable[str]]:
 
 
 @pytest.mark.timeout(1800, func_only=True)
-def test_deletions_of_pods_lose_no_call(
+def test_deleting_pods_loses_no_call(
     quoter: Namespace, pod: Pod, clients: list[Client], times: int, measured: Measured
 ) -> None:
     with pod.calling(*clients) as calls:

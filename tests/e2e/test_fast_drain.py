@@ -1,4 +1,4 @@
-"""The faster drain, for those who call with this project's client only."""
+"""The faster drain, for servers that only this project's client calls."""
 
 import time
 
@@ -6,11 +6,11 @@ import pytest
 
 from tests.e2e.calling import HEADLESS, Pod, failed, own, summary
 from tests.e2e.cluster import RELEASE, Namespace
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 
 
 @pytest.mark.timeout(900, func_only=True)
-def test_updates_with_the_faster_drain_lose_no_call_of_our_client(
+def test_updates_with_the_faster_drain_lose_no_call_of_this_projects_client(
     namespace: Namespace, times: int, measured: Measured
 ) -> None:
     namespace.install(RELEASE, "--set", "drain.clients=own")

@@ -1,10 +1,10 @@
-"""Without a drain calls are lost: so the tests that find none lost are known to see it."""
+"""Without a drain, calls are lost: the other tests would notice lost calls."""
 
 import pytest
 
 from tests.e2e.calling import HEADLESS, Pod, failed, ghz, summary
 from tests.e2e.cluster import Namespace
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 
 pytestmark = pytest.mark.timeout(300, func_only=True)
 

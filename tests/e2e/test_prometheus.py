@@ -1,4 +1,4 @@
-"""A Prometheus in the cluster finds the pods by the chart's annotations, and has exactly the calls made."""
+"""A Prometheus in the cluster finds the pods by the chart's annotations, and counts exactly their calls."""
 
 import json
 import shutil
@@ -11,23 +11,34 @@ import pytest
 
 from app.core.code import CODE_LABELS
 from app.core.method import UNKNOWN, Arity
-from app.services import SERVICES
 from tests.e2e.calling import HEADLESS, PYTHON, Call, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, Cluster, Namespace, succeed
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 from tests.e2e.prometheus import Prometheus
+from tests.gen.probe_pb2 import DESCRIPTOR
+from tests.support.servers.echo import INVALID, OUT_OF_RANGE
 
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
-SECONDS = 15  # of steady calls, in which every connection comes of age
-# Kubernetes asks for health whenever it likes.
+SECONDS = 15  # of steady calls, longer than a connection's greatest age
+# Kubernetes checks health at times of its own.
 OURS = 'grpc_service!="grpc.health.v1.Health"'
 
 Counts = Counter[tuple[str, ...]]
 
+# The labels of the probe's methods, by their names.
+LABELS = {
+    one.name: (
+        Arity.of(request_streaming=one.client_streaming, response_streaming=one.server_streaming).value,
+        one.containing_service.full_name,
+        one.name,
+    )
+    for one in DESCRIPTOR.services_by_name["Probe"].methods
+}
+
 
 @pytest.fixture(scope="module")
 def installed(namespace: Namespace) -> Iterator[Namespace]:
-    """The chart's default values but for the drain, which is not looked at here."""
+    """The namespace with the chart, without a drain, which does not matter here."""
     namespace.install(RELEASE, "--set", "drain.delaySeconds=0")
     yield namespace
     namespace.uninstall(RELEASE)
@@ -40,14 +51,14 @@ def pod(installed: Namespace) -> Iterator[Pod]:
 
 
 def counted_out(pod: Pod, method: str, request: object, *options: str) -> Counts:
-    """What became of calls with `quoter load`. grpc-go tells ghz OK of some that are refused at once."""
+    """The outcomes of calls by `quoter load`. ghz counts some calls as OK that the server rejects at once."""
     command = (
         *("/app/.venv/bin/quoter", "load", method, json.dumps(request), "--target", HEADLESS, "--json"),
         *("--rps", "60", "--for", "1s", *options),
     )
-    figures = json.loads(pod.attempt(*command).stdout)  # it exits with 1 where calls fail
+    figures = json.loads(pod.attempt(*command).stdout)  # it exits with 1 if calls fail
     assert sum(figures["codes"].values()) == 60, figures
-    [label] = [label for label in labels().values() if method == "/".join(label[1:])]
+    label = LABELS[method.partition("/")[2]]
     return Counter({(*label, code): count for code, count in figures["codes"].items()})
 
 
@@ -56,53 +67,37 @@ import grpc
 with grpc.insecure_channel("{HEADLESS}") as channel:
     for _ in range(60):
         try:
-            channel.unary_unary("/quotes.Quoter/Forget")(b"", timeout=5)
+            channel.unary_unary("/probe.Probe/Unknown")(b"", timeout=5)
         except grpc.RpcError as error:
             print(error.code().name)
 """
 
 
 def unserved(pod: Pod) -> Counts:
-    """Calls of a method that is not there."""
+    """Calls of a method that does not exist."""
     codes = pod.run(PYTHON, "-c", UNSERVED).split()
     label = (UNKNOWN.arity.value, UNKNOWN.service, UNKNOWN.name)
     return Counter((*label, CODE_LABELS[grpc.StatusCode[code]]) for code in codes)
 
 
-def labels() -> dict[str, tuple[str, ...]]:
-    """By its name, how each method is labelled; there are no two of one name."""
-    served = [method for service in SERVICES for method in service.descriptor.methods]
-    arities = [
-        Arity.of(request_streaming=one.client_streaming, response_streaming=one.server_streaming)
-        for one in served
-    ]
-    found: dict[str, tuple[str, ...]] = {
-        one.name: (arity.value, one.containing_service.full_name, one.name)
-        for one, arity in zip(served, arities, strict=True)
-    }
-    assert len(found) == len(served)
-    return found
-
-
 def by_labels(calls: list[Call]) -> Counts:
-    methods = labels()
-    return Counter((*methods[call.method], CODE_LABELS[grpc.StatusCode[call.code]]) for call in calls)
+    return Counter((*LABELS[call.method], CODE_LABELS[grpc.StatusCode[call.code]]) for call in calls)
 
 
 def table(counts: Counts) -> str:
     return "\n".join(f"{count:8,}  {' '.join(key)}" for key, count in sorted(counts.items()))
 
 
-def settled(ask: Callable[[], Counts], wanted: Counts, seconds: float = 30) -> Counts:
-    """What is found once it is what is wanted, or after so long."""
+def settled(query: Callable[[], Counts], wanted: Counts, seconds: float = 30) -> Counts:
+    """The result once it equals `wanted`, or the last one after so many seconds."""
     end = time.monotonic() + seconds
-    while (found := ask()) != wanted and time.monotonic() < end:
+    while (found := query()) != wanted and time.monotonic() < end:
         time.sleep(0.5)
     return found
 
 
 @pytest.mark.timeout(120, func_only=True)
-def test_every_pod_is_found_by_its_annotations_and_no_other_is(
+def test_exactly_the_servers_pods_are_found_by_their_annotations(
     prometheus: Prometheus, installed: Namespace, pod: Pod
 ) -> None:
     pods = installed.pods(RELEASE)
@@ -117,11 +112,11 @@ def test_every_pod_is_found_by_its_annotations_and_no_other_is(
         return Counter((name, one["scrapeUrl"], one["health"]) for name, one in targets.items())
 
     found = settled(scraped, wanted)
-    assert found == wanted, f"scraped:\n{table(found)}\nthe pods:\n{table(wanted)}"
+    assert found == wanted, f"scraped:\n{table(found)}\npods:\n{table(wanted)}"
 
 
 @pytest.mark.timeout(240, func_only=True)
-def test_the_calls_counted_over_all_pods_are_those_that_were_made(
+def test_the_calls_counted_on_all_pods_are_the_calls_made(
     prometheus: Prometheus, installed: Namespace, pod: Pod, measured: Measured
 ) -> None:
     before = installed.pod_names(RELEASE)
@@ -133,17 +128,17 @@ def test_the_calls_counted_over_all_pods_are_those_that_were_made(
     ]
     with pod.calling(*clients) as calls:
         time.sleep(SECONDS)
-    taken = ("--token-file", "/token/token", "--allow-plaintext-token")
-    quote = {"quote": "What is counted counts.", "author": "Nobody"}
+    token_file = ("--token-file", "/token/token", "--allow-plaintext-token")
+    message, invalid = {"text": "counted"}, {"text": INVALID}
     made = (
         by_labels(calls)
-        + counted_out(pod, "quotes.Quoter/AddQuotes", [quote, quote], *taken)
-        + counted_out(pod, "quotes.Quoter/AddQuotes", [quote, {}], *taken)
-        + counted_out(pod, "quotes.Quoter/ListQuotes", {"limit": -1}, *taken)
-        + counted_out(pod, "calc.Calculator/Divide", {"n1": 1}, *taken)
-        + counted_out(pod, "calc.Calculator/Add", {"n1": 2**31 - 1, "n2": 1}, *taken)
-        + counted_out(pod, "quotes.Quoter/GetQuote", {})
-        + counted_out(pod, "quotes.Quoter/Converse", [{}, {}])
+        + counted_out(pod, "probe.Probe/ClientStream", [message, message], *token_file)
+        + counted_out(pod, "probe.Probe/ClientStream", [message, invalid], *token_file)
+        + counted_out(pod, "probe.Probe/ServerStream", invalid | {"count": 1}, *token_file)
+        + counted_out(pod, "probe.Probe/Unary", invalid, *token_file)
+        + counted_out(pod, "probe.Probe/Unary", {"text": OUT_OF_RANGE}, *token_file)
+        + counted_out(pod, "probe.Probe/Unary", message)
+        + counted_out(pod, "probe.Probe/BidiStream", [message, message])
         + unserved(pod)
     )
     assert {arity for arity, *_ in made} == set(Arity)
@@ -169,16 +164,16 @@ def test_the_calls_counted_over_all_pods_are_those_that_were_made(
     )
     callers = ", ".join(f"{name} {count:,}" for name, count in Counter(call.client for call in calls).items())
     measured(
-        f"Prometheus counted {handled.total():,} of {made.total():,} calls, the same by methods and codes"
+        f"Prometheus counted {handled.total():,} of {made.total():,} calls, with equal methods and codes"
         f" ({listed}; {callers}), on {len(shares)} pods"
     )
 
 
 @pytest.mark.timeout(60, func_only=True)
-def test_prometheus_takes_the_configuration_and_the_alert_rules_of_deploy(
+def test_promtool_accepts_the_configuration_and_the_alert_rules_of_deploy(
     prometheus: Prometheus, cluster: Cluster
 ) -> None:
-    del prometheus  # promtool comes with it
+    del prometheus  # promtool is installed with it
     if shutil.which("promtool", path=cluster.env["PATH"]) is None:
         pytest.skip("not on the PATH: promtool")
     checked = succeed("promtool", "check", "config", "deploy/prometheus/prometheus.yml", env=cluster.env)

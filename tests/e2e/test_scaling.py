@@ -1,10 +1,10 @@
-"""More pods and fewer: no call is lost."""
+"""Scaling out and in: no call is lost."""
 
 import pytest
 
 from tests.e2e.calling import Client, Pod, failed, summary
 from tests.e2e.cluster import RELEASE, Namespace
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 
 
 @pytest.mark.timeout(600, func_only=True)

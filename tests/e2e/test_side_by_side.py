@@ -1,4 +1,4 @@
-"""Two releases in one namespace, and one named like the first in another, do not notice each other."""
+"""Two releases in one namespace, and one with the name of the first in another, do not affect each other."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.calling import Pod, failed, own, summary
 from tests.e2e.cluster import RELEASE, Namespace
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
@@ -21,7 +21,7 @@ NO_DRAIN = ("--set", "drain.delaySeconds=0")
 
 @dataclass(frozen=True)
 class Release:
-    """A release of the chart in a namespace, and the name that its objects begin with."""
+    """A release of the chart in a namespace, and the prefix of its objects' names."""
 
     namespace: Namespace
     name: str
@@ -29,7 +29,7 @@ class Release:
 
     @property
     def token_file(self) -> str:
-        """In the clients' pod."""
+        """The path of its token in the clients' pod."""
         return f"/clients/token-of-{self.fullname}-in-{self.namespace.name}"
 
     @property
@@ -50,7 +50,7 @@ class Release:
 class Releases:
     all: tuple[Release, Release, Release]
     pod: Pod
-    before: set[str]  # what was in the namespace of two before the second was installed in it
+    before: set[str]  # the objects in the shared namespace before the second release
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def releases(
 
 
 def load(pod: Pod, target: str, token_file: str) -> Any:
-    """What became of twenty calls from the pod, and who has answered."""
+    """The report of `quoter load` for twenty calls from the pod."""
     options = (
         "--rps",
         "40",
@@ -89,24 +89,26 @@ def load(pod: Pod, target: str, token_file: str) -> Any:
         token_file,
         "--allow-plaintext-token",
     )
-    command = ("/app/.venv/bin/quoter", "load", "--target", target, *options)
-    return json.loads(pod.attempt(*command).stdout)  # it exits with 1 where calls fail
+    command = ("/app/.venv/bin/quoter", "load", "probe.Probe/Unary", "--target", target, *options)
+    return json.loads(pod.attempt(*command).stdout)  # it exits with 1 if calls fail
 
 
 @pytest.mark.timeout(240, func_only=True)
-def test_each_release_takes_its_own_token_and_no_others(releases: Releases, measured: Measured) -> None:
+def test_each_release_accepts_only_its_own_token(releases: Releases, measured: Measured) -> None:
     assert len({release.token() for release in releases.all}) == 3
-    answered = refused = 0
+    accepted = rejected = 0
     for called, owner in product(releases.all, repeat=2):
         figures = load(releases.pod, called.target(called.services[1]), owner.token_file)
         assert figures["codes"] == {"OK" if called is owner else "Unauthenticated": 20}, (called, owner)
         assert set(figures["backends"]) == called.pod_names()
-        answered += figures["codes"].get("OK", 0)
-        refused += figures["codes"].get("Unauthenticated", 0)
-    measured(f"3 releases: {answered} calls with the own token answered, {refused} with the others' refused")
+        accepted += figures["codes"].get("OK", 0)
+        rejected += figures["codes"].get("Unauthenticated", 0)
+    measured(
+        f"3 releases: {accepted} calls with their own token accepted, {rejected} with another token rejected"
+    )
 
 
-def test_its_services_have_its_own_pods_alone(releases: Releases) -> None:
+def test_a_releases_services_select_only_its_pods(releases: Releases) -> None:
     for release in releases.all:
         wanted = {pod["status"]["podIP"] for pod in release.namespace.pods(release.name)}
         assert len(wanted) == 2
@@ -120,13 +122,13 @@ def test_its_services_have_its_own_pods_alone(releases: Releases) -> None:
 
 
 @pytest.mark.timeout(240, func_only=True)
-def test_helms_test_passes_for_each(releases: Releases) -> None:
+def test_helm_test_passes_for_each(releases: Releases) -> None:
     for release in releases.all:
         release.namespace.test(release.name)
 
 
 @pytest.mark.timeout(240, func_only=True)
-def test_one_is_uninstalled_and_the_others_do_not_notice(releases: Releases, measured: Measured) -> None:
+def test_uninstalling_one_does_not_affect_the_others(releases: Releases, measured: Measured) -> None:
     first, second, elsewhere = releases.all
     added = first.namespace.objects() - releases.before
     names = [name.partition("/")[2] for name in added]
@@ -136,7 +138,7 @@ def test_one_is_uninstalled_and_the_others_do_not_notice(releases: Releases, mea
 
     clients = [
         own(release.target(release.services[1]), "--token-file", release.token_file, name=name)
-        for name, release in (("beside it", first), ("elsewhere", elsewhere))
+        for name, release in (("same namespace", first), ("other namespace", elsewhere))
     ]
     with releases.pod.calling(*clients) as calls:
         second.namespace.uninstall(second.name)

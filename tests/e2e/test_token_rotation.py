@@ -1,4 +1,4 @@
-"""A token is replaced by the commands of the chart's README, while clients use it."""
+"""The commands of the chart's README replace a token while clients use it."""
 
 import re
 import time
@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.calling import HEADLESS, Pod, failed, own, summary
 from tests.e2e.cluster import CHART, RELEASE, Namespace, succeed
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 
 UNAUTHENTICATED = 64 + 16
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(600, func_only=True)
 
 
 class Terminal:
-    """Where the README's commands are pasted, with the namespace that they are for."""
+    """Runs the README's commands, with the namespace of the release."""
 
     def __init__(self, namespace: Namespace, directory: Path) -> None:
         default = "NAMESPACE=default "
@@ -31,7 +31,7 @@ class Terminal:
         self._directory = directory
 
     def paste(self, commands: str) -> float:
-        """Returns how many seconds they took."""
+        """Runs commands, and returns the seconds they took."""
         began = time.monotonic()
         strict = ("bash", "-eu", "-o", "pipefail", "-c")
         succeed(*strict, self._functions + commands, env=self._env, folder=self._directory, seconds=180)
@@ -39,23 +39,23 @@ class Terminal:
 
 
 def codes(namespace: Namespace, pod: Pod, token: str) -> set[int]:
-    """How the command line ends that calls each pod with the token, by its own address."""
+    """The exit codes of calls with the token to each pod's own address."""
     addresses = [one["status"]["podIP"] for one in namespace.pods(RELEASE)]
-    get = ("quoter", "get", "--token-file", "/dev/stdin", "--allow-plaintext-token")
-    calls = [pod.attempt(*get, "--target", f"{address}:50051", stdin=token) for address in addresses]
-    return {call.returncode for call in calls}
+    call = ("quoter", "call", "probe.Probe/Unary", "--token-file", "/dev/stdin", "--allow-plaintext-token")
+    calls = [pod.attempt(*call, "--target", f"{address}:50051", stdin=token) for address in addresses]
+    return {done.returncode for done in calls}
 
 
 def arrived(pod: Pod, token: str) -> float:
-    """Returns once the client's pod has the token, with how many seconds that took."""
+    """Waits until the client's pod has the token, and returns the seconds it took."""
     began = time.monotonic()
     while pod.run("cat", "/token/token") != token:
-        assert time.monotonic() < began + 120, "the token does not arrive"
+        assert time.monotonic() < began + 120, "the token did not arrive"
         time.sleep(0.2)
     return time.monotonic() - began
 
 
-def test_a_token_is_replaced_by_the_readmes_commands_without_a_restart_and_without_a_lost_call(
+def test_the_readmes_commands_replace_a_token_without_a_restart_and_without_a_lost_call(
     quoter: Namespace, pod: Pod, tmp_path: Path, measured: Measured
 ) -> None:
     terminal, before, old = Terminal(quoter, tmp_path), quoter.restarts(RELEASE), quoter.token()
@@ -68,14 +68,14 @@ def test_a_token_is_replaced_by_the_readmes_commands_without_a_restart_and_witho
 
         terminal.paste(HAND_OUT)
         handed_out = arrived(pod, new)
-        time.sleep(2)  # the client looks at its file once a second
+        time.sleep(2)  # the client reads its file once a second
 
         removed = terminal.paste(REMOVE)
         assert codes(quoter, pod, new) == {0}
         assert codes(quoter, pod, old) == {UNAUTHENTICATED}
     measured(
-        f"a token replaced: each pod takes the new one after {added:.0f} s, the client's pod has it after"
-        f" {handed_out:.0f} s, each pod refuses the old one after {removed:.0f} s: {summary(calls)}"
+        f"token rotation: every pod accepts the new token after {added:.0f} s, the client has it after"
+        f" {handed_out:.0f} s, every pod rejects the old one after {removed:.0f} s: {summary(calls)}"
     )
     assert not failed(calls), failed(calls)[:20]
     assert quoter.restarts(RELEASE) == before
@@ -84,7 +84,7 @@ def test_a_token_is_replaced_by_the_readmes_commands_without_a_restart_and_witho
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_upgrade_keeps_the_new_token_and_only_a_rollback_to_before_it_brings_the_old_one_back(
+def test_an_upgrade_keeps_the_new_token_and_only_a_rollback_to_an_earlier_revision_restores_the_old_one(
     quoter: Namespace,
 ) -> None:
     before, new, tokens = quoter.restarts(RELEASE), quoter.token(), quoter.token(key="tokens")
@@ -97,12 +97,12 @@ def test_an_upgrade_keeps_the_new_token_and_only_a_rollback_to_before_it_brings_
     assert quoter.restarts(RELEASE) == before
 
 
-def test_a_change_of_annotations_brings_what_is_new_at_once(
+def test_a_change_of_annotations_updates_secrets_immediately(
     quoter: Namespace, tmp_path: Path, measured: Measured
 ) -> None:
     terminal = Terminal(quoter, tmp_path)
     add, until = ADD.split("until ")
     terminal.paste(add)
     seconds = terminal.paste(f"{HURRY}until {until}")
-    measured(f"a token added, and the pods annotated: each takes it after {seconds:.0f} s")
-    assert seconds < 15  # by itself it would take a minute, where kubelets have their defaults
+    measured(f"a token added, and the pods annotated: every pod accepts it after {seconds:.0f} s")
+    assert seconds < 15  # without it, up to a minute, with the defaults of kubelets

@@ -1,10 +1,10 @@
-"""Updates by the chart's default values: no call is lost, with our client, nor with others'."""
+"""Rolling updates with the chart's default values: no client loses a call."""
 
 import pytest
 
 from tests.e2e.calling import Client, Pod, failed, summary
 from tests.e2e.cluster import RELEASE, Namespace
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 
 
 @pytest.mark.timeout(1800, func_only=True)

@@ -1,4 +1,4 @@
-"""An image that `make image` built: the files in it, and containers that run it."""
+"""An image built by `make image`: its files, and containers that run it."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parents[2]
 
-# What the Pod Security level `restricted` asks for, and a root that is read-only.
+# The requirements of the Pod Security level `restricted`, and a read-only root.
 RESTRICTED = (
     "--read-only",
     "--read-only-tmpfs=false",
@@ -23,7 +23,7 @@ RESTRICTED = (
 
 
 def podman(*arguments: str, seconds: float = 60) -> str:
-    """Runs a command that must succeed, and returns what it printed."""
+    """Runs a command that must succeed, and returns its output."""
     done = subprocess.run(
         ["podman", *arguments], capture_output=True, text=True, timeout=seconds, check=False
     )
@@ -34,7 +34,7 @@ def podman(*arguments: str, seconds: float = 60) -> str:
 
 
 def build(name: str, context: Path, *variables: str) -> "Built":
-    """Builds the image in this checkout or a copy of it. Without a build before, it takes a minute."""
+    """Builds the image in this checkout or a copy of it. The first build takes a minute."""
     done = subprocess.run(
         ["make", "image", f"IMAGE={name}", *variables],
         cwd=context,
@@ -48,7 +48,7 @@ def build(name: str, context: Path, *variables: str) -> "Built":
 
 
 class Entry(NamedTuple):
-    """A file, directory or link. When it was changed is left out: with Docker, that is when it was built."""
+    """A file, directory or link, without its modification time, which Docker sets to that of the build."""
 
     kind: bytes
     mode: int
@@ -75,12 +75,12 @@ class Container:
             time.sleep(0.05)
 
     def seconds_since_its_start(self) -> float:
-        """Exact to a hundredth of a second, as the kernel keeps it."""
+        """With the kernel's resolution of a hundredth of a second."""
         started = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[19]
         return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / 100
 
     def end(self, signal: str) -> int:
-        """Sends the signal to the process with number 1, and returns its exit code."""
+        """Sends the signal to process 1, and returns its exit status."""
         podman("kill", "--signal", signal, self.identity)
         return int(podman("wait", self.identity, seconds=20))
 
@@ -94,7 +94,7 @@ class Built:
         return found
 
     def tree(self) -> dict[str, Entry]:
-        """Everything in it, by its path."""
+        """All files of the image, by their paths."""
         identity = podman("create", self.name)
         try:
             with subprocess.Popen(["podman", "export", identity], stdout=subprocess.PIPE) as exported:
@@ -107,13 +107,13 @@ class Built:
         return found
 
     def run(self, *command: str, options: Sequence[str] = ()) -> str:
-        """Runs a command in it, as its user, to its end."""
+        """Runs a command in the image, as its user, to its end."""
         program, *arguments = command
         return podman("run", "--rm", *options, "--entrypoint", program, self.name, *arguments)
 
     @contextmanager
     def serve(self, *options: str, **variables: str) -> Iterator[Container]:
-        """Starts the server on loopback, on ports that the system chooses where `variables` name none."""
+        """Runs the server on loopback, on ports that the system chooses unless `variables` name some."""
         given = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0", "APP_DRAIN_DELAY": "0.2"}
         env = [f"--env={name}={value}" for name, value in (given | variables).items()]
         identity = podman("run", "--detach", "--network=host", *RESTRICTED, *options, *env, self.name)

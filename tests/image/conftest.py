@@ -1,7 +1,7 @@
-"""The image of this checkout, which podman builds. The tests are skipped where there is no podman.
+"""The image of this checkout, built by podman. Without podman, the tests are skipped.
 
-$PYTHON_IMAGE names another base image than the Dockerfile's. Where no image registry can be reached, the test
-cluster that stands beside this checkout has a stand-in for it.
+$PYTHON_IMAGE replaces the Dockerfile's base image. The test cluster beside this checkout, if there is one,
+provides a base image where no registry can be reached.
 """
 
 import shutil

@@ -10,7 +10,7 @@ import yaml
 
 from app.core.expected import expected
 from app.core.section import default_of, settings_of
-from app.settings import sections
+from app.settings import FRAME
 from tests.support.servers.process import ROOT
 
 CHART = ROOT / "helm" / "quoter"
@@ -18,15 +18,15 @@ GENERATE = runpy.run_path(str(ROOT / "helm" / "generate.py"))
 VALUES = GENERATE["read"]((CHART / "values.yaml").read_text())
 SCHEMA = GENERATE["schema"](VALUES)
 DEFAULTS = {
-    name: default_of(field) for section in sections().values() for name, field in settings_of(section).items()
+    name: default_of(field) for section in FRAME.values() for name, field in settings_of(section).items()
 }
 MODEL = {
     name: one.schema | {"default": DEFAULTS[name]}
-    for section in sections().values()
+    for section in FRAME.values()
     for name, one in expected(section).items()
 }
 
-# No value holds these: the image sets where to listen, and where files are mounted is the chart's own affair.
+# Settings without a value: the image sets the addresses, and the chart the paths of mounted files.
 NOT_VALUES = {
     "APP_LISTEN",
     "APP_METRICS_LISTEN",
@@ -35,7 +35,6 @@ NOT_VALUES = {
     "APP_TLS_CERT_FILE",
     "APP_TLS_KEY_FILE",
     "APP_TLS_CLIENT_CA_FILE",
-    "APP_QUOTES_FILE",
 }
 # Where the chart's default is not the server's, and why.
 OTHER_DEFAULTS = {
@@ -87,10 +86,7 @@ def test_each_setting_is_set_by_one_value_or_is_none_of_theirs() -> None:
     assert not set(SET) & NOT_VALUES
 
 
-def test_the_chart_gives_the_server_all_settings_and_no_others() -> None:
-    templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*.tpl"))
-    given = set(re.findall(r"^- name: (APP_\w+)$", templates, flags=re.MULTILINE))
-    assert given == set(MODEL) - {"APP_LISTEN", "APP_METRICS_LISTEN"}
+def test_the_image_sets_where_to_listen_and_no_other_setting() -> None:
     image = set(re.findall(r"\b(APP_\w+)=\d", (ROOT / "Dockerfile").read_text()))
     assert image == {"APP_LISTEN", "APP_METRICS_LISTEN"}
 

@@ -1,10 +1,10 @@
 {{/*
-How long each part of a pod's end takes, in seconds, as JSON.
+The times of a drain in seconds, as JSON.
 
-A client goes on using a pod until its connection ends (`age`, and up to a tenth more: gRPC spreads them) and it has
-looked addresses up again (`lookup`). So long the pod must serve as before, and that is `needed`. A call that begins
-then must be done within what is left of delay and grace, and that is `longest`. With a delay or a grace of 0 somebody
-has turned that off, and `lossless` is false.
+A client uses a pod until its connection ends (`age`, and up to a tenth more, which gRPC adds at random) and it has
+resolved addresses again (`lookup`). The pod must keep serving for that time, `needed`. A call that starts at its end
+must finish within the rest of delay and grace, `longest`. With a delay or a grace of 0 the drain is off, and `lossless`
+is false.
 */}}
 {{- define "quoter.drain" }}
 {{- $lookup := ternary 1 30 (eq .Values.drain.clients "own") }}

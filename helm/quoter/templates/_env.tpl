@@ -36,10 +36,7 @@ another value is here; _settings.tpl has the rest.
   value: /run/secrets/{{ ternary "client-ca" "tls" (ne .Values.tls.clientCa.existingSecret "") }}/ca.crt
 {{- end }}
 {{- end }}
-{{- if include "quoter.quotesConfigMap" . }}
-- name: APP_QUOTES_FILE
-  value: /etc/quoter/quotes.txt
-{{- end }}
+{{- include "quoter.ofServices" (dict "template" "env" "context" .) }}
 - name: APP_DRAIN_DELAY
   value: {{ $drain.delay | quote }}
 - name: APP_DRAIN_GRACE

@@ -2,7 +2,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 54 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of the objects; at most 54 characters, so that a suffix fits within Kubernetes' 63. */}}
+{{/* The name of the objects, of at most 54 characters, so that a suffix fits into Kubernetes' 63. */}}
 {{- define "quoter.fullname" -}}
 {{- $name := default .Chart.Name .Values.nameOverride }}
 {{- if .Values.fullnameOverride }}
@@ -19,7 +19,7 @@ app.kubernetes.io/name: {{ include "quoter.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* What every object has but the pods. */}}
+{{/* The labels of every object except the pods. */}}
 {{- define "quoter.commonLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -31,7 +31,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{ include "quoter.commonLabels" . }}
 {{- end }}
 
-{{/* No Service and no policy chooses the test's pod: it has a name of its own. */}}
+{{/* A name of its own, so that no Service and no policy selects the pod of `helm test`. */}}
 {{- define "quoter.testLabels" -}}
 app.kubernetes.io/name: {{ include "quoter.name" . | trunc 49 | trimSuffix "-" }}-test
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -49,23 +49,17 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- default (ternary (include "quoter.fullname" .) "default" .Values.serviceAccount.create) .Values.serviceAccount.name }}
 {{- end }}
 
-{{/* The Secret that has the tokens: the chart's own, or the one that was named. */}}
+{{/* The Secret with the tokens: the chart's, or the one that the values name. */}}
 {{- define "quoter.tokenSecret" -}}
 {{- default (printf "%s-token" (include "quoter.fullname" .)) .Values.auth.existingSecret }}
 {{- end }}
 
-{{/* The Secret that has the certificate: cert-manager's, or the one that was named. */}}
+{{/* The Secret with the certificate: cert-manager's, or the one that the values name. */}}
 {{- define "quoter.tlsSecret" -}}
 {{- default (printf "%s-tls" (include "quoter.fullname" .)) .Values.tls.existingSecret }}
 {{- end }}
 
-{{- define "quoter.quotesConfigMap" -}}
-{{- if or .Values.quotes.text .Values.quotes.existingConfigMap }}
-{{- default (printf "%s-quotes" (include "quoter.fullname" .)) .Values.quotes.existingConfigMap }}
-{{- end }}
-{{- end }}
-
-{{/* The port of a URL; where it has none, 80 for http and 443 for https, and 443 for gRPC, which has no other. */}}
+{{/* The port of a URL. The default is 80 for http, 443 for https, and always 443 for gRPC. */}}
 {{- define "quoter.port" -}}
 {{- $port := regexFind ":[0-9]+$" (urlParse .url).host | trimPrefix ":" }}
 {{- default (ternary "80" "443" (and (hasPrefix "http://" .url) (not .grpc))) $port }}

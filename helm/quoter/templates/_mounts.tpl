@@ -1,4 +1,4 @@
-{{/* What is mounted into the pods: the volume's name, where, and of what. 0440 is readable by fsGroup. */}}
+{{/* The volumes of the pods: name, mount path and source. The mode 0440 is readable by fsGroup. */}}
 {{- define "quoter.mounts" -}}
 {{- if eq .Values.auth.mode "tokens" }}
 - name: tokens
@@ -40,17 +40,10 @@
     secret:
       secretName: {{ . }}
       defaultMode: 0440
-      # Not the CA's key, where the Secret has that too.
+      # Not the CA's key, if the Secret has it too.
       items:
         - key: ca.crt
           path: ca.crt
 {{- end }}
-{{- end }}
-{{- with include "quoter.quotesConfigMap" . }}
-- name: quotes
-  path: /etc/quoter
-  volume:
-    configMap:
-      name: {{ . }}
 {{- end }}
 {{- end }}

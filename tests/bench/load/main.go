@@ -1,9 +1,9 @@
-// Command load calls one method of a gRPC server, and prints what became of the calls.
+// Command load calls one method of a gRPC server, and prints the outcomes of the calls.
 //
-// It opens its connections and makes the warming calls, then prints "ready". Every line on its standard
-// input starts one run, and every run prints one line of JSON. It ends with its input.
+// It opens its connections and makes the warm-up calls, then prints "ready". Every line on its standard
+// input starts a run, and every run prints one line of JSON. It ends at the end of its input.
 //
-// Messages are bytes that the caller made, so that it knows no protos and costs little.
+// Messages are serialized by its caller, so that it needs no protos and costs little.
 package main
 
 import (
@@ -32,15 +32,15 @@ import (
 
 var (
 	target      = flag.String("target", "127.0.0.1:50051", "the server")
-	method      = flag.String("method", "/quotes.Quoter/GetQuote", "the method's path")
+	method      = flag.String("method", "/probe.Probe/Unary", "the method's path")
 	arity       = flag.String("arity", "unary", "unary, server (a stream of replies) or bidi (a reply for each message)")
 	request     = flag.String("request", "", "the request message, in hex")
 	token       = flag.String("token", "", "sent as authorization: Bearer …")
 	connections = flag.Int("connections", 4, "connections to spread the calls over")
-	inFlight    = flag.Int("in-flight", 32, "calls in flight; without -rate, each waits for its answer")
-	rate        = flag.Float64("rate", 0, "calls a second, whether answered or not, in place of -in-flight")
+	inFlight    = flag.Int("in-flight", 32, "calls in flight, without -rate")
+	rate        = flag.Float64("rate", 0, "calls per second, whether answered or not, in place of -in-flight")
 	calls       = flag.Int64("calls", 0, "calls in a run")
-	duration    = flag.Duration("duration", 0, "how long a run takes, where -calls is 0")
+	duration    = flag.Duration("duration", 0, "length of a run, if -calls is 0")
 	warm        = flag.Int64("warm", 0, "calls before the first run")
 	messages    = flag.Int("messages", 1, "bidi: messages that each call sends, one by one")
 	cancelAfter = flag.Int("cancel-after", 0, "streams: cancel once this many replies have come")
@@ -59,11 +59,11 @@ func (raw) Unmarshal(data []byte, value any) error {
 
 func (raw) Name() string { return "proto" }
 
-// tally is what one goroutine has seen, or several together.
+// tally has the outcomes of the calls of one goroutine, or of several.
 type tally struct {
 	codes    map[codes.Code]int64
 	messages int64
-	pushback int64 // refusals that say when to try again
+	pushback int64 // rejections with a retry delay
 	spans    map[string][]float64
 }
 
@@ -78,7 +78,7 @@ func (t *tally) end(code codes.Code, trailer metadata.MD, took time.Duration) {
 	case codes.OK:
 		class = "ok"
 	case codes.ResourceExhausted:
-		class = "refused"
+		class = "rejected"
 		if len(trailer.Get("grpc-retry-pushback-ms")) == 1 {
 			t.pushback++
 		}
@@ -110,7 +110,7 @@ type report struct {
 	Messages int64              `json:"messages"`
 	Pushback int64              `json:"pushback"`
 	Codes    map[string]int64   `json:"codes"`
-	Latency  map[string]latency `json:"latency_ms"` // by ok, refused and failed
+	Latency  map[string]latency `json:"latency_ms"` // by ok, rejected and failed
 }
 
 func (t *tally) report(took time.Duration) report {
@@ -133,7 +133,7 @@ func (t *tally) report(took time.Duration) report {
 	return made
 }
 
-// caller makes calls over one connection. It is used by one goroutine at a time, but for its connection.
+// caller makes calls on one connection. One goroutine uses it at a time; connections are shared.
 type caller struct {
 	connection *grpc.ClientConn
 	context    context.Context
@@ -174,12 +174,12 @@ func (c *caller) stream(ctx context.Context, cancel context.CancelFunc) (metadat
 	return stream.Trailer(), err
 }
 
-// talk returns io.EOF where the server has ended the stream well.
+// talk returns io.EOF if the server has ended the stream with OK.
 func (c *caller) talk(stream grpc.ClientStream, sends int, cancel context.CancelFunc) error {
 	for sent, received := 0, 0; ; {
 		if sent < sends {
 			sent++
-			// Of a failed send the receive tells the reason.
+			// The receive returns the error of a failed send.
 			if err := stream.SendMsg(&c.body); err != nil && !errors.Is(err, io.EOF) {
 				return err
 			}
@@ -209,7 +209,7 @@ func (c *caller) another() *caller {
 	return &caller{c.connection, c.context, c.body, newTally()}
 }
 
-// inTurn keeps that many calls in flight until `count` are done or `until` is reached.
+// inTurn keeps that many calls in flight until `count` calls have ended, or until `until`.
 func inTurn(open []*caller, many int, count int64, until time.Time) *tally {
 	var begun atomic.Int64
 	var group sync.WaitGroup
@@ -231,8 +231,8 @@ func inTurn(open []*caller, many int, count int64, until time.Time) *tally {
 	return sum(callers)
 }
 
-// atRate begins calls at times that chance decides (a Poisson process), whether those before are answered
-// or not, as callers do who know nothing of each other. A call's latency counts from when it was due, so that a late start is not hidden.
+// atRate starts calls at random times (a Poisson process), without waiting for earlier ones, like independent
+// clients. Latencies count from the time when a call was due, so that a late start is included.
 func atRate(open []*caller, perSecond float64, count int64) *tally {
 	var group sync.WaitGroup
 	callers := make([]*caller, count)
@@ -274,7 +274,7 @@ func run(open []*caller) report {
 	return seen.report(time.Since(began))
 }
 
-// connect returns when every connection is up.
+// connect returns once every connection is ready.
 func connect() ([]*caller, error) {
 	body, err := hex.DecodeString(*request)
 	if err != nil {

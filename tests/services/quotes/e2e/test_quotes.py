@@ -1,4 +1,4 @@
-"""Quotes of one's own, in the chart's values."""
+"""Quotes in the chart's values."""
 
 import time
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.cluster import RELEASE, Namespace
-from tests.e2e.conftest import Measured
+from tests.e2e.plugin import Measured
 
-SECONDS = 120  # for Kubernetes to bring a ConfigMap to a pod
+SECONDS = 120  # for Kubernetes to update a ConfigMap in a pod
 
 
 @pytest.mark.timeout(240, func_only=True)
@@ -31,7 +31,7 @@ def test_a_change_of_the_quotes_reaches_running_pods(
     began = time.monotonic()
     namespace.upgrade(RELEASE, *with_quotes("Know thyself. ~ Thales"))
     while {served(pod) for pod in pods} != {"Know thyself. ~ Thales"}:
-        assert time.monotonic() < began + SECONDS, f"the old quotes are still there after {SECONDS} s"
+        assert time.monotonic() < began + SECONDS, f"the pods still serve the old quotes after {SECONDS} s"
         time.sleep(1)
     measured(f"changed quotes: served by both pods {time.monotonic() - began:.0f} s after the upgrade began")
     assert namespace.pod_names(RELEASE) == pods

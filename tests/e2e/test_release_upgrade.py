@@ -1,0 +1,58 @@
+"""Upgrades of released charts to this checkout's chart: no call is lost, and values keep their meaning."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.calling import HEADLESS, Pod, failed, ghz, own, stock, summary
+from tests.e2e.cluster import CHART, RELEASE, Namespace
+from tests.e2e.plugin import Measured
+
+RELEASES = sorted(Path(__file__).with_name("releases").glob("quoter-*.tgz"))
+# A value of each kind that reaches the server.
+VALUES = (
+    *("--set", "limits.workers=16,limits.maxDeadlineSeconds=120,drain.graceSeconds=120,log.level=debug"),
+    *("--set", "auth.require=probe.Probe/ClientStream name:default,reflection=true"),
+)
+
+
+def server(namespace: Namespace) -> Any:
+    [container] = namespace.get("deployment", RELEASE)["spec"]["template"]["spec"]["containers"]
+    return container
+
+
+def chart_label(namespace: Namespace) -> str:
+    label: str = namespace.get("deployment", RELEASE)["metadata"]["labels"]["helm.sh/chart"]
+    return label
+
+
+@pytest.mark.timeout(360, func_only=True)
+@pytest.mark.parametrize("release", RELEASES, ids=lambda path: path.stem)
+def test_upgrading_a_release_to_this_chart_loses_no_call(
+    namespace: Namespace, measured: Measured, release: Path
+) -> None:
+    namespace.install_chart(release, RELEASE, *VALUES)
+    assert chart_label(namespace) == release.stem
+    token, before = namespace.token(), server(namespace)
+    clients = [
+        own(HEADLESS, "--token-file", "/token/token"),
+        stock(HEADLESS),
+        *ghz(HEADLESS, token, balancing="round_robin"),
+        *ghz("quoter:50051", token, balancing="pick_first"),
+    ]
+    with Pod(namespace, {"/token": "quoter-token"}) as pod, pod.calling(*clients) as calls:
+        old = namespace.pod_names(RELEASE)
+        # The annotation stands for the image of the new release: without a change, no pod would be replaced.
+        namespace.upgrade(RELEASE, *VALUES, "--set-string", "podAnnotations.upgraded=1")
+        namespace.gone(old)
+    measured(f"an upgrade of {release.stem} to this chart: {summary(calls)}")
+    assert not failed(calls), failed(calls)[:20]
+    version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
+    assert chart_label(namespace) == f"quoter-{version}"
+    assert namespace.token() == token
+    after = server(namespace)["env"]
+    assert [one for one in before["env"] if one not in after] == []
+    assert {call.instance for call in calls if call.instance} == old | namespace.pod_names(RELEASE)
+    namespace.uninstall(RELEASE)
