@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import Page
 from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, local_echo, notes, ready, run, succeed
 from tests.e2e.plugin import Measured
 
@@ -101,19 +102,19 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
         assert "--token-file token" in rejected.stdout
 
 
-def on_a_cluster() -> list[str]:
-    """The commands of the documentation's section "On a cluster", without those that load the image."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    sections = [
-        section.partition("\n## ")[0]
-        for page in pages
-        for section in page.read_text().split("\n## On a cluster\n")[1:]
+def commands_of(page: Page, *headings: str) -> list[str]:
+    """The shell commands of these sections, without those that load the image into kind or minikube."""
+    sections = [page.section(heading) for heading in headings]
+    shown = [
+        line
+        for section in sections
+        for block in page.blocks
+        if block.language == "sh" and block.text in section
+        for line in block.text.splitlines()
     ]
-    assert len(sections) == 1, "the documentation has one section `On a cluster`"
-    commands = notes(sections[0])
-    loaded = [line for line in commands if not line.startswith(("kind load", "minikube image load"))]
-    assert len(loaded) == len(commands) - 2, "the section loads the image into kind or minikube"
-    return loaded
+    found = [line for line in shown if not line.startswith(("kind load", "minikube image load"))]
+    assert len(found) == len(shown) - 2, "the page loads the image into kind or minikube"
+    return found
 
 
 def test_the_commands_of_the_documentation_lead_from_a_checkout_to_a_call(
@@ -122,7 +123,8 @@ def test_the_commands_of_the_documentation_lead_from_a_checkout_to_a_call(
     if not (shutil.which("podman") or shutil.which("docker")):
         pytest.skip("podman or docker is required to build the image")
     here = another_namespace.at_home(tmp_path / "kubeconfig")
-    commands = on_a_cluster()
+    page = Page("docs/kubernetes.md")
+    commands = commands_of(page, "## Install", "## Call the server", "## Test and uninstall")
     [forward] = [line for line in commands if "port-forward" in line]
     repository, _, tag = here.cluster.image.rpartition(":")
 
