@@ -39,7 +39,7 @@ class Sample:
         class Inventory(stubs.InventoryServiceServicer):  # type: ignore[misc, name-defined]
             def GetItem(self, request: Any, context: object) -> Any:
                 del context
-                return pb.GetItemResponse(name=request.name, count=3)
+                return pb.GetItemResponse(id=request.id, count=3)
 
         return Service(
             descriptor=pb.DESCRIPTOR.services_by_name["InventoryService"],

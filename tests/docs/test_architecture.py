@@ -11,6 +11,9 @@ from app.wiring import concerns
 from tests.docs.pages import Page
 from tests.support.servers.process import ROOT
 from tests.support.servers.server import settings
+from tests.unit.test_imports import LAYERS
+
+PAGE = Page("docs/architecture.md")
 
 
 def chain() -> list[str]:
@@ -26,8 +29,14 @@ def chain() -> list[str]:
 
 
 def test_the_page_shows_the_chain_in_its_order() -> None:
-    shown = " ".join(Page("docs/architecture.md").section("## The chain").split())
-    assert " → ".join([*chain(), "handler"]) in shown
+    rows = re.findall(r"^\| ([^|]*?) \|", PAGE.section("## The chain"), flags=re.MULTILINE)
+    assert rows[0] == "concern"
+    assert rows[1:] == chain()
+
+
+def test_the_page_shows_the_layers_of_the_packages_in_their_order() -> None:
+    [shown] = [block.text for block in PAGE.blocks if block.language == "text"]
+    assert [set(line.split(", ")) for line in shown.splitlines()] == LAYERS
 
 
 def test_the_picture_shows_the_concerns_in_their_order() -> None:

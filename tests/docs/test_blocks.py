@@ -45,6 +45,8 @@ def lines(block: Block) -> list[str]:
 def test_every_block_names_its_language(page: Page) -> None:
     assert {block.language for block in page.blocks} <= LANGUAGES
     assert page.text.count("```") == 2 * len(page.blocks)
+    if page.name != "helm/quoter/README.md":
+        assert not re.search(r"^\n    ", page.prose, flags=re.MULTILINE), "a block without a language"
 
 
 @pytest.mark.parametrize("block", of("json"), ids=lambda block: block.name)

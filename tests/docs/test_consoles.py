@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.docs.pages import PAGES, Block, Page
-from tests.support.servers.process import ROOT, ServerProcess, environment, server_process
+from tests.support.servers.process import ROOT, environment
+from tests.support.servers.server import Server, running
 
 CONSOLES = [page for page in PAGES if any(block.language == "console" for block in page.blocks)]
 
@@ -19,9 +20,9 @@ def commands(block: Block) -> list[tuple[str, str]]:
     return [(command, output) for command, _, output in (entry.partition("\n") for entry in entries[1:])]
 
 
-def addresses_of(server: ServerProcess) -> Callable[[str], str]:
+def addresses_of(server: Server) -> Callable[[str], str]:
     """Replaces the addresses of `make run` in a text with the server's own."""
-    metrics = server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics")
+    metrics = str(server.handle.metrics[0])
     return lambda text: text.replace("localhost:9464", metrics).replace("localhost:50051", server.target)
 
 
@@ -29,7 +30,7 @@ def addresses_of(server: ServerProcess) -> Callable[[str], str]:
 @pytest.mark.parametrize("page", CONSOLES, ids=lambda page: page.name)
 def test_every_command_prints_what_is_shown(page: Page) -> None:
     """The commands of a page call one server, in order: a page shows what earlier calls have counted."""
-    with server_process(APP_LOG_FORMAT="json") as server:
+    with running() as server:
         here = addresses_of(server)
         for command, output in [
             each for block in page.blocks if block.language == "console" for each in commands(block)

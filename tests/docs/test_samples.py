@@ -32,7 +32,7 @@ def test_the_first_sample_calls_a_service_with_a_token(
             assert shown in code
             code = code.replace(shown, here)
         exec(code, {})  # noqa: S102 - the page's own
-    assert 'name: "lamp"' in capsys.readouterr().out
+    assert 'id: "1"' in capsys.readouterr().out
 
 
 def test_the_service_config_of_the_page_fits_the_service(sample: Sample) -> None:
@@ -54,4 +54,4 @@ def test_a_log_line_has_the_fields_that_the_page_shows(sample: Sample) -> None:
 
 
 def called(sample: Sample, opened: grpc.Channel) -> Any:
-    return sample.stubs.InventoryServiceStub(opened).GetItem(sample.pb.GetItemRequest(name="lamp"))
+    return sample.stubs.InventoryServiceStub(opened).GetItem(sample.pb.GetItemRequest(id="1"))
