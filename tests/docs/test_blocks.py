@@ -45,7 +45,7 @@ def lines(block: Block) -> list[str]:
 def test_every_block_names_its_language(page: Page) -> None:
     assert {block.language for block in page.blocks} <= LANGUAGES
     assert page.text.count("```") == 2 * len(page.blocks)
-    if page.name != "helm/quoter/README.md":
+    if page.name not in ("helm/quoter/README.md", "docs/add-a-service.md"):
         assert not re.search(r"^\n    ", page.prose, flags=re.MULTILINE), "a block without a language"
 
 
@@ -89,7 +89,7 @@ def test_every_command_is_a_target_of_make_or_a_command_of_the_program(block: Bl
 def known_targets(arguments: list[str]) -> None:
     """Fails if one of them is not a target of the Makefile."""
     for target in arguments:
-        if "=" not in target and target not in ("service", "release"):
+        if "=" not in target:
             assert re.search(
                 rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(), flags=re.MULTILINE
             ), target

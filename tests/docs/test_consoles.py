@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app.services import SERVICES
 from tests.docs.pages import PAGES, Block, Page
 from tests.support.servers.process import ROOT, environment
 from tests.support.servers.server import Server, running
@@ -30,7 +31,7 @@ def addresses_of(server: Server) -> Callable[[str], str]:
 @pytest.mark.parametrize("page", CONSOLES, ids=lambda page: page.name)
 def test_every_command_prints_what_is_shown(page: Page) -> None:
     """The commands of a page call one server, in order: a page shows what earlier calls have counted."""
-    with running() as server:
+    with running(SERVICES) as server:
         here = addresses_of(server)
         for command, output in [
             each for block in page.blocks if block.language == "console" for each in commands(block)

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.docs.pages import PAGES, PENDING, Page
+from tests.docs.pages import PAGES, Page
 from tests.support.servers.process import ROOT
 
 
@@ -15,8 +15,6 @@ def test_every_relative_link_leads_to_a_file_and_an_anchor_that_exist(page: Page
         if parts.scheme:
             continue
         file = (page.path.parent / parts.path).resolve() if parts.path else page.path
-        if file.relative_to(ROOT).as_posix() in PENDING:
-            continue
         assert file.exists(), f"{page.name}: {link}"
         assert file.is_relative_to(ROOT), f"{page.name}: {link} leads out of the repository"
         if parts.fragment:
