@@ -46,9 +46,9 @@ LISTS, ADDS = ("ServerStream",), ("ClientStream",)
 TWO, THREE = ("Unary", "BidiStream"), ("Unary", "ServerStream", "BidiStream")
 QUEUED = UNARY  # a stream has a thread of its own, and waits for no worker
 
-NO_BOUND = 300.0  # seconds, longer than any case takes
+LONG_DEADLINE = 300.0  # seconds, longer than any case takes
 
-# What ends a call over the server's head.
+# What ends a call outside the server's control.
 CLIENT, CONNECTION, TRANSPORT, GRACE = "client", "connection", "transport", "end of the grace"
 
 # The gates that let no call through to its handler; the others refuse a message, which a handler may read.
@@ -63,10 +63,10 @@ class Case:
     play: cases.Play
     methods: Sequence[str]
     codes: Status | Codes  # the one of both sides, or each one and each pair that may be
-    by: Gate | str = ""  # who refuses the call, or ends it over the server's head
+    by: Gate | str = ""  # who refuses the call, or ends it outside the server's control
     runs: bool = True  # whether its handler may
     unseen: int = 0  # messages that were read, and refused before the handler saw them
-    bound: float = NO_BOUND  # APP_MAX_DEADLINE
+    max_deadline: float = LONG_DEADLINE  # APP_MAX_DEADLINE
     grace: float = 0  # APP_DRAIN_GRACE, where the server is drained
 
     @property
@@ -75,7 +75,7 @@ class Case:
         return [(one, one) if isinstance(one, Status) else one for one in listed]
 
     @property
-    def over_the_servers_head(self) -> bool:
+    def outside_the_server(self) -> bool:
         return self.by in {CLIENT, CONNECTION, TRANSPORT, GRACE}
 
 
@@ -151,13 +151,22 @@ TABLE: Final = (
     Case("reply too long for the client", cases.made_by_narrow(), SEND_ONE, UNREAD, TRANSPORT),
     Case("replies too long for it", cases.made_by_narrow(**MID_STREAM), SEND_MANY, TOO_MUCH, TRANSPORT),
     # APP_MAX_DEADLINE, which ends a call when its handler next sends, reads, waits or returns
-    Case("server's bound, handler returns", made(end=cases.linger), ALL, EXPIRED, bound=0.2),
-    Case("server's bound, handler sends", made(start=cases.linger), LISTS, EXPIRED, bound=0.2),
-    Case("server's bound, handler sends again", made(middle=cases.linger), LISTS, EXPIRED, bound=0.2),
-    Case("server's bound, handler reads", made(middle=cases.linger), READ_MANY, EXPIRED, unseen=1, bound=0.2),
-    Case("server's bound, handler waits", made(start=cases.wait), ALL, EXPIRED, bound=0.2),
-    Case("server's bound, client idles", made(**READING), READ_MANY, CANCELLED, bound=0.2),
-    Case("server's bound, handler is blocked", cases.blocked, READ_ONE, CANCELLED, bound=0.2),
+    Case("server's deadline, handler returns", made(end=cases.linger), ALL, EXPIRED, max_deadline=0.2),
+    Case("server's deadline, handler sends", made(start=cases.linger), LISTS, EXPIRED, max_deadline=0.2),
+    Case(
+        "server's deadline, handler sends again", made(middle=cases.linger), LISTS, EXPIRED, max_deadline=0.2
+    ),
+    Case(
+        "server's deadline, handler reads",
+        made(middle=cases.linger),
+        READ_MANY,
+        EXPIRED,
+        unseen=1,
+        max_deadline=0.2,
+    ),
+    Case("server's deadline, handler waits", made(start=cases.wait), ALL, EXPIRED, max_deadline=0.2),
+    Case("server's deadline, client idles", made(**READING), READ_MANY, CANCELLED, max_deadline=0.2),
+    Case("server's deadline, handler is blocked", cases.blocked, READ_ONE, CANCELLED, max_deadline=0.2),
     # The drain
     Case("drain: returns within the grace", cases.drained, ALL, OK, grace=5),
     Case("drain: from the queue, within the grace", cases.drained_in_queue, QUEUED, OK, grace=5),
@@ -168,15 +177,15 @@ TABLE: Final = (
 )
 
 
-def test_only_what_ends_a_call_over_the_servers_head_has_pairs_of_codes() -> None:
+def test_only_what_ends_a_call_outside_the_server_has_pairs_of_codes() -> None:
     for case in TABLE:
-        assert case.over_the_servers_head or all(seen is said for seen, said in case.pairs), case.what
+        assert case.outside_the_server or all(seen is said for seen, said in case.pairs), case.what
 
 
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Ours]]:
     tokens = tmp_path_factory.mktemp("exactness") / "tokens"
-    servers = Kept(lambda bound, grace: Ours(tokens, max_deadline=bound, drain_grace=grace))
+    servers = Kept(lambda max_deadline, grace: Ours(tokens, max_deadline=max_deadline, drain_grace=grace))
     yield servers
     servers.close()
 
@@ -188,7 +197,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Ours]]:
 def test_what_is_written_down_of_a_call_is_what_its_client_saw(
     case: Case, method: str, kept: Kept[Ours]
 ) -> None:
-    at = kept.server(case.bound, case.grace)
+    at = kept.server(case.max_deadline, case.grace)
     before = at.counts()
     case.play(at, method)
     at.rest()
@@ -229,8 +238,8 @@ def check_messages(case: Case, rise: Counts, calls: Sequence[Exchange]) -> None:
     received, sent = (rise.by_method(f"msg_{way}_total")[calls[0].method] for way in ("received", "sent"))
     assert received == sum(call.script.taken for call in calls) + case.unseen * len(calls)
     got, made = sum(call.received for call in calls), sum(call.script.made for call in calls)
-    # What ends a call over the server's head takes along what was on its way.
-    assert got <= sent <= made if case.over_the_servers_head else sent == got
+    # A call that ends outside the server's control loses the messages on their way.
+    assert got <= sent <= made if case.outside_the_server else sent == got
 
 
 ARITIES: Final = {

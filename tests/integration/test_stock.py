@@ -8,17 +8,17 @@ import grpc
 import pytest
 
 from tests.docs.pages import Page
-from tests.integration.test_exactness import NO_BOUND, READ_MANY, TABLE, Case, arities
+from tests.integration.test_exactness import LONG_DEADLINE, READ_MANY, TABLE, Case, arities
 from tests.support.outcomes.observed_server import Kept, Said
 from tests.support.outcomes.usual_server import Theirs
 
-# Not those that have several outcomes, nor what the stack does not have: a bound on how long calls take, and
+# Not those that have several outcomes, nor what the stack does not have: a maximum deadline, and
 # sizes that the chain refuses before grpc does.
 CASES = [
     case
     for case in TABLE
     if len(case.pairs) == 1
-    and case.bound == NO_BOUND
+    and case.max_deadline == LONG_DEADLINE
     and "far too long" not in case.what
     and case.what != "deadline above 1 s passes"  # on the usual stack it is now one code and now another
 ]
@@ -38,7 +38,7 @@ CUT_IN_A_READ = {
 
 def stock_table() -> str:
     """The table of docs/outcomes.md. Of each signal: that it is right (✓), or what it says instead."""
-    kept = Kept(lambda _bound, grace: Theirs(grace))
+    kept = Kept(lambda _max_deadline, grace: Theirs(grace))
     rows = [measured(case, kept) for case in CASES]
     kept.close()
     return "\n".join((HEAD, *rows))
@@ -49,7 +49,9 @@ HEAD = "| event | client sees | span | metric | log line |\n|---|---|---|---|---
 
 def measured(case: Case, kept: Kept[Theirs]) -> str:
     """A row of it."""
-    cells = {method: cell(case, method, kept.server(case.bound, case.grace)) for method in case.methods}
+    cells = {
+        method: cell(case, method, kept.server(case.max_deadline, case.grace)) for method in case.methods
+    }
     columns = (by_arity({method: words[column] for method, words in cells.items()}) for column in range(4))
     return f"| {case.what} | {' | '.join(columns)} |"
 
@@ -99,7 +101,7 @@ def by_arity(words: Mapping[str, str]) -> str:
 @pytest.fixture(scope="module")
 def kept() -> Iterator[Kept[Theirs]]:
     logging.getLogger("grpc").setLevel(logging.CRITICAL)  # it logs every exception of a handler
-    stocks = Kept(lambda _bound, grace: Theirs(grace))
+    stocks = Kept(lambda _max_deadline, grace: Theirs(grace))
     yield stocks
     stocks.close()
     logging.getLogger("grpc").setLevel(logging.NOTSET)

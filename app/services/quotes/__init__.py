@@ -18,7 +18,7 @@ EMBEDDED = Path(__file__).with_name("quotes.txt")
 @contextmanager
 def open_quoter(settings: QuotesSettings) -> Iterator[Quoter]:
     # Only a server needs it; the command line, which completes words while one types, starts without.
-    from app.reload.file import WatchedFile  # noqa: PLC0415
+    from app.reload.file import WatchedFile
 
     with WatchedFile(settings.quotes_file or EMBEDDED, parse_quotes) as file:
         yield Quoter(MemoryStore(lambda: file.value))

@@ -3,13 +3,16 @@
 import random
 from collections.abc import Callable, Iterator, Sequence
 from threading import Lock
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from app.core.errors import ResourceExhausted
 from app.services.quotes.quotes import Quote
 
 # Added quotes are kept in memory.
 MAX_ADDED = 10_000
+
+
+Item = TypeVar("Item")
 
 
 class QuoteStore(Protocol):
@@ -40,8 +43,7 @@ class MemoryStore:
 
     def pick(self, author: str) -> Quote:
         index = self._current()
-        quotes = index.by_author.get(author) or index.by_author[random.choice(index.authors)]  # noqa: S311 - no secret
-        return random.choice(quotes)  # noqa: S311 - no secret
+        return _choice(index.by_author.get(author) or index.by_author[_choice(index.authors)])
 
     def all(self, author: str) -> Iterator[Quote]:
         index = self._current()
@@ -62,6 +64,10 @@ class MemoryStore:
         if index.given is not given or index.added is not added:
             self._index = index = _Index(given, added)
         return index
+
+
+def _choice(items: Sequence[Item]) -> Item:
+    return random.choice(items)  # noqa: S311 - not for a secret
 
 
 class _Index:

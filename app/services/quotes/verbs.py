@@ -64,7 +64,7 @@ def add(
     stub = quote_service_pb2_grpc.QuoterStub(channel)
     added = stub.AddQuotes(pb.AddQuotesRequest(quote=one.text, author=one.author) for one in given).added
     known = f", {len(given) - added} known already" if added < len(given) else ""
-    print(f"{added} added{known}")  # noqa: T201 - output of a command
+    print(f"{added} added{known}")
 
 
 def _given(arguments: list[str], file: Path | None) -> list[Quote]:
@@ -117,17 +117,17 @@ def _lines() -> Iterator[str]:
         yield from sys.stdin
         return
     with suppress(ImportError):  # not every Python has it; with it, one can edit a line
-        import readline  # noqa: F401, PLC0415 - `input` uses it where it is imported
-    print("Name an author, or nobody; Ctrl-D ends.")  # noqa: T201 - output of a command
+        import readline  # noqa: F401, PLC0415 - `input` uses it once it is imported
+    print("Name an author, or nobody; Ctrl-D ends.")
     while True:
         try:
             yield input("> ")
         except (EOFError, KeyboardInterrupt) as error:
-            print()  # noqa: T201 - the shell's prompt gets a line of its own
+            print()  # so that the shell's prompt gets a line of its own
             if isinstance(error, EOFError):
                 return
             raise
 
 
 def _print(reply: pb.QuoteReply | pb.ListQuotesResponse | pb.ConverseResponse) -> None:
-    print(Quote(reply.quote, reply.author))  # noqa: T201 - output of a command
+    print(Quote(reply.quote, reply.author))

@@ -26,7 +26,7 @@ PAST_THE_LAST: Mapping[str, Any] = {"end": hold}
 
 MALFORMED = b"\xff\xff\xff"
 
-# Past the bounds of MAX_MESSAGE and MAX_METADATA, and so far past them that grpc does not let them through.
+# Above the limits MAX_MESSAGE and MAX_METADATA, and so far above them that grpc does not let them through.
 LONG, TOO_LONG = "a" * 70_000, "a" * 140_000
 LONG_METADATA, TOO_LONG_METADATA = ((("x-long", "a" * size),) for size in (20_000, 40_000))
 
@@ -49,7 +49,7 @@ def long_reply(script: Any, _context: Any) -> None:
 
 
 def linger(_script: Any, _context: Any) -> None:
-    time.sleep(0.25)  # longer than the server's bound of the cases that have one
+    time.sleep(0.25)  # longer than the server's deadline of the cases that have one
 
 
 def wait(_script: Any, _context: Any) -> None:

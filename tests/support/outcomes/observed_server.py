@@ -239,20 +239,20 @@ class Kept(Generic[Server]):
     """The server of the last case, as long as the next one can have it too."""
 
     def __init__(self, start: Callable[[float, float], Server]) -> None:
-        """`start` is given the server's own bound, and the grace of its drain."""
+        """`start` is given the server's maximum deadline, and the grace of its drain."""
         self._start = start
         self._at: Server | None = None
         self._suits = (0.0, 0.0)
 
-    def server(self, bound: float, grace: float) -> Server:
+    def server(self, max_deadline: float, grace: float) -> Server:
         """One that has nothing in flight. Where there is a grace it will be drained, and is nobody else's."""
-        if self._at is not None and (bound, grace) == self._suits and not grace:
+        if self._at is not None and (max_deadline, grace) == self._suits and not grace:
             if self._at.made:  # the last case has failed
                 self._at.forget()
                 self._at.rest()
             return self._at
         self.close()
-        self._at, self._suits = self._start(bound, grace), (bound, grace)
+        self._at, self._suits = self._start(max_deadline, grace), (max_deadline, grace)
         return self._at
 
     def close(self) -> None:
