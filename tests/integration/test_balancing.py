@@ -97,6 +97,15 @@ def test_a_new_replica_has_its_share_within_two_seconds() -> None:
     assert set(codes) == {OK}
 
 
+def test_the_name_is_looked_up_again_whenever_a_connection_has_reached_its_age() -> None:
+    """Connections live for a second here; by default grpc would look it up at most every 30 s."""
+    with replicas(1, max_connection_age=1) as several, client(several.target) as stub, load(stub) as codes:
+        until_more(codes, 10)
+        asked = several.names.asked
+        until(lambda: several.names.asked >= asked + 3, seconds=15)
+    assert set(codes) == {OK}
+
+
 # Ends
 
 

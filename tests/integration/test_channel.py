@@ -12,7 +12,6 @@ from typing import Any
 
 import grpc
 import pytest
-import yaml
 from hyperframe.frame import GoAwayFrame, PingFrame
 
 from app.client.channel import aio_channel
@@ -20,9 +19,9 @@ from app.client.channel import channel as open_channel
 from app.client.options import Keepalive, Options, options
 from app.client.retries import RetryPolicy
 from app.client.service_config import MethodConfig, ServiceConfig
-from app.gen import quote_service_pb2 as pb
 from app.runtime import transport
 from app.runtime.server_settings import ServerSettings
+from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import outcome
 from tests.support.network.http2 import Frames
 from tests.support.network.proxy import Proxy
@@ -30,8 +29,7 @@ from tests.support.servers.backends import Backend, backends, echo, failing, tar
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
-QUOTER = pb.DESCRIPTOR.services_by_name["Quoter"]
-ROOT = Path(__file__).parents[2]
+PROBE = pb.DESCRIPTOR.services_by_name["Probe"]
 
 
 # grpc's client pings once a second at most: so much faster is what it does every 30 s.
@@ -144,12 +142,6 @@ def connected(server: Backend) -> Iterator[socket.socket]:
                 yield one
 
 
-def test_addresses_may_be_looked_up_whenever_a_connection_has_reached_its_age() -> None:
-    age = yaml.safe_load((ROOT / "helm/quoter/values.yaml").read_text())["maxConnectionAgeSeconds"]
-    found = dict(options("quoter:50051", (), ServiceConfig(), None))
-    assert found["grpc.dns_min_time_between_resolutions_ms"] <= 1000 * age / 10
-
-
 @pytest.mark.parametrize("form", ["127.0.0.1:{0}", "ipv4:127.0.0.1:{0}", "ipv4:127.0.0.1:{0},127.0.0.1:{0}"])
 def test_calls_on_this_machine_do_not_go_through_a_proxy(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
@@ -163,8 +155,8 @@ def test_calls_on_this_machine_do_not_go_through_a_proxy(form: str, monkeypatch:
 def run(several: list[Backend], work: Callable[[Any], Awaitable[None]], **settings: Any) -> None:
     async def main() -> None:
         target = target_of(several)
-        async with aio_channel(target, services=[QUOTER], config=ServiceConfig(**settings)) as channel:
-            await work(channel.unary_unary("/quotes.Quoter/GetQuote"))
+        async with aio_channel(target, services=[PROBE], config=ServiceConfig(**settings)) as channel:
+            await work(channel.unary_unary("/probe.Probe/Unary"))
 
     asyncio.run(main())
 
@@ -193,12 +185,12 @@ def test_calls_on_asyncio_are_retried_and_timed_by_the_same_config() -> None:
     with backends(failing()) as several:
         run(several, work, retry=quick)
         assert len(several[0].attempts) == 4
-        run(several, work, methods={"quotes.Quoter/GetQuote": MethodConfig(timeout=0.05)})
+        run(several, work, methods={"probe.Probe/Unary": MethodConfig(timeout=0.05)})
     assert codes == [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED]
 
 
 def test_a_channel_for_asyncio_refuses_what_the_other_one_does() -> None:
-    config = ServiceConfig(methods={"quotes.Quoter/No": MethodConfig()})
-    for target, services, words in (("", (), "target is empty"), ("a:1", [QUOTER], "unknown method No")):
+    config = ServiceConfig(methods={"probe.Probe/No": MethodConfig()})
+    for target, services, words in (("", (), "target is empty"), ("a:1", [PROBE], "unknown method No")):
         with pytest.raises(ValueError, match=words):
             aio_channel(target, services=services, config=config)

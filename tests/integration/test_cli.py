@@ -11,17 +11,47 @@ import grpc
 import pytest
 import trustme
 
-from app.services import SERVICES
+from tests.gen.probe_pb2 import ProbeReply, ProbeRequest
 from tests.support.certificates import issued
 from tests.support.clients.command_line import Terminal, run
+from tests.support.servers.probe import Probe, probe_service
 from tests.support.servers.probed import probed
-from tests.support.servers.process import ROOT, environment
+from tests.support.servers.process import ROOT, environment, with_probe
 from tests.support.servers.server import TOKEN, Server, running
+
+TOO_LARGE = 2**31 - 1
+
+
+class Echo(Probe):
+    """Replies with what it gets; a server stream has `count` replies."""
+
+    def Unary(self, request: ProbeRequest, context: grpc.ServicerContext) -> ProbeReply:
+        if request.count == TOO_LARGE:
+            context.abort(grpc.StatusCode.OUT_OF_RANGE, "too large")
+        return ProbeReply(text=request.text, count=request.count)
+
+    def ServerStream(self, request: ProbeRequest, context: grpc.ServicerContext) -> Iterator[ProbeReply]:
+        if request.count == TOO_LARGE:
+            context.abort(grpc.StatusCode.OUT_OF_RANGE, "too large")
+        for number in range(request.count):
+            yield ProbeReply(text=request.text, count=number + 1)
+
+    def ClientStream(
+        self, request_iterator: Iterator[ProbeRequest], _context: grpc.ServicerContext
+    ) -> ProbeReply:
+        texts = [request.text for request in request_iterator]
+        return ProbeReply(text="".join(texts), count=len(texts))
+
+    def BidiStream(
+        self, request_iterator: Iterator[ProbeRequest], _context: grpc.ServicerContext
+    ) -> Iterator[ProbeReply]:
+        for request in request_iterator:
+            yield ProbeReply(text=request.text, count=request.count)
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running(SERVICES) as started:
+    with running([probe_service(Echo())]) as started:
         yield started
 
 
@@ -30,7 +60,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that wants a token."""
     file = tmp_path_factory.mktemp("tokens") / "tokens"
     file.write_text(f"ann:{TOKEN}\n")
-    with running(SERVICES, auth_mode="tokens", auth_tokens_file=file) as started:
+    with running(auth_mode="tokens", auth_tokens_file=file) as started:
         yield started
 
 
@@ -47,13 +77,14 @@ def test_load_on_a_terminal_shows_the_last_second_and_fits_80_columns(server: Se
 
 
 def test_the_target_can_come_from_the_environment(server: Server) -> None:
-    assert run("get", QUOTER_TARGET=server.target).exit_code == 0
+    assert run("call", "Probe/Unary", QUOTER_TARGET=server.target).exit_code == 0
 
 
-def test_get_works_in_a_pipe_whose_reader_leaves(server: Server) -> None:
+def test_a_command_ends_when_the_reader_of_its_pipe_leaves(server: Server) -> None:
+    command = f"""quoter call Probe/ServerStream '{{"count": 2000}}' --target {server.target} | head -1"""
     done = subprocess.run(
-        ["bash", "-o", "pipefail", "-c", f"quoter get --count 2000 --target {server.target} | head -1"],
-        env=environment(),
+        ["bash", "-o", "pipefail", "-c", command],
+        env=with_probe(),
         capture_output=True,
         text=True,
         timeout=30,
@@ -63,80 +94,67 @@ def test_get_works_in_a_pipe_whose_reader_leaves(server: Server) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("name", ["calc.Calculator/Add", "/calc.Calculator/Add", "Calculator/Add"])
-def test_call_reaches_any_method(server: Server, name: str) -> None:
-    done = run("call", name, '{"n1": 20, "n2": 10}', "--target", server.target)
+@pytest.mark.parametrize("name", ["probe.Probe/Unary", "/probe.Probe/Unary", "Probe/Unary"])
+def test_call_finds_a_method_by_its_name(server: Server, name: str) -> None:
+    done = run("call", name, '{"text": "a", "count": 30}', "--target", server.target)
     assert (done.exit_code, done.stderr) == (0, "")
-    assert json.loads(done.stdout) == {"n1": 30}
+    assert json.loads(done.stdout) == {"text": "a", "count": 30, "payload": ""}
 
 
 @pytest.mark.parametrize(
     ("method", "request_json", "replies"),
     [
-        ("Greeter/SayHello", '{"name": "World"}', [{"message": "Hello, World"}]),
-        ("Quoter/ListQuotes", '{"author": "Mark Twain", "limit": 2}', 2),
-        (
-            "Quoter/AddQuotes",
-            '[{"quote": "a", "author": "Me"}, {"quote": "b", "author": "Me"}]',
-            [{"added": 2}],
-        ),
-        ("Quoter/Converse", '[{"author": "Mark Twain"}, {}]', 2),
-        ("Calculator/Substract", '{"n1": 1, "n2": 2}', [{"n1": -1}]),
-        ("Calculator/Subtract", '{"n1": 1, "n2": 2}', [{"n1": -1}]),
-        ("Calculator/Divide", '{"n1": 1, "n2": 2}', [{"f1": 0.5}]),
+        ("Probe/Unary", '{"text": "World", "count": -1}', [("World", -1)]),
+        ("Probe/ServerStream", '{"text": "a", "count": 2}', [("a", 1), ("a", 2)]),
+        ("Probe/ClientStream", '[{"text": "a"}, {"text": "b"}]', [("ab", 2)]),
+        ("Probe/BidiStream", '[{"text": "a", "count": 7}, {}]', [("a", 7), ("", 0)]),
     ],
 )
-def test_call_reaches_every_arity(
-    server: Server, method: str, request_json: str, replies: int | list[object]
+def test_call_calls_methods_of_every_arity(
+    server: Server, method: str, request_json: str, replies: list[tuple[str, int]]
 ) -> None:
     done = run("call", method, request_json, "--target", server.target)
     assert (done.exit_code, done.stderr) == (0, "")
-    found = [json.loads(line) for line in done.stdout.splitlines()]
-    assert found == replies if isinstance(replies, list) else len(found) == replies
+    printed = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(reply["text"], reply["count"]) for reply in printed] == replies
 
 
 def test_call_reads_a_stream_of_requests_from_a_pipe(server: Server) -> None:
     done = subprocess.run(
-        ["quoter", "call", "Quoter/Converse", "-", "--target", server.target],
-        input='{"author": "Mark Twain"}\n{"author": "Jane Austen"}\n',
-        env=environment(),
+        ["quoter", "call", "Probe/BidiStream", "-", "--target", server.target],
+        input='{"text": "first"}\n{"text": "second"}\n',
+        env=with_probe(),
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    authors = [json.loads(line)["author"] for line in done.stdout.splitlines()]
-    assert authors == ["Mark Twain", "Jane Austen"]
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["first", "second"]
 
 
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "message"),
     [
-        (["call", "Calculator/Divide", '{"n1": 1}'], 67, "quoter: InvalidArgument: n2: must not be 0"),
         (
-            ["call", "Calculator/Add", '{"n1": 2147483647, "n2": 1}'],
-            75,
-            "quoter: OutOfRange: the result 2147483648",
+            ["call", "Probe/Unary", '{"text": "wrong"}'],
+            67,
+            "quoter: InvalidArgument: text: anything but wrong",
         ),
-        (["call", "Calculator/Multiply", '{"n1": -2147483648, "n2": -1}'], 75, "quoter: OutOfRange"),
-        (["call", "Calculator/Substract", '{"n1": -2147483648, "n2": 1}'], 75, "quoter: OutOfRange"),
-        (
-            ["call", "Calculator/Nope", "{}"],
-            2,
-            "unknown method 'Calculator/Nope'; expected one of calc.Calculator/Add",
-        ),
-        (["call", "Nope/Nope", "{}"], 2, "expected one of quotes.Quoter/GetQuote"),
-        (["call", "Calculator/Add", "{"], 2, "invalid JSON for calc.AddRequest"),
-        (["call", "Calculator/Add", '{"n3": 1}'], 2, "invalid JSON for calc.AddRequest"),
-        (["call", "Calculator/Add", "3"], 2, "expected an object such as {}, got 3"),
-        (["call", "Calculator/Add", "[]"], 2, "expected an object such as {}, got []"),
-        (["call", "Quoter/AddQuotes", "[3]"], 2, "expected an object such as {}, got 3"),
-        (["call", "Quoter/AddQuotes", "bad"], 2, "invalid JSON for quotes.AddQuotesRequest"),
-        (["call", "Calculator/Add", "[" * 100_000], 2, "invalid JSON for calc.AddRequest"),
+        (["call", "Probe/BidiStream", '[{"text": "wrong"}]'], 67, "quoter: InvalidArgument: text: anything"),
+        (["call", "Probe/Unary", '{"count": 2147483647}'], 75, "quoter: OutOfRange: too large"),
+        (["call", "Probe/ServerStream", '{"count": 2147483647}'], 75, "quoter: OutOfRange: too large"),
+        (["call", "Probe/Nope", "{}"], 2, "unknown method 'Probe/Nope'; expected one of probe.Probe/Unary"),
+        (["call", "Nope/Nope", "{}"], 2, "expected one of probe.Probe/Unary"),
+        (["call", "Probe/Unary", "{"], 2, "invalid JSON for probe.ProbeRequest"),
+        (["call", "Probe/Unary", '{"n3": 1}'], 2, "invalid JSON for probe.ProbeRequest"),
+        (["call", "Probe/Unary", "3"], 2, "expected an object such as {}, got 3"),
+        (["call", "Probe/Unary", "[]"], 2, "expected an object such as {}, got []"),
+        (["call", "Probe/ClientStream", "[3]"], 2, "expected an object such as {}, got 3"),
+        (["call", "Probe/ClientStream", "bad"], 2, "invalid JSON for probe.ProbeRequest"),
+        (["call", "Probe/Unary", "[" * 100_000], 2, "invalid JSON for probe.ProbeRequest"),
         (["health", "no.Such"], 69, "the server does not know the service 'no.Such'"),
-        (["get", "x" * 201], 67, "quoter: InvalidArgument: author: too long: 201 characters (limit 200)"),
-        (["get", "--token-file", "/nowhere"], 2, "No such file"),
-        (["get", "--token-file", "/bin/sh"], 2, "/bin/sh: expected one token and nothing else"),
+        (["health", "--token-file", "/nowhere"], 2, "No such file"),
+        (["health", "--token-file", "/bin/sh"], 2, "/bin/sh: expected one token and nothing else"),
     ],
 )
 def test_an_error_is_one_line_with_an_exit_code_for_scripts(
@@ -150,7 +168,7 @@ def test_an_error_is_one_line_with_an_exit_code_for_scripts(
 
 
 def test_without_a_server_the_error_says_how_to_have_one() -> None:
-    done = run("get", "--target", "127.0.0.1:9")
+    done = run("call", "Probe/Unary", "--target", "127.0.0.1:9")
     assert done.exit_code == 78
     assert done.stderr == (
         "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or set another --target;"
@@ -159,7 +177,7 @@ def test_without_a_server_the_error_says_how_to_have_one() -> None:
 
 
 def test_an_empty_target_is_refused_in_words() -> None:
-    done = run("get", "--target", "")
+    done = run("call", "Probe/Unary", "--target", "")
     assert done.exit_code == 2
     assert done.stderr == "quoter: the target is empty; expected HOST:PORT\n"
 
@@ -167,14 +185,10 @@ def test_an_empty_target_is_refused_in_words() -> None:
 @pytest.mark.parametrize(
     ("method", "lines", "message"),
     [
-        ("Greeter/SayHello", "", "takes one request, got 0"),
-        ("Greeter/SayHello", "{}\n{}\n", "takes one request, got 2"),
-        (
-            "Quoter/AddQuotes",
-            '{"quote": "x", "author": "y"}\nbad\n',
-            "invalid JSON for quotes.AddQuotesRequest",
-        ),
-        ("Quoter/Converse", "{}\n3\n", "expected an object such as {}, got 3"),
+        ("Probe/Unary", "", "takes one request, got 0"),
+        ("Probe/Unary", "{}\n{}\n", "takes one request, got 2"),
+        ("Probe/ClientStream", '{"text": "x"}\nbad\n', "invalid JSON for probe.ProbeRequest"),
+        ("Probe/BidiStream", "{}\n3\n", "expected an object such as {}, got 3"),
     ],
 )
 def test_what_is_wrong_on_standard_input_is_told_in_one_line(
@@ -183,7 +197,7 @@ def test_what_is_wrong_on_standard_input_is_told_in_one_line(
     done = subprocess.run(
         ["quoter", "call", method, "-", "--target", server.target],
         input=lines,
-        env=environment(),
+        env=with_probe(),
         capture_output=True,
         text=True,
         timeout=30,
@@ -205,15 +219,15 @@ def test_words_of_the_server_are_not_taken_for_a_dead_connection() -> None:
 
 
 def test_a_token_comes_from_a_file(guarded: Server, tmp_path: Path) -> None:
-    done = run("get", "--target", guarded.target)
+    done = run("call", "Probe/Unary", "--target", guarded.target)
     assert done.exit_code == 80
     assert "set --token-file to a file with a token" in done.stderr
     file = tmp_path / "token"
     file.write_text(TOKEN + "\n")
-    done = run("get", "--target", guarded.target, "--token-file", str(file))
+    done = run("call", "Probe/Unary", "--target", guarded.target, "--token-file", str(file))
     assert (done.exit_code, done.stderr) == (0, "")
     file.write_text("two tokens\n")
-    done = run("get", "--target", guarded.target, "--token-file", str(file))
+    done = run("call", "Probe/Unary", "--target", guarded.target, "--token-file", str(file))
     assert done.exit_code == 2
     assert "expected one token and nothing else" in done.stderr
 
@@ -221,7 +235,7 @@ def test_a_token_comes_from_a_file(guarded: Server, tmp_path: Path) -> None:
 def test_a_token_is_not_sent_unencrypted_to_another_machine_unless_that_is_said(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN)
-    done = run("get", "--target", "10.0.0.1:50051", "--token-file", str(file))
+    done = run("call", "Probe/Unary", "--target", "10.0.0.1:50051", "--token-file", str(file))
     assert done.exit_code == 2
     assert "--allow-plaintext-token" in done.stderr
 
@@ -243,18 +257,26 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def secure(pems: Path) -> Iterator[Server]:
-    with running(SERVICES, tls_cert_file=pems / "cert", tls_key_file=pems / "key") as started:
+    with running(tls_cert_file=pems / "cert", tls_key_file=pems / "key") as started:
         yield started
 
 
 @pytest.fixture(scope="module")
 def mutual(pems: Path) -> Iterator[Server]:
     files: dict[str, Any] = {"tls_cert_file": pems / "cert", "tls_key_file": pems / "key"}
-    with running(SERVICES, **files, tls_client_ca_file=pems / "ca") as started:
+    with running(**files, tls_client_ca_file=pems / "ca") as started:
         yield started
 
 
-@pytest.mark.parametrize("command", [["get"], ["list"], ["health"], ["call", "Greeter/SayHello"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["health"],
+        ["call", "Probe/Unary"],
+        ["load", "--for", "100ms"],
+        ["load", "Probe/ServerStream", "--for", "100ms"],
+    ],
+)
 def test_every_command_calls_over_tls(secure: Server, pems: Path, command: list[str]) -> None:
     done = run(*command, "--target", secure.target, "--ca", str(pems / "ca"), "--server-name", "quoter.test")
     assert (done.exit_code, done.stderr) == (0, "")
@@ -263,20 +285,20 @@ def test_every_command_calls_over_tls(secure: Server, pems: Path, command: list[
 def test_mutual_tls_takes_a_certificate_and_its_key(mutual: Server, pems: Path) -> None:
     own = ("--cert", str(pems / "cert"), "--key", str(pems / "key"))
     trusting = ("--ca", str(pems / "ca"), "--server-name", "quoter.test")
-    done = run("get", "--target", mutual.target, *trusting, *own)
+    done = run("call", "Probe/Unary", "--target", mutual.target, *trusting, *own)
     assert (done.exit_code, done.stderr) == (0, "")
-    done = run("get", "--target", mutual.target, *trusting)
+    done = run("call", "Probe/Unary", "--target", mutual.target, *trusting)
     assert done.exit_code == 78
     assert "it may require a client certificate (--cert and --key)" in done.stderr
     strangers = ("--cert", str(pems / "strangers-cert"), "--key", str(pems / "strangers-key"))
-    done = run("get", "--target", mutual.target, *trusting, *strangers)
+    done = run("call", "Probe/Unary", "--target", mutual.target, *trusting, *strangers)
     assert done.exit_code == 78
     assert f"it may require a client certificate of another CA than {strangers[1]} has" in done.stderr
 
 
 def test_what_tls_needs_can_come_from_the_environment(mutual: Server, pems: Path) -> None:
     files = {f"QUOTER_{name.upper()}": str(pems / name) for name in ("ca", "cert", "key")}
-    done = run("get", QUOTER_TARGET=mutual.target, QUOTER_SERVER_NAME="quoter.test", **files)
+    done = run("call", "Probe/Unary", QUOTER_TARGET=mutual.target, QUOTER_SERVER_NAME="quoter.test", **files)
     assert (done.exit_code, done.stderr) == (0, "")
 
 
@@ -293,21 +315,21 @@ def test_what_a_server_over_tls_lacks_is_told_with_its_option(
     secure: Server, pems: Path, arguments: list[str], message: str
 ) -> None:
     files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
-    done = run("get", "--target", secure.target, *files)
+    done = run("call", "Probe/Unary", "--target", secure.target, *files)
     closer = f"`quoter doctor {secure.target}` examines why"
     assert (done.exit_code, done.stderr) == (78, f"quoter: {secure.target} {message}; {closer}\n")
 
 
 def test_tls_to_a_server_without_it_is_told(server: Server, pems: Path) -> None:
     for option in (["--tls"], ["--ca", str(pems / "ca")]):
-        done = run("get", "--target", server.target, *option)
+        done = run("call", "Probe/Unary", "--target", server.target, *option)
         assert done.exit_code == 78
         assert f"{server.target} does not speak TLS: omit --tls" in done.stderr
 
 
 def test_a_handshake_that_fails_is_told_once_and_not_by_grpc_as_well(server: Server) -> None:
     done = subprocess.run(
-        ["quoter", "get", "--tls", "--target", server.target],
+        ["quoter", "health", "--tls", "--target", server.target],
         env=environment(),
         capture_output=True,
         text=True,
@@ -334,7 +356,7 @@ def test_files_of_no_use_are_told_before_any_call(
     secure: Server, pems: Path, arguments: list[str], message: str
 ) -> None:
     files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
-    done = run("get", "--target", secure.target, *files)
+    done = run("call", "Probe/Unary", "--target", secure.target, *files)
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
     assert done.stderr.startswith("quoter: --")
@@ -342,7 +364,7 @@ def test_files_of_no_use_are_told_before_any_call(
 
 
 def test_health_is_an_exit_code(server: Server) -> None:
-    for name in ([], ["liveness"], ["quotes.Quoter"]):
+    for name in ([], ["liveness"], ["probe.Probe"]):
         done = run("health", *name, "--target", server.target)
         assert (done.exit_code, done.stdout) == (0, "SERVING\n")
 
@@ -356,5 +378,5 @@ def test_version_is_the_one_of_the_project_and_of_the_changelog() -> None:
 
 def test_without_arguments_the_commands_are_listed() -> None:
     done = run()
-    for name in ("serve", "get", "list", "add", "converse", "call", "load", "health", "version"):
+    for name in ("serve", "call", "load", "health", "doctor", "version"):
         assert re.search(rf"\b{name}\b", done.stdout + done.stderr)

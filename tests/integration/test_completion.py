@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.servers.process import ROOT, environment
+from tests.support.servers.probe import METHODS
+from tests.support.servers.process import ROOT, environment, with_probe
 
 # As bash does it: the words, and which of them the cursor is on.
 PROGRAM = """
@@ -20,7 +21,7 @@ printf '%s\\n' "${COMPREPLY[@]}"
 def in_bash(*words: str) -> list[str]:
     done = subprocess.run(
         ["bash", "-c", PROGRAM, "bash", *words],
-        env=environment(),
+        env=with_probe(),
         capture_output=True,
         text=True,
         timeout=30,
@@ -34,12 +35,12 @@ def in_bash(*words: str) -> list[str]:
     ("words", "completed"),
     [
         (["ca"], ["call"]),
-        (["call", "quotes.Quoter/G"], ["quotes.Quoter/GetQuote"]),
-        (["call", "Greet"], ["Greeter/SayHello"]),
-        (["load", "calc.Calculator/Sub"], ["calc.Calculator/Substract", "calc.Calculator/Subtract"]),
+        (["call", "probe.Probe/U"], ["probe.Probe/Unary"]),
+        (["call", "Probe/Un"], ["Probe/Unary"]),
+        (["load", "probe.Probe/"], [f"probe.Probe/{method}" for method in METHODS]),
         (["health", "l"], ["liveness"]),
-        (["health", "calc"], ["calc.Calculator"]),
-        (["list", "--ser"], ["--server-name"]),
+        (["health", "probe"], ["probe.Probe"]),
+        (["call", "--ser"], ["--server-name"]),
     ],
 )
 def test_bash_completes_commands_options_methods_and_services(words: list[str], completed: list[str]) -> None:
@@ -49,13 +50,13 @@ def test_bash_completes_commands_options_methods_and_services(words: list[str], 
 def test_zsh_is_told_the_same() -> None:
     done = subprocess.run(
         ["quoter"],
-        env=environment(_QUOTER_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="quoter call Greet"),
+        env=with_probe(_QUOTER_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="quoter call Probe/Un"),
         capture_output=True,
         text=True,
         timeout=30,
         check=True,
     )
-    assert done.stdout == "_arguments '*: :((\"Greeter/SayHello\"))'\n"
+    assert done.stdout == "_arguments '*: :((\"Probe/Unary\"))'\n"
 
 
 def test_a_shell_that_was_told_to_completes_from_its_next_start_on(tmp_path: Path) -> None:

@@ -16,7 +16,6 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame, SettingsFrame
 
-from app.services import SERVICES
 from app.tools.doctor.calls import safe_methods
 from app.tools.doctor.connection import connection
 from app.tools.doctor.facts import Arguments, Facts
@@ -25,20 +24,21 @@ from app.tools.doctor.target import proxy_for
 from tests.support.clients.doctor import doctor, in_shell, listener, says, typed
 from tests.support.clients.status import code
 from tests.support.network.http2 import Frames
+from tests.support.servers.probe import PROBE
 from tests.support.servers.probed import probed
 from tests.support.servers.process import server_process
 from tests.support.servers.server import Server, running
 from tests.support.servers.web import web
 from tests.support.waiting import until
 
-DESCRIPTORS = [service.descriptor for service in SERVICES]
+DESCRIPTORS = [PROBE.descriptor]
 # This machine, by an address that the client does not take for it: so it asks the environment's proxy.
 ELSEWHERE = "0.0.0.0"  # noqa: S104 - called, and not listened on
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running(SERVICES) as found:
+    with running() as found:
         yield found
 
 
@@ -52,18 +52,18 @@ def unused_port() -> int:
 
 
 def test_where_nothing_is_wrong_every_step_says_what_it_found() -> None:
-    with running(SERVICES) as server:
+    with running() as server:
         examined = doctor(server.target)
         assert examined.exit_code == 0
         assert {step["outcome"] for step in examined.found["steps"]} == {"ok", "note"}
         assert examined.step("health")["found"] == "SERVING"
-        assert "quotes.Quoter" in examined.step("reflection")["facts"]["services"]
+        assert "probe.Probe" in examined.step("reflection")["facts"]["services"]
         assert examined.step("call")["facts"]["code"] == "OK"
         assert "Nothing is wrong" in examined.text
         called = [(call["service"], call["method"], call["code"]) for call in server.calls()]
         # For a person and for a script.
         assert [one for one in called if not one[0].startswith("grpc.")] == [
-            ("quotes.Quoter", "GetQuote", "OK")
+            ("probe.Probe", "Unary", "OK")
         ] * 2
 
 
@@ -83,7 +83,7 @@ def test_a_unix_socket_is_left_to_grpc(tmp_path: Path) -> None:
     examined = doctor(target)
     assert (examined.cause, examined.exit_code) == ("call-failed", 78)
     assert "No such file" in examined.prose
-    with running(SERVICES, listen=target):
+    with running(listen=target):
         assert doctor(target).exit_code == 0
 
 
@@ -103,7 +103,7 @@ def test_a_program_without_services_of_its_own_still_knows_whether_grpc_works(se
         ("http://localhost:50051", "gRPC accepts no URLs", "localhost:50051"),
         ("https://api.example:443/v1", "gRPC accepts no URLs", "api.example:443 --tls"),
         ("dns://localhost:50051", "must be followed by a name server", "dns:///localhost:50051"),
-        ("localhost:50051/quotes.Quoter/GetQuote", "a target has no path", "localhost:50051"),
+        ("localhost:50051/probe.Probe/Unary", "a target has no path", "localhost:50051"),
         ("localhost:http", "the port 'http' is not a number", "localhost:50051"),
         ("localhost:99999", "is not a number from 1 to 65535", "localhost:50051"),
         ("::1:50051", "must be in brackets", "[::1]:50051"),
@@ -259,7 +259,7 @@ def test_the_call_is_of_a_method_that_is_marked_as_safe_and_sends_one_message_ea
     shop = pool.FindServiceByName("shop.Shop")
     assert [method.name for method in safe_methods([shop], None)] == ["Price"]
     assert safe_methods([shop], ["another.Service"]) == []
-    assert next(method.full_name for method in safe_methods(DESCRIPTORS, None)) == "quotes.Quoter.GetQuote"
+    assert next(method.full_name for method in safe_methods(DESCRIPTORS, None)) == "probe.Probe.Unary"
 
 
 def test_a_server_that_answers_only_the_beginning_costs_no_more_either() -> None:
@@ -476,11 +476,11 @@ def test_a_server_without_health_and_reflection_can_be_called_all_the_same() -> 
 
 
 def test_reflection_that_is_off_is_no_failure() -> None:
-    with running(SERVICES, reflection=False) as server:
+    with running(reflection=False) as server:
         examined = doctor(server.target)
     assert examined.exit_code == 0
     assert examined.step("reflection")["outcome"] == "note"
-    assert examined.step("call")["facts"]["method"] == "quotes.Quoter/GetQuote"
+    assert examined.step("call")["facts"]["method"] == "probe.Probe/Unary"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from app.services import SERVICES
 from tests.support.certificates import Pair, in_days, issued
 from tests.support.clients.doctor import doctor, in_shell, run, typed
 from tests.support.servers.server import TOKEN, running
@@ -37,7 +36,7 @@ def serving(here: Path, pair: Pair, **settings: Any) -> Iterator[str]:
     (here / "server.crt").write_bytes(pair.certificate)
     (here / "server.key").write_bytes(pair.key)
     settings |= {"tls_cert_file": here / "server.crt", "tls_key_file": here / "server.key"}
-    with running(SERVICES, **settings) as server:
+    with running(**settings) as server:
         yield f"localhost:{server.target.rpartition(':')[2]}"
 
 
@@ -85,7 +84,7 @@ def test_plaintext_against_tls_of_another_name(here: Path, ca: trustme.CA) -> No
 
 
 def test_tls_against_plaintext() -> None:
-    with running(SERVICES) as server:
+    with running() as server:
         examined = doctor(server.target, "--tls")
         assert (examined.cause, examined.exit_code) == ("tls-against-plaintext", 78)
         assert "The server speaks plaintext, but TLS was asked for" in examined.prose
@@ -96,7 +95,7 @@ def test_tls_against_plaintext() -> None:
 
 def test_what_is_too_much_in_the_environment_is_taken_out_of_it(ca: trustme.CA) -> None:
     variables = {"QUOTER_TLS": "1", "QUOTER_CA": write("ca.pem", ca.cert_pem.bytes())}
-    with running(SERVICES) as server:
+    with running() as server:
         examined = doctor(server.target, **variables)
         assert examined.cause == "tls-against-plaintext"
         [call] = examined.commands
@@ -106,7 +105,7 @@ def test_what_is_too_much_in_the_environment_is_taken_out_of_it(ca: trustme.CA) 
 
 def test_tls_against_plaintext_with_a_token_says_who_could_read_it() -> None:
     write("token", TOKEN.encode())
-    with running(SERVICES) as server:
+    with running() as server:
         target = server.target.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called
         examined = doctor(target, "--tls", "--token-file", "token")
         assert "readable by anyone on the network path" in examined.prose

@@ -11,7 +11,6 @@ from typing import Any
 import grpc
 import pytest
 
-from app.services import SERVICES
 from tests.support.clients.doctor import Examined, doctor, in_shell, typed
 from tests.support.servers.probed import Probed, probed
 from tests.support.servers.server import TOKEN, Server, running
@@ -31,9 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def guarded(tmp_path: Path) -> Iterator[Server]:
     file = tmp_path / "names-and-tokens"
     file.write_text(f"ann:{TOKEN}\nbob:{BOB}\n")
-    with running(
-        SERVICES, auth_mode="tokens", auth_tokens_file=file, auth_require="quotes.Quoter name:ann"
-    ) as found:
+    with running(auth_mode="tokens", auth_tokens_file=file, auth_require="probe.Probe name:ann") as found:
         yield found
 
 
@@ -125,7 +122,7 @@ def test_a_caller_who_may_not(guarded: Server) -> None:
     examined = with_token(guarded.target, BOB)
     assert (examined.cause, examined.exit_code) == ("permission-denied", 71)
     assert examined.found["failed"] == "call"
-    assert "its caller may not call quotes.Quoter/GetQuote" in examined.prose
+    assert "its caller may not call probe.Probe/Unary" in examined.prose
     write("token", TOKEN)
     assert typed(examined.commands[0]).exit_code == 0
 

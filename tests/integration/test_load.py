@@ -4,7 +4,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,21 +12,18 @@ from typing import Any
 
 import grpc
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from app.cli import cli
-from app.services import SERVICES
+from tests.support.clients.command_line import run
 from tests.support.servers.probe import Probe, probe_service
 from tests.support.servers.probed import probed
-from tests.support.servers.process import environment
+from tests.support.servers.process import with_probe
 from tests.support.servers.server import Server, running
 from tests.support.waiting import until
 
-PROGRAM = (sys.executable, "-m", "tests.support.servers.program")
-
 
 def load(target: str, *arguments: str) -> Result:
-    return CliRunner().invoke(cli, ["load", *arguments, "--target", target], prog_name="quoter")
+    return run("load", *arguments, "--target", target)
 
 
 def figures(target: str, *arguments: str) -> dict[str, Any]:
@@ -39,18 +35,18 @@ def figures(target: str, *arguments: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running(SERVICES) as started:
+    with running() as started:
         yield started
 
 
 def test_a_steady_rate_is_made_and_all_of_it_is_in_the_json(server: Server) -> None:
-    before = server.total("grpc_server_handled_total", grpc_method="GetQuote")
+    before = server.total("grpc_server_handled_total", grpc_method="Unary")
     found = figures(server.target, "--rps", "100", "--for", "1s")
     assert found["exit_code"] == 0
-    assert found["method"] == "quotes.Quoter/GetQuote"
+    assert found["method"] == "probe.Probe/Unary"
     assert (found["sent"], found["codes"], found["unfinished"]) == (100, {"OK": 100}, 0)
     assert found["rps"] == pytest.approx(100, rel=0.02)
-    assert server.total("grpc_server_handled_total", grpc_method="GetQuote") - before == 100
+    assert server.total("grpc_server_handled_total", grpc_method="Unary") - before == 100
     latency = found["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] <= latency["p99"] <= latency["max"]
     assert found["backends"] == {server.handle.instance: {"calls": 100, "share": 1.0}}
@@ -58,7 +54,7 @@ def test_a_steady_rate_is_made_and_all_of_it_is_in_the_json(server: Server) -> N
 
 def test_several_servers_have_even_shares() -> None:
     with ExitStack() as started:
-        servers = [started.enter_context(running(SERVICES)) for _ in range(3)]
+        servers = [started.enter_context(running()) for _ in range(3)]
         found = figures(f"ipv4:{','.join(one.target for one in servers)}", "--rps", "150", "--for", "2s")
         assert found["codes"] == {"OK": 300}
         shares = {name: one["share"] for name, one in found["backends"].items()}
@@ -99,10 +95,10 @@ def test_a_server_that_is_slower_than_asked_does_not_slow_the_load_down() -> Non
 @pytest.mark.parametrize(
     ("method", "request_json"),
     [
-        ("Quoter/ListQuotes", '{"limit": 3}'),
-        ("Quoter/AddQuotes", '[{"quote": "a", "author": "b"}]'),
-        ("Quoter/Converse", "[{}, {}]"),
-        ("Calculator/Add", '{"n1": 1}'),
+        ("Probe/Unary", '{"count": 1}'),
+        ("Probe/ServerStream", '{"count": 3}'),
+        ("Probe/ClientStream", '[{"text": "a"}]'),
+        ("Probe/BidiStream", "[{}, {}]"),
     ],
 )
 def test_methods_of_every_arity_are_called_to_their_ends(
@@ -116,7 +112,7 @@ def test_methods_of_every_arity_are_called_to_their_ends(
 def test_a_server_that_does_not_say_who_it_is_is_unknown() -> None:
     stock = grpc.server(ThreadPoolExecutor(2))
     handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
-    stock.add_registered_method_handlers("quotes.Quoter", {"GetQuote": handler})
+    stock.add_registered_method_handlers("probe.Probe", {"Unary": handler})
     port = stock.add_insecure_port("127.0.0.1:0")
     stock.start()
     try:
@@ -130,9 +126,7 @@ def test_without_a_terminal_there_is_a_line_a_second_and_the_table_at_the_end(se
     done = load(server.target, "--rps", "40", "--for", "2200ms")
     assert (done.exit_code, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    start = next(
-        number for number, line in enumerate(lines) if line.startswith("quotes.Quoter/GetQuote, 2.2 s")
-    )
+    start = next(number for number, line in enumerate(lines) if line.startswith("probe.Probe/Unary, 2.2 s"))
     assert start >= 1
     for line in lines[:start]:
         assert re.fullmatch(r"\d+ s: \d+ per second; \d+ OK; p50 \S+ ms p95 \S+ ms p99 \S+ ms", line)
@@ -145,9 +139,9 @@ def test_without_a_terminal_there_is_a_line_a_second_and_the_table_at_the_end(se
     ("arguments", "exit_code", "message"),
     [
         (["--for", "soon"], 2, "--for: invalid value 'soon': expected a duration"),
-        (["Nope/Nope"], 2, "unknown method 'Nope/Nope'; expected one of quotes.Quoter/GetQuote"),
-        (["Quoter/GetQuote", "{"], 2, "invalid JSON for quotes.QuoteRequest"),
-        (["Quoter/GetQuote", "[{}, {}]"], 2, "invalid JSON for quotes.QuoteRequest"),
+        (["Nope/Nope"], 2, "unknown method 'Nope/Nope'; expected one of probe.Probe/Unary"),
+        (["Probe/Unary", "{"], 2, "invalid JSON for probe.ProbeRequest"),
+        (["Probe/Unary", "[{}, {}]"], 2, "invalid JSON for probe.ProbeRequest"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_call(
@@ -171,9 +165,7 @@ def test_ctrl_c_ends_it_with_the_figures_so_far(method: str) -> None:
         at.probe.on_call = lambda _request, context: context.wait(60)
         with subprocess.Popen(
             [
-                sys.executable,
-                "-m",
-                "tests.support.servers.program",
+                "quoter",
                 "load",
                 method,
                 "--for",
@@ -182,7 +174,7 @@ def test_ctrl_c_ends_it_with_the_figures_so_far(method: str) -> None:
                 "--target",
                 at.server.target,
             ],
-            env=environment(),
+            env=with_probe(),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -16,24 +16,24 @@ from app.client.channel import channel as open_channel
 from app.client.outlier_detection import FailurePercentage, OutlierDetection, SuccessRate
 from app.client.retries import RetryPolicy, RetryThrottling
 from app.client.service_config import MethodConfig, ServiceConfig
-from app.gen import quote_service_pb2
+from tests.gen import probe_pb2
 from tests.support.clients.status import outcome
 from tests.support.servers.backends import Backend, Handler, backends, echo, failing, target_of
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
-SERVICES = (quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"],)
-GET, LIST = "quotes.Quoter/GetQuote", "quotes.Quoter/ListQuotes"
+SERVICES = (probe_pb2.DESCRIPTOR.services_by_name["Probe"],)
+UNARY, STREAM = "probe.Probe/Unary", "probe.Probe/ServerStream"
 
 QUICK = RetryPolicy(initial_backoff=0.01, max_backoff=0.01)
 
 
 @contextmanager
 def opened(several: list[Backend], **settings: Any) -> Iterator[Callable[..., Any]]:
-    """A channel to them with these settings; yields GetQuote, or another method by its name."""
+    """A channel to them with these settings; yields the method Unary, or another one by its name."""
     with open_channel(target_of(several), services=SERVICES, config=ServiceConfig(**settings)) as channel:
 
-        def call(method: str = GET, **how: Any) -> Any:
+        def call(method: str = UNARY, **how: Any) -> Any:
             unary: Any = channel.unary_unary(f"/{method}")
             return unary(b"request", **({"timeout": 10} | how))
 
@@ -148,26 +148,26 @@ def test_a_timeout_bounds_the_calls_of_its_method_and_no_others() -> None:
         ended.wait(10)
         yield b""
 
-    with backends(hold) as several, opened(several, methods={GET: MethodConfig(timeout=0.1)}) as call:
+    with backends(hold) as several, opened(several, methods={UNARY: MethodConfig(timeout=0.1)}) as call:
         began = time.monotonic()
         assert outcome(call) is Status.DEADLINE_EXCEEDED
         assert time.monotonic() - began < 5
-        for method, how in ((LIST, {"timeout": 0.4}), (GET, {"timeout": 0.05})):
+        for method, how in ((STREAM, {"timeout": 0.4}), (UNARY, {"timeout": 0.05})):
             began = time.monotonic()
             assert outcome(lambda: call(method, **how)) is Status.DEADLINE_EXCEEDED  # noqa: B023
-            assert (time.monotonic() - began >= 0.4) is (method == LIST)
+            assert (time.monotonic() - began >= 0.4) is (method == STREAM)
 
 
 def test_a_method_with_a_timeout_is_retried_all_the_same() -> None:
-    assert len(attempts(failing(), retry=QUICK, methods={GET: MethodConfig(timeout=5)})) == 4
+    assert len(attempts(failing(), retry=QUICK, methods={UNARY: MethodConfig(timeout=5)})) == 4
 
 
 def test_calls_that_wait_for_ready_are_answered_once_a_backend_is_there() -> None:
     with backends(echo) as [gone]:
         pass
-    settings = {"retry": None, "methods": {GET: MethodConfig(wait_for_ready=True)}}
+    settings = {"retry": None, "methods": {UNARY: MethodConfig(wait_for_ready=True)}}
     with opened([gone], **settings) as call, ThreadPoolExecutor(1) as caller:
-        assert outcome(lambda: call(LIST)) is Status.UNAVAILABLE
+        assert outcome(lambda: call(STREAM)) is Status.UNAVAILABLE
         assert outcome(lambda: call(wait_for_ready=False)) is Status.UNAVAILABLE
         answer = caller.submit(call)
         back = Backend(echo, gone.address)
@@ -177,7 +177,7 @@ def test_calls_that_wait_for_ready_are_answered_once_a_backend_is_there() -> Non
             back.stop()
 
 
-@pytest.mark.parametrize("service", ["", "quotes.Quoter"])
+@pytest.mark.parametrize("service", ["", "probe.Probe"])
 def test_backends_that_are_not_healthy_get_no_calls(service: str) -> None:
     with backends(echo, echo) as several:
         for one in several:

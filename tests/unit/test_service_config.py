@@ -11,9 +11,9 @@ from app.client.options import Keepalive
 from app.client.outlier_detection import FailurePercentage, OutlierDetection, SuccessRate
 from app.client.retries import RetryPolicy, RetryThrottling
 from app.client.service_config import MethodConfig, ServiceConfig
-from app.gen import quote_service_pb2
+from tests.gen import probe_pb2
 
-QUOTER = quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"]
+PROBE = probe_pb2.DESCRIPTOR.services_by_name["Probe"]
 NAN, INFINITE = float("nan"), float("inf")
 
 
@@ -89,32 +89,32 @@ def test_settings_that_grpc_ignores_under_pick_first_are_rejected(field: str, va
         ServiceConfig(balancing="pick_first", **setting)
 
 
-@pytest.mark.parametrize("name", ["GetQuote", "/quotes.Quoter/GetQuote", "quotes.Quoter", "a/b/c", "", 1])
+@pytest.mark.parametrize("name", ["Unary", "/probe.Probe/Unary", "probe.Probe", "a/b/c", "", 1])
 def test_a_method_without_its_service_is_rejected(name: Any) -> None:
     with pytest.raises(ValueError, match=r"ServiceConfig.methods: expected package.Service/Method"):
         ServiceConfig(methods={name: MethodConfig()})
 
 
 def test_a_method_needs_a_method_config() -> None:
-    settings: Any = {"quotes.Quoter/GetQuote": {"timeout": 1}}
+    settings: Any = {"probe.Probe/Unary": {"timeout": 1}}
     with pytest.raises(
-        ValueError, match=r"for quotes.Quoter/GetQuote in ServiceConfig.methods: expected a MethodConfig"
+        ValueError, match=r"for probe.Probe/Unary in ServiceConfig.methods: expected a MethodConfig"
     ):
         ServiceConfig(methods=settings)
 
 
 def test_an_unknown_method_of_a_known_service_is_rejected() -> None:
-    config = ServiceConfig(methods={"quotes.Quoter/GetQuotes": MethodConfig(timeout=1)})
+    config = ServiceConfig(methods={"probe.Probe/Unaries": MethodConfig(timeout=1)})
     config.as_json()
     with pytest.raises(
         ValueError,
-        match=r"unknown method GetQuotes of quotes.Quoter .*: expected one of GetQuote, ListQuotes",
+        match=r"unknown method Unaries of probe.Probe .*: expected one of Unary, ServerStream",
     ):
-        config.as_json([QUOTER])
+        config.as_json([PROBE])
 
 
 def test_a_checked_config_cannot_be_changed() -> None:
-    methods: dict[str, Any] = {"quotes.Quoter/GetQuote": MethodConfig(timeout=1)}
+    methods: dict[str, Any] = {"probe.Probe/Unary": MethodConfig(timeout=1)}
     config = ServiceConfig(methods=methods)
     before = config.as_json()
     methods["nonsense"] = None
@@ -125,18 +125,18 @@ def test_a_checked_config_cannot_be_changed() -> None:
 
 def test_each_method_has_one_entry_with_all_of_its_settings() -> None:
     """Of two entries that match, gRPC uses one; if two have the same name, it fails every call."""
-    names = ["quotes.Quoter/GetQuote", "quotes.Quoter/AddQuotes", "other.Service/Method"]
+    names = ["probe.Probe/Unary", "probe.Probe/ClientStream", "other.Service/Method"]
     config = ServiceConfig(methods={name: MethodConfig(timeout=1.5) for name in names})
     found = {
         f"{name['service']}/{name['method']}": sorted(entry.keys() - {"name"})
-        for entry in json.loads(config.as_json([QUOTER, QUOTER]))["methodConfig"]
+        for entry in json.loads(config.as_json([PROBE, PROBE]))["methodConfig"]
         for name in entry["name"]
     }
     assert found == {
-        "quotes.Quoter/GetQuote": ["retryPolicy", "timeout"],
-        "quotes.Quoter/ListQuotes": ["retryPolicy"],
-        "quotes.Quoter/Converse": ["retryPolicy"],
-        "quotes.Quoter/AddQuotes": ["timeout"],
+        "probe.Probe/Unary": ["retryPolicy", "timeout"],
+        "probe.Probe/ServerStream": ["retryPolicy"],
+        "probe.Probe/BidiStream": ["retryPolicy"],
+        "probe.Probe/ClientStream": ["timeout"],
         "other.Service/Method": ["timeout"],
     }
 

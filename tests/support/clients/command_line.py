@@ -12,8 +12,13 @@ from contextlib import suppress
 
 from typer.testing import CliRunner, Result
 
-from app.cli import cli
-from tests.support.servers.process import environment
+from app.cli import command_line
+from app.services import SERVICES
+from tests.support.servers.probe import PROBE
+from tests.support.servers.process import with_probe
+
+# The probe comes first, and the commands choose it where they choose a method themselves.
+cli = command_line((PROBE, *SERVICES))
 
 
 def run(*arguments: str, given: str = "", **variables: str) -> Result:
@@ -32,7 +37,7 @@ class Terminal:
         fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
             ["setsid", "--ctty", "quoter", *arguments],  # Ctrl-C needs a session of its own
-            env=environment(TERM="xterm"),
+            env=with_probe(TERM="xterm"),
             stdin=there,
             stdout=there,
             stderr=there,

@@ -14,8 +14,8 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from app.cli import cli
 from app.tools.doctor.steps import STEPS
+from tests.support.clients.command_line import cli
 from tests.support.servers.process import environment
 
 WIDTH = 80

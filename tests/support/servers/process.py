@@ -26,6 +26,12 @@ def environment(**variables: str) -> dict[str, str]:
     return kept | {"PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}"} | variables
 
 
+def with_probe(**variables: str) -> dict[str, str]:
+    """The same, with a `quoter` that has the probe as one more of its services."""
+    given = environment(**variables)
+    return given | {"PATH": f"{ROOT / 'tests/support/bin'}:{given['PATH']}"}
+
+
 SERVE = ("-m", "tests.support.servers.program", "serve")
 
 

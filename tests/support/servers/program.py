@@ -8,7 +8,7 @@ from tests.support.servers.probe import PROBE
 
 
 def add_probe() -> None:
-    """Puts the probe into the tuple of services. Comes before the import of any module that reads it."""
+    """Adds the probe to the tuple of services; call it before any module that reads the tuple is imported."""
     app.services.SERVICES = (*app.services.SERVICES, PROBE)
 
 
