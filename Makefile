@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
+.PHONY: help setup run test test-fast stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
 
 help: ## list these targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,12 @@ run: setup ## serve the quotes on localhost:50051, with metrics on localhost:946
 
 test: setup ## run everything that can be tested on this machine without a cluster
 	.venv/bin/python -m pytest $(SPREAD) $(PYTEST)
+
+test-fast: setup ## the same without the tests that are marked as slow: a third of the time
+	.venv/bin/python -m pytest $(SPREAD) -m "not release and not slow" $(PYTEST)
+
+stock: setup ## check what docs/outcomes.md shows of the usual stack of interceptors
+	.venv/bin/python -m pytest tests/stock $(PYTEST)
 
 interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through the whole chain
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
@@ -56,6 +62,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/buf lint protos
+	.venv/bin/buf lint tests/protos
 	.venv/bin/hadolint Dockerfile
 	bash -n .ci/run
 

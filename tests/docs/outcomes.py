@@ -7,7 +7,7 @@ import sys
 
 from app.core.code import CODE_LABELS
 from tests.docs.pages import Page
-from tests.integration.test_exactness import TABLE, arities
+from tests.support.outcomes.table import TABLE, arities
 
 OUTCOMES = Page("docs/outcomes.md")
 
@@ -32,7 +32,7 @@ def outcomes_table() -> str:
 def main() -> None:
     tables = {"outcomes": outcomes_table()}
     if "--usual-stack" in sys.argv[1:]:
-        from tests.integration.test_stock import stock_table  # noqa: PLC0415 - opens servers when it is used
+        from tests.support.outcomes.usual_table import stock_table  # noqa: PLC0415 - opens servers when it is used
 
         tables["usual stack"] = stock_table()
     text = OUTCOMES.text

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 from tests.docs.pages import Page
-from tests.integration.test_exactness import TABLE
+from tests.support.outcomes.table import TABLE
 from tests.support.servers.process import ROOT
 
 README = Page("README.md")

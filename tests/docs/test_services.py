@@ -1,8 +1,8 @@
 """Every service of the program has a page, which names its methods."""
 
-from app.services import SERVICES
 from tests.docs.pages import Page
 from tests.support.servers.process import ROOT
+from tests.support.servers.program import SHIPPED
 
 LIST = Page("docs/services/README.md")
 FOLDERS = sorted(path.parent.name for path in (ROOT / "app" / "services").glob("*/__init__.py"))
@@ -14,10 +14,7 @@ def test_every_folder_of_a_service_has_a_page_in_the_list() -> None:
 
 def test_every_service_and_method_is_on_a_page() -> None:
     pages = [Page(f"docs/services/{folder}.md") for folder in FOLDERS]
-    own = [
-        service for service in SERVICES if service.add_to_server.__module__.startswith("app.")
-    ]  # not the probe
-    for service in own:
+    for service in SHIPPED:
         [page] = [page for page in pages if page.text.startswith(f"# {service.name}\n")]
         for method in service.descriptor.methods:
             assert f"`{method.name}`" in page.text, f"{page.name}: {method.full_name}"

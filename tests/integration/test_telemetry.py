@@ -16,6 +16,7 @@ from app.core.call import current_call
 from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import outcome
+from tests.support.network.http2 import unary_call
 from tests.support.servers.other import OTHER
 from tests.support.servers.probe import CALLS, PROBE, Probe
 from tests.support.servers.probed import probed
@@ -97,12 +98,19 @@ def test_the_access_line_carries_what_the_metrics_and_the_span_carry() -> None:
         assert ("x-request-id", "abc-1") in tuple(call.trailing_metadata())
 
 
-@pytest.mark.parametrize("given", ["", "has space", "x" * 129, 'quote"', "naïve"])
+@pytest.mark.parametrize("given", ["", "has space", "x" * 129, 'quote"'])
 def test_a_request_id_that_is_unfit_for_logs_is_replaced(given: str) -> None:
     with probed() as at:
-        metadata = (("x-request-id", given),) if given.isascii() else ()
-        at.stub.Unary(pb.ProbeRequest(), metadata=metadata)
+        at.stub.Unary(pb.ProbeRequest(), metadata=(("x-request-id", given),))
         assert re.fullmatch(r"[0-9a-f]{32}", at.server.calls()[0]["request_id"])
+
+
+@pytest.mark.parametrize("given", ["naïve".encode(), "naïve".encode("latin-1"), b"\xff\xfe"])
+def test_a_request_id_beyond_ascii_is_replaced(given: bytes) -> None:
+    with probed() as at:
+        unary_call(at.server.target, b"/probe.Probe/Unary", [(b"x-request-id", given)])
+        [line] = until(at.server.calls)
+        assert re.fullmatch(r"[0-9a-f]{32}", line["request_id"])
 
 
 def test_health_checks_are_logged_at_debug_and_have_no_span(server: Server, channel: Any) -> None:
@@ -225,7 +233,9 @@ def test_a_non_blocking_handler_keeps_being_one() -> None:
         assert at.seen() == [("ServerStream", "Canceled"), ("ServerStream", "OK")]
 
 
-def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_that_a_dead_collector_does_not_take_are_dropped_and_do_not_hold_the_exit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     with tracer_provider("test") as provider:
         tracer = provider.get_tracer("test")

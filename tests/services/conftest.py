@@ -3,14 +3,14 @@ from collections.abc import Iterator
 import grpc
 import pytest
 
-from app.services import SERVICES
+from tests.support.servers.program import SHIPPED
 from tests.support.servers.server import Server, running
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server with every service of this program, for one test."""
-    with running(SERVICES) as started:
+    with running(SHIPPED) as started:
         yield started
 
 

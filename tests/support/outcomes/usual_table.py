@@ -1,15 +1,12 @@
-"""The same table on the usual stack of interceptors: what its spans, metrics and log lines say instead."""
+"""The table of outcomes on the usual stack of interceptors: its spans, metrics and log lines."""
 
-import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 import grpc
-import pytest
 
-from tests.docs.pages import Page
-from tests.integration.test_exactness import LONG_DEADLINE, READ_MANY, TABLE, Case, arities
 from tests.support.outcomes.observed_server import Kept, Said
+from tests.support.outcomes.table import LONG_DEADLINE, READ_MANY, TABLE, Case, arities
 from tests.support.outcomes.usual_server import Theirs
 
 # Not those that have several outcomes, nor what the stack does not have: a maximum deadline, and
@@ -75,7 +72,7 @@ def cell(case: Case, method: str, at: Theirs) -> tuple[str, str, str, str]:
     return (
         in_words(codes),
         in_short(span, right),
-        "varies" if in_read and method == "AddQuotes" else in_short(metric, right),
+        "varies" if in_read and method == "ClientStream" else in_short(metric, right),
         "varies" if in_read and method in READ_MANY else in_short(line, right),
     )
 
@@ -96,29 +93,3 @@ def by_arity(words: Mapping[str, str]) -> str:
     if len(methods) == 1:
         return next(iter(methods))
     return "<br>".join(f"{word}: {arities(those)}" for word, those in methods.items())
-
-
-@pytest.fixture(scope="module")
-def kept() -> Iterator[Kept[Theirs]]:
-    logging.getLogger("grpc").setLevel(logging.CRITICAL)  # it logs every exception of a handler
-    stocks = Kept(lambda _max_deadline, grace: Theirs(grace))
-    yield stocks
-    stocks.close()
-    logging.getLogger("grpc").setLevel(logging.NOTSET)
-
-
-SHOWN = Page("docs/outcomes.md").generated("usual stack").splitlines()
-
-
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.what) for case in CASES])
-def test_the_usual_stack_records_what_the_table_shows(case: Case, kept: Kept[Theirs]) -> None:
-    row = measured(case, kept)
-    if row not in SHOWN:  # a machine that is held up lets a deadline pass before its time
-        row = measured(case, kept)
-    assert row in SHOWN, f"the row should be:\n{row}"
-
-
-def test_the_table_of_the_usual_stack_has_no_other_cases() -> None:
-    head, rows = SHOWN[:2], SHOWN[2:]
-    assert head == HEAD.splitlines()
-    assert [row.split(" | ")[0].removeprefix("| ") for row in rows] == [case.what for case in CASES]
