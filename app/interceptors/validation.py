@@ -28,7 +28,8 @@ class _MethodValidation(Concern):
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
 
-    def receive(self, call: Call, message: Message) -> None:
-        if violations := list(self._rule(message)):
+    def receive(self, call: Call, message: Message | bytes) -> None:
+        # A handler of a third-party interceptor may have no codec, and takes bytes.
+        if isinstance(message, Message) and (violations := list(self._rule(message))):
             call.refusal = Refusal.VALIDATION
             raise InvalidArgument.fields(violations)
