@@ -1,4 +1,4 @@
-"""What the client does with several servers behind one name, as they come, go and fail."""
+"""Several servers behind one name: shares, new and draining replicas, and failures."""
 
 import signal
 import threading
@@ -80,7 +80,7 @@ def test_pick_first_sends_every_call_to_one() -> None:
         assert sorted(several.shares(calls(stub, 300))) == [0, 0, 300]
 
 
-def test_one_address_in_front_of_all_pins_every_call_to_one() -> None:
+def test_a_single_address_in_front_of_all_replicas_pins_calls_to_one() -> None:
     """As a ClusterIP does: it balances connections, and a client has one."""
     with replicas(3) as several, Proxy(*several.addresses) as proxy, client(proxy.target) as stub:
         assert sorted(several.shares(calls(stub, 300))) == [0, 0, 300]
@@ -109,7 +109,7 @@ def test_the_name_is_looked_up_again_whenever_a_connection_has_reached_its_age()
 # Ends
 
 
-def test_a_dead_replica_costs_nothing_with_retries_and_calls_without() -> None:
+def test_a_killed_replica_fails_calls_only_without_retries() -> None:
     """It is killed with calls in flight, and its address stays known."""
     with replicas(2) as several, server_process(APP_LISTEN=several.next_address()) as third:
         several.know()
@@ -130,7 +130,7 @@ def test_a_dead_replica_costs_nothing_with_retries_and_calls_without() -> None:
             assert set(calls(retried, 100)()) == {OK}
 
 
-def test_a_draining_replica_costs_nothing_without_retries() -> None:
+def test_no_call_fails_with_a_draining_replica_even_without_retries() -> None:
     """A client that asks for its health leaves it during the delay; what runs there is finished."""
     with replicas(2) as several, client(several.target, retry=None, health_service="") as stub:
         leaving, refusing, began = several.start(drain_delay=1), threading.Event(), threading.Semaphore(0)
@@ -158,7 +158,7 @@ def test_a_draining_replica_costs_nothing_without_retries() -> None:
         assert {outcome(future.result) for future in running} == {OK}
 
 
-def test_a_draining_replica_costs_nothing_either_where_only_its_name_tells() -> None:
+def test_no_call_fails_with_a_draining_replica_that_leaves_the_name() -> None:
     """The delay is longer than the connection's age and the time between two look-ups."""
     with replicas(2, max_connection_age=1) as several, client(several.target, retry=None) as stub:
         leaving = several.start(max_connection_age=1, drain_delay=2.5)
@@ -176,7 +176,7 @@ def test_a_draining_replica_costs_nothing_either_where_only_its_name_tells() -> 
 # Failures
 
 
-def test_one_that_fails_half_its_calls_is_left_out() -> None:
+def test_a_replica_that_fails_half_of_its_calls_is_ejected() -> None:
     detection = OutlierDetection(interval=0.3, failure_percentage=FailurePercentage(threshold=30))
     with replicas(3) as several, client(several.target, retry=None, outlier_detection=detection) as stub:
         connected(several, stub)
@@ -198,7 +198,7 @@ def test_one_that_fails_half_its_calls_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(("failing", "every"), [(3, 1), (2, 1), (3, 2)])
-def test_an_outage_sees_less_than_a_tenth_more_calls_than_were_made(failing: int, every: int) -> None:
+def test_retries_add_less_than_ten_percent_to_an_outage(failing: int, every: int) -> None:
     """So many of the three fail every call, or every second one."""
     with replicas(3) as several, client(several.target) as stub:
         connected(several, stub)

@@ -1,4 +1,4 @@
-"""A channel's connections: pings that the server permits, look-ups that keep up with it, and asyncio."""
+"""A channel's connections: keepalive pings, TCP_USER_TIMEOUT, proxies, and the channel for asyncio."""
 
 import asyncio
 import os
@@ -94,7 +94,7 @@ def wired(**server_options: int) -> Iterator[tuple[Wire, Callable[..., Any]]]:
         server.stop()
 
 
-def test_the_clients_pings_are_permitted_by_the_servers_settings_with_a_call_and_without() -> None:
+def test_the_server_permits_the_clients_pings_with_and_without_calls() -> None:
     with wired() as (busy, call), wired() as (idle, other):
         stream, left = call(b"", timeout=20), other(b"", timeout=20)
         next(stream), next(left)
@@ -104,7 +104,7 @@ def test_the_clients_pings_are_permitted_by_the_servers_settings_with_a_call_and
         assert stream.is_active()
 
 
-def test_pings_that_are_not_permitted_would_be_seen_here() -> None:
+def test_a_server_that_does_not_permit_pings_closes_the_connection() -> None:
     with wired(**{"grpc.http2.min_ping_interval_without_data_ms": 5000}) as (wire, call):
         stream = call(b"", timeout=20)
         next(stream)
@@ -112,7 +112,7 @@ def test_pings_that_are_not_permitted_would_be_seen_here() -> None:
         until(lambda: wire.connections == 2)
 
 
-def test_a_call_ends_when_its_server_is_gone_without_a_word() -> None:
+def test_a_call_ends_when_its_server_disappears_silently() -> None:
     with wired() as (wire, call):
         stream = call(b"", timeout=20)
         next(stream)
@@ -123,7 +123,7 @@ def test_a_call_ends_when_its_server_is_gone_without_a_word() -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
-def test_the_kernel_gives_a_server_that_is_gone_as_long_as_a_ping() -> None:
+def test_tcp_user_timeout_is_the_keepalive_timeout() -> None:
     with (
         backends(echo) as [server],
         open_channel(server.address, keepalive=Keepalive(timeout=4.321)) as channel,
@@ -143,7 +143,7 @@ def connected(server: Backend) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("form", ["127.0.0.1:{0}", "ipv4:127.0.0.1:{0}", "ipv4:127.0.0.1:{0},127.0.0.1:{0}"])
-def test_calls_on_this_machine_do_not_go_through_a_proxy(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_calls_to_loopback_do_not_use_a_proxy(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
     with backends(echo) as [server]:
         target = form.format(server.address.rpartition(":")[2])
@@ -174,7 +174,7 @@ def test_calls_on_asyncio_are_balanced() -> None:
         assert [len(one.attempts) for one in several] == [10, 10, 10]
 
 
-def test_calls_on_asyncio_are_retried_and_timed_by_the_same_config() -> None:
+def test_retries_and_timeouts_of_the_config_apply_on_asyncio() -> None:
     async def work(call: Any) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             await call(b"")
@@ -189,7 +189,7 @@ def test_calls_on_asyncio_are_retried_and_timed_by_the_same_config() -> None:
     assert codes == [Status.UNAVAILABLE, Status.DEADLINE_EXCEEDED]
 
 
-def test_a_channel_for_asyncio_refuses_what_the_other_one_does() -> None:
+def test_a_channel_for_asyncio_rejects_the_same_arguments() -> None:
     config = ServiceConfig(methods={"probe.Probe/No": MethodConfig()})
     for target, services, words in (("", (), "target is empty"), ("a:1", [PROBE], "unknown method No")):
         with pytest.raises(ValueError, match=words):

@@ -1,4 +1,4 @@
-"""The command line as people and scripts use it."""
+"""The command line: output, errors and exit statuses."""
 
 import json
 import re
@@ -167,7 +167,7 @@ def test_an_error_is_one_line_with_an_exit_code_for_scripts(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_without_a_server_the_error_says_how_to_have_one() -> None:
+def test_without_a_server_the_error_explains_how_to_start_one() -> None:
     done = run("call", "Probe/Unary", "--target", "127.0.0.1:9")
     assert done.exit_code == 78
     assert done.stderr == (
@@ -176,7 +176,7 @@ def test_without_a_server_the_error_says_how_to_have_one() -> None:
     )
 
 
-def test_an_empty_target_is_refused_in_words() -> None:
+def test_an_empty_target_is_rejected() -> None:
     done = run("call", "Probe/Unary", "--target", "")
     assert done.exit_code == 2
     assert done.stderr == "quoter: the target is empty; expected HOST:PORT\n"
@@ -191,7 +191,7 @@ def test_an_empty_target_is_refused_in_words() -> None:
         ("Probe/BidiStream", "{}\n3\n", "expected an object such as {}, got 3"),
     ],
 )
-def test_what_is_wrong_on_standard_input_is_told_in_one_line(
+def test_an_error_in_standard_input_is_one_line(
     server: Server, method: str, lines: str, message: str
 ) -> None:
     done = subprocess.run(
@@ -208,7 +208,7 @@ def test_what_is_wrong_on_standard_input_is_told_in_one_line(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_words_of_the_server_are_not_taken_for_a_dead_connection() -> None:
+def test_unavailable_from_the_handler_is_not_reported_as_a_dead_connection() -> None:
     def unavailable(_request: object, context: grpc.ServicerContext) -> None:
         context.abort(grpc.StatusCode.UNAVAILABLE, "the database is away :b:")
 
@@ -218,7 +218,7 @@ def test_words_of_the_server_are_not_taken_for_a_dead_connection() -> None:
     assert done.stderr == "quoter: Unavailable: the database is away :b:\n"
 
 
-def test_a_token_comes_from_a_file(guarded: Server, tmp_path: Path) -> None:
+def test_a_token_is_read_from_a_file(guarded: Server, tmp_path: Path) -> None:
     done = run("call", "Probe/Unary", "--target", guarded.target)
     assert done.exit_code == 80
     assert "set --token-file to a file with a token" in done.stderr
@@ -232,7 +232,7 @@ def test_a_token_comes_from_a_file(guarded: Server, tmp_path: Path) -> None:
     assert "expected one token and nothing else" in done.stderr
 
 
-def test_a_token_is_not_sent_unencrypted_to_another_machine_unless_that_is_said(tmp_path: Path) -> None:
+def test_a_token_is_sent_unencrypted_to_another_machine_only_if_allowed(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(TOKEN)
     done = run("call", "Probe/Unary", "--target", "10.0.0.1:50051", "--token-file", str(file))
@@ -282,7 +282,7 @@ def test_every_command_calls_over_tls(secure: Server, pems: Path, command: list[
     assert (done.exit_code, done.stderr) == (0, "")
 
 
-def test_mutual_tls_takes_a_certificate_and_its_key(mutual: Server, pems: Path) -> None:
+def test_mutual_tls_requires_a_certificate_and_its_key(mutual: Server, pems: Path) -> None:
     own = ("--cert", str(pems / "cert"), "--key", str(pems / "key"))
     trusting = ("--ca", str(pems / "ca"), "--server-name", "quoter.test")
     done = run("call", "Probe/Unary", "--target", mutual.target, *trusting, *own)
@@ -296,7 +296,7 @@ def test_mutual_tls_takes_a_certificate_and_its_key(mutual: Server, pems: Path) 
     assert f"it may require a client certificate of another CA than {strangers[1]} has" in done.stderr
 
 
-def test_what_tls_needs_can_come_from_the_environment(mutual: Server, pems: Path) -> None:
+def test_tls_options_can_come_from_the_environment(mutual: Server, pems: Path) -> None:
     files = {f"QUOTER_{name.upper()}": str(pems / name) for name in ("ca", "cert", "key")}
     done = run("call", "Probe/Unary", QUOTER_TARGET=mutual.target, QUOTER_SERVER_NAME="quoter.test", **files)
     assert (done.exit_code, done.stderr) == (0, "")
@@ -311,7 +311,7 @@ def test_what_tls_needs_can_come_from_the_environment(mutual: Server, pems: Path
         (["--ca", "ca"], "has a certificate with another name: set the expected one with --server-name"),
     ],
 )
-def test_what_a_server_over_tls_lacks_is_told_with_its_option(
+def test_an_error_of_tls_names_the_option_that_helps(
     secure: Server, pems: Path, arguments: list[str], message: str
 ) -> None:
     files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
@@ -320,14 +320,14 @@ def test_what_a_server_over_tls_lacks_is_told_with_its_option(
     assert (done.exit_code, done.stderr) == (78, f"quoter: {secure.target} {message}; {closer}\n")
 
 
-def test_tls_to_a_server_without_it_is_told(server: Server, pems: Path) -> None:
+def test_tls_to_a_plaintext_server_is_explained(server: Server, pems: Path) -> None:
     for option in (["--tls"], ["--ca", str(pems / "ca")]):
         done = run("call", "Probe/Unary", "--target", server.target, *option)
         assert done.exit_code == 78
         assert f"{server.target} does not speak TLS: omit --tls" in done.stderr
 
 
-def test_a_handshake_that_fails_is_told_once_and_not_by_grpc_as_well(server: Server) -> None:
+def test_a_failed_handshake_is_reported_once_and_not_by_grpc(server: Server) -> None:
     done = subprocess.run(
         ["quoter", "health", "--tls", "--target", server.target],
         env=environment(),
@@ -352,7 +352,7 @@ def test_a_handshake_that_fails_is_told_once_and_not_by_grpc_as_well(server: Ser
         (["--token-file", "/nowhere"], "--token-file: /nowhere: No such file or directory"),
     ],
 )
-def test_files_of_no_use_are_told_before_any_call(
+def test_invalid_files_are_reported_before_any_call(
     secure: Server, pems: Path, arguments: list[str], message: str
 ) -> None:
     files = [str(pems / one) if (pems / one).exists() else one for one in arguments]

@@ -1,4 +1,4 @@
-"""What an outgoing call leaves behind: a span, and metrics as Go has them, however it ends."""
+"""Spans and metrics of outgoing calls, however they end."""
 
 import gc
 import threading
@@ -136,7 +136,7 @@ def wait(*given: Any) -> None:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_that_is_answered(client: Client, method: str) -> None:
+def test_a_call_that_succeeds(client: Client, method: str) -> None:
     CALLS[method](client.stub)
     assert client.ended(method) == "OK"
     assert client.messages(method) == (1, 2 if method in STREAMED else 1)
@@ -157,7 +157,7 @@ def test_the_other_ways_to_wait_for_a_reply(client: Client, method: str, way: st
     assert client.messages(method) == (1, 1)
 
 
-def test_a_future_that_is_kept_only_while_it_is_waited_for_has_its_result(at: Probed, client: Client) -> None:
+def test_a_future_without_another_reference_returns_its_result(at: Probed, client: Client) -> None:
     at.probe.on_call = lambda *given: given[-1].wait(0.05)
     reply = client.stub.Unary.future(pb.ProbeRequest()).result()
     assert reply == pb.ProbeReply(text="reply")
@@ -165,7 +165,7 @@ def test_a_future_that_is_kept_only_while_it_is_waited_for_has_its_result(at: Pr
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_that_is_refused(at: Probed, client: Client, method: str) -> None:
+def test_a_call_that_is_rejected(at: Probed, client: Client, method: str) -> None:
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
     assert outcome(lambda: CALLS[method](client.stub)) is grpc.StatusCode.NOT_FOUND
     assert client.ended(method) == "NotFound"
@@ -173,7 +173,7 @@ def test_a_call_that_is_refused(at: Probed, client: Client, method: str) -> None
 
 
 @pytest.mark.parametrize("method", UNARY)
-def test_a_future_that_is_refused(at: Probed, client: Client, method: str) -> None:
+def test_a_future_that_is_rejected(at: Probed, client: Client, method: str) -> None:
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
     assert BEGIN[method](client.stub).exception().code() is grpc.StatusCode.NOT_FOUND
     assert client.ended(method) == "NotFound"
@@ -195,7 +195,7 @@ def test_a_deadline_that_passes(at: Probed, client: Client, method: str) -> None
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_deadline_that_passes_while_nobody_reads(at: Probed, client: Client, method: str) -> None:
+def test_a_deadline_that_passes_before_the_replies_are_read(at: Probed, client: Client, method: str) -> None:
     at.probe.on_call = wait
     call = BEGIN[method](client.stub, timeout=0.1)
     assert client.ended(method) == "DeadlineExceeded"
@@ -228,7 +228,7 @@ def test_a_caller_that_cancels_after_the_first_reply(at: Probed, client: Client,
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_caller_that_drops_its_call_has_it_cancelled_as_without_us(
+def test_a_call_that_is_dropped_is_cancelled_as_without_observers(
     at: Probed, client: Client, method: str
 ) -> None:
     begun, left = threading.Event(), threading.Event()
@@ -255,7 +255,7 @@ def test_a_stream_that_is_left_half_read(at: Probed, client: Client, method: str
     assert client.messages(method) == (1, 1)
 
 
-def test_a_call_that_is_dropped_tells_nobody_on_the_thread_that_dropped_it(at: Probed) -> None:
+def test_observers_of_a_dropped_call_are_not_notified_on_the_thread_that_dropped_it(at: Probed) -> None:
     at.probe.on_call = wait
     lock, codes = threading.Lock(), []
 
@@ -286,7 +286,7 @@ def test_a_channel_that_is_closed(at: Probed, client: Client, method: str) -> No
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_on_a_closed_channel_is_internal_as_grpc_has_it(client: Client, method: str) -> None:
+def test_a_call_on_a_closed_channel_is_recorded_as_internal(client: Client, method: str) -> None:
     CALLS[method](client.stub)  # without it, grpc 1.85 crashes: https://github.com/grpc/grpc/pull/43455
     client.channel.close()
     with pytest.raises(ValueError, match="closed"):
@@ -334,7 +334,7 @@ def test_ctrl_c_while_a_call_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_stays_a_whole_one(at: Probed, client: Client, method: str) -> None:
+def test_a_call_object_keeps_grpcs_whole_interface(at: Probed, client: Client, method: str) -> None:
     """See grpc.Call, grpc.RpcContext and grpc.Future."""
     released, done = threading.Event(), threading.Event()
     at.probe.on_call = lambda *given: (
@@ -384,9 +384,7 @@ def test_a_future_with_a_callback_need_not_be_kept(at: Probed, client: Client) -
     assert call.result() == pb.ProbeReply(text="reply")
 
 
-def test_metadata_of_one_key_all_arrive_and_only_what_is_propagated_is_replaced(
-    at: Probed, client: Client
-) -> None:
+def test_only_propagated_metadata_is_replaced_and_repeated_keys_are_kept(at: Probed, client: Client) -> None:
     arrived: list[Any] = []
     at.probe.on_call = lambda *given: arrived.extend(given[-1].invocation_metadata())
     tags = (("tag", "1"), ("tag", "2"), ("tag-bin", b"\x00\xff"))
@@ -401,7 +399,7 @@ def test_metadata_of_one_key_all_arrive_and_only_what_is_propagated_is_replaced(
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_the_trace_goes_on_from_the_current_span_to_the_servers(
+def test_the_trace_continues_from_the_current_span_to_the_server(
     at: Probed, client: Client, method: str
 ) -> None:
     before = len(at.server.spans)
@@ -418,7 +416,9 @@ def test_the_trace_goes_on_from_the_current_span_to_the_servers(
 
 
 @pytest.mark.parametrize("method", ["ClientStream", "BidiStream"])
-def test_what_the_requests_trace_is_a_child_of_the_calls_span(client: Client, method: str) -> None:
+def test_spans_made_while_requests_are_read_are_children_of_the_calls_span(
+    client: Client, method: str
+) -> None:
     """Requests are read in the contextvars of the caller; grpc does not document that."""
 
     def requests() -> Iterator[Any]:
@@ -465,7 +465,7 @@ def test_what_the_requests_trace_is_a_child_of_the_calls_span(client: Client, me
         ),
     ],
 )
-def test_the_newer_conventions_are_opted_into(
+def test_the_newer_conventions_can_be_enabled(
     at: Probed, monkeypatch: pytest.MonkeyPatch, opt_in: str, name: str, expected: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
@@ -507,9 +507,7 @@ def test_spans_have_the_attributes_of_opentelemetrys_own_instrumentation(
 
 
 @pytest.mark.parametrize("method", UNARY)
-def test_neither_a_status_message_nor_a_traceback_is_on_a_span_as_they_are_on_theirs(
-    at: Probed, client: Client, method: str
-) -> None:
+def test_spans_have_no_status_message_and_no_traceback(at: Probed, client: Client, method: str) -> None:
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
     with stock(at) as (stub, spans):
         outcome(lambda: CALLS[method](stub))
@@ -520,7 +518,7 @@ def test_neither_a_status_message_nor_a_traceback_is_on_a_span_as_they_are_on_th
     assert ours.status.description == "NOT_FOUND"
 
 
-def test_why_theirs_is_not_used_for_calls_with_one_reply_either(
+def test_faults_of_opentelemetrys_instrumentation_for_unary_replies(
     at: Probed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When one of these fails, they have mended it."""
@@ -547,7 +545,7 @@ def test_why_theirs_is_not_used_for_calls_with_one_reply_either(
     assert (failed.attributes or {})["rpc.grpc.status_code"] == 0  # an error whose code is OK
 
 
-def test_why_theirs_is_not_used_for_streamed_replies(at: Probed) -> None:
+def test_faults_of_opentelemetrys_instrumentation_for_streamed_replies(at: Probed) -> None:
     with stock(at) as (stub, _):
         replies = stub.ServerStream(pb.ProbeRequest())
         assert not hasattr(replies, "cancel")
@@ -590,7 +588,7 @@ def test_channels_that_share_a_registry_are_counted_together(at: Probed) -> None
     assert registry.get_sample_value("grpc_client_handled_total", labels | {"grpc_code": "OK"}) == 2
 
 
-def test_a_registry_that_nobody_needs_any_more_is_not_kept(at: Probed) -> None:
+def test_an_unused_registry_is_garbage_collected(at: Probed) -> None:
     registry = CollectorRegistry()
     with open_channel(at.server.target, metrics=registry) as opened:
         probe_pb2_grpc.ProbeStub(opened).Unary(pb.ProbeRequest())
@@ -601,7 +599,7 @@ def test_a_registry_that_nobody_needs_any_more_is_not_kept(at: Probed) -> None:
 
 
 @pytest.mark.parametrize("sampler", ["always_on", "always_off"])
-def test_a_time_has_its_trace_as_an_exemplar_where_that_is_sampled(
+def test_a_duration_has_its_trace_as_an_exemplar_if_sampled(
     at: Probed, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)

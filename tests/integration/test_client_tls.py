@@ -1,4 +1,4 @@
-"""A client's TLS and mutual TLS, and what becomes of its calls when the files are renewed."""
+"""TLS and mutual TLS of the client, and calls while its files are replaced."""
 
 import asyncio
 import os
@@ -131,7 +131,7 @@ def test_every_arity_works_over_mutual_tls(method: str, files: Files) -> None:
         assert names(at) == ["ann.example"]
 
 
-def test_a_server_of_another_ca_is_not_called(files: Files, tmp_path: Path) -> None:
+def test_a_server_with_a_certificate_of_another_ca_is_not_called(files: Files, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(trustme.CA().cert_pem.bytes())
     with probed(**files.settings()) as at:
@@ -152,7 +152,7 @@ with channel(sys.argv[1], tls=Tls(), timeout=10) as opened:
 """
 
 
-def test_without_a_file_those_are_trusted_that_grpcs_variable_names(files: Files) -> None:
+def test_without_a_ca_file_the_file_of_grpcs_variable_is_used(files: Files) -> None:
     with probed(**files.settings()) as at:
         done = subprocess.run(
             [sys.executable, "-c", CALL, at.server.target],
@@ -166,7 +166,7 @@ def test_without_a_file_those_are_trusted_that_grpcs_variable_names(files: Files
         assert (done.stdout, done.stderr) == ("reply\n", "")
 
 
-def test_the_name_that_is_checked_can_be_said(tmp_path: Path, ca: trustme.CA) -> None:
+def test_server_name_sets_the_name_to_verify(tmp_path: Path, ca: trustme.CA) -> None:
     files = Files(tmp_path, ca, "quoter.example")
     with probed(**files.settings()) as at:
         for name, expected in ((None, Status.UNAVAILABLE), ("quoter.example", Status.OK)):
@@ -184,7 +184,7 @@ def test_over_a_unix_socket_the_name_is_localhost(files: Files, tmp_path: Path) 
         assert at.seen() == [("Unary", "OK")]
 
 
-def test_a_renewed_certificate_counts_from_the_next_call_on(files: Files) -> None:
+def test_a_renewed_certificate_is_used_by_the_next_call(files: Files) -> None:
     with renewing(files) as (at, client):
         CALLS["Unary"](client.stub)
         files.renew("ben.example")
@@ -192,7 +192,7 @@ def test_a_renewed_certificate_counts_from_the_next_call_on(files: Files) -> Non
         assert names(at) == ["ann.example", "ben.example"]
 
 
-def test_a_renewed_ca_counts_from_the_next_call_on(files: Files, tmp_path: Path) -> None:
+def test_a_renewed_ca_is_used_by_the_next_call(files: Files, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     new = Files(tmp_path / "new", trustme.CA())
     with probed(**files.settings()) as old, probed(**new.settings()) as at:
@@ -205,7 +205,7 @@ def test_a_renewed_ca_counts_from_the_next_call_on(files: Files, tmp_path: Path)
         assert old.seen() == []
 
 
-def test_a_bad_file_changes_nothing(files: Files) -> None:
+def test_an_invalid_file_keeps_the_old_credentials(files: Files) -> None:
     with renewing(files) as (at, client):
         CALLS["Unary"](client.stub)
         files.client.put(cert=b"garbage", key=b"garbage", ca=b"garbage")
@@ -214,7 +214,7 @@ def test_a_bad_file_changes_nothing(files: Files) -> None:
         assert client.opened == 1
 
 
-def test_calls_of_every_arity_go_on_while_a_new_channel_takes_over(files: Files) -> None:
+def test_calls_of_every_arity_continue_while_the_channel_is_replaced(files: Files) -> None:
     begun, released = threading.Semaphore(0), threading.Event()
     probe = Probe()
 
@@ -252,7 +252,7 @@ def test_calls_of_every_arity_go_on_while_a_new_channel_takes_over(files: Files)
         assert sorted(names(at)) == ["ann.example"] * 5 + ["ben.example", "cid.example", "dan.example"]
 
 
-def test_an_open_conversation_is_not_disturbed_and_goes_on_on_its_old_connection(files: Files) -> None:
+def test_an_open_stream_continues_on_its_old_connection(files: Files) -> None:
     with renewing(files) as (at, client):
         turns = threading.Event()
         at.probe.on_call = lambda *_: None
@@ -275,7 +275,7 @@ def sockets() -> int:
     return sum(link.startswith("socket:") for link in links)
 
 
-def test_many_renewals_leave_one_channel_and_its_connection(files: Files) -> None:
+def test_many_renewals_leave_one_channel_and_one_connection(files: Files) -> None:
     with renewing(files) as (_, client):
         CALLS["Unary"](client.stub)
         before = sockets()
@@ -287,7 +287,7 @@ def test_many_renewals_leave_one_channel_and_its_connection(files: Files) -> Non
         until(lambda: sockets() <= before)
 
 
-def test_callers_that_see_a_renewal_at_once_change_channels_once(files: Files) -> None:
+def test_concurrent_calls_after_a_renewal_replace_the_channel_once(files: Files) -> None:
     with renewing(files) as (_, client):
         codes: list[Status] = []
         for number in range(5):
@@ -307,7 +307,7 @@ def test_callers_that_see_a_renewal_at_once_change_channels_once(files: Files) -
         assert client.opened == 6
 
 
-def test_closing_ends_the_calls_on_old_channels_too(files: Files) -> None:
+def test_close_ends_the_calls_on_old_channels(files: Files) -> None:
     with renewing(files) as (at, client):
         at.probe.between = lambda context: context.wait(20)
         old = client.stub.ServerStream(pb.ProbeRequest())
@@ -320,7 +320,7 @@ def test_closing_ends_the_calls_on_old_channels_too(files: Files) -> None:
         assert outcome(lambda: list(old)) is outcome(lambda: list(new)) is Status.CANCELLED
 
 
-def test_a_subscriber_hears_of_the_channel_that_takes_over(files: Files) -> None:
+def test_a_subscriber_gets_the_states_of_the_new_channel(files: Files) -> None:
     with renewing(files) as (_, client):
         heard: list[grpc.ChannelConnectivity] = []
         client.channel.subscribe(heard.append, try_to_connect=True)
@@ -336,7 +336,7 @@ def test_a_subscriber_hears_of_the_channel_that_takes_over(files: Files) -> None
         grpc.channel_ready_future(client.channel).result(timeout=5)
 
 
-def test_who_drops_a_channel_without_closing_it_leaves_nothing_behind(files: Files) -> None:
+def test_a_channel_that_is_dropped_without_close_leaves_nothing_behind(files: Files) -> None:
     with probed(**files.settings(mutual=True)) as at:
         client = Renewing(at.server.target, files.tls(mutual=True))
         CALLS["Unary"](client.stub)
@@ -346,7 +346,7 @@ def test_who_drops_a_channel_without_closing_it_leaves_nothing_behind(files: Fil
         assert threading.active_count() <= threads
 
 
-def test_the_whole_of_it_works_with_spans_and_metrics(files: Files) -> None:
+def test_reloading_works_with_spans_and_metrics(files: Files) -> None:
     registry = CollectorRegistry()
     with (
         probed(**files.settings(mutual=True)) as at,
@@ -375,7 +375,7 @@ def test_the_whole_of_it_works_with_spans_and_metrics(files: Files) -> None:
         assert codes == {"OK"}
 
 
-def test_callers_on_aio_have_the_same_tls(files: Files) -> None:
+def test_the_aio_channel_has_the_same_tls(files: Files) -> None:
     async def called(target: str, tls: Tls) -> str:
         async with aio_channel(target, tls=tls) as channel:
             stub: Any = probe_pb2_grpc.ProbeStub(channel)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The token that goes with each call, and what becomes of it when its file is replaced."""
+"""The token sent with each call, and its replacement."""
 
 import asyncio
 import threading
@@ -66,13 +66,13 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
 
 
 @each_method
-def test_the_token_goes_with_a_call_of_every_arity(way: Way, method: str) -> None:
+def test_the_token_is_sent_with_calls_of_every_arity(way: Way, method: str) -> None:
     with way.open() as channel:
         CALLS[method](probe_pb2_grpc.ProbeStub(channel))
     assert way.callers() == ["old"]
 
 
-def test_a_new_token_counts_within_about_a_second_on_the_same_connection(way: Way) -> None:
+def test_a_new_token_is_used_within_about_a_second_on_the_same_connection(way: Way) -> None:
     with way.open() as channel:
         stub: Any = probe_pb2_grpc.ProbeStub(channel)
         CALLS["Unary"](stub)
@@ -89,21 +89,21 @@ def test_a_new_token_counts_within_about_a_second_on_the_same_connection(way: Wa
         assert way.callers()[-3:] == ["new"] * 3
 
 
-def test_a_token_that_the_server_does_not_know_is_said_to_be_that(way: Way) -> None:
+def test_an_unknown_token_is_unauthenticated(way: Way) -> None:
     way.tokens.put(token=b"unknown-0123456789")
     with way.open() as channel, pytest.raises(grpc.RpcError) as caught:
         CALLS["Unary"](probe_pb2_grpc.ProbeStub(channel))
     assert code(caught.value) is Status.UNAUTHENTICATED
 
 
-def test_a_channel_with_a_token_has_no_thread_of_its_own(way: Way) -> None:
+def test_a_channel_with_a_token_starts_no_thread(way: Way) -> None:
     before = threading.active_count()
     for _ in range(5):
         way.open()
     assert threading.active_count() == before
 
 
-def test_callers_on_aio_send_the_same_token(way: Way) -> None:
+def test_the_aio_channel_sends_the_same_token(way: Way) -> None:
     async def called() -> None:
         async with aio_channel(way.target, tls=way.tls, token_file=way.file) as channel:
             stub: Any = probe_pb2_grpc.ProbeStub(channel)  # type: ignore[arg-type]
@@ -116,7 +116,9 @@ def test_callers_on_aio_send_the_same_token(way: Way) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"two words", b"\xff"])
-def test_a_file_without_a_token_is_an_error_from_the_start(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_a_token_is_rejected_when_the_channel_is_opened(
+    tmp_path: Path, content: bytes
+) -> None:
     file = tmp_path / "token"
     file.write_bytes(content)
     for open_it in (open_channel, aio_channel):
@@ -126,7 +128,7 @@ def test_a_file_without_a_token_is_an_error_from_the_start(tmp_path: Path, conte
             open_it("localhost:1", token_file=tmp_path / "nowhere")
 
 
-def test_a_token_leaves_this_machine_in_plaintext_only_where_that_is_said(tmp_path: Path) -> None:
+def test_a_token_is_sent_in_plaintext_to_another_machine_only_if_allowed(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(OLD)
     with pytest.raises(ValueError, match="would be sent to quoter:50051 unencrypted; use TLS, or if"):

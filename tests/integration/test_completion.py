@@ -1,4 +1,4 @@
-"""Words that shells complete."""
+"""Shell completion."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ def test_bash_completes_commands_options_methods_and_services(words: list[str], 
     assert in_bash(*words) == completed
 
 
-def test_zsh_is_told_the_same() -> None:
+def test_zsh_gets_the_same_completions() -> None:
     done = subprocess.run(
         ["quoter"],
         env=with_probe(_QUOTER_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="quoter call Probe/Un"),
@@ -59,7 +59,7 @@ def test_zsh_is_told_the_same() -> None:
     assert done.stdout == "_arguments '*: :((\"Probe/Unary\"))'\n"
 
 
-def test_a_shell_that_was_told_to_completes_from_its_next_start_on(tmp_path: Path) -> None:
+def test_installed_completion_works_in_a_new_shell(tmp_path: Path) -> None:
     given = environment(HOME=str(tmp_path))
     subprocess.run(["bash", "-c", "quoter --install-completion; true"], env=given, check=True, timeout=30)
     done = subprocess.run(
@@ -74,7 +74,7 @@ def test_a_shell_that_was_told_to_completes_from_its_next_start_on(tmp_path: Pat
     assert "_quoter_completion" in done.stdout
 
 
-def test_a_shell_that_completes_does_not_wait_for_what_only_servers_and_calls_need() -> None:
+def test_completion_does_not_import_the_server_or_the_client() -> None:
     program = """
 import sys
 from app import cli

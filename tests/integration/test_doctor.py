@@ -1,4 +1,4 @@
-"""`quoter doctor`: from a first call that fails to its reason, and to the command that mends it."""
+"""`quoter doctor`: the target, the connection, proxies and the server."""
 
 import socket
 import threading
@@ -51,7 +51,7 @@ def unused_port() -> int:
         return int(free.getsockname()[1])
 
 
-def test_where_nothing_is_wrong_every_step_says_what_it_found() -> None:
+def test_every_step_of_a_healthy_server_has_a_finding() -> None:
     with running() as server:
         examined = doctor(server.target)
         assert examined.exit_code == 0
@@ -67,7 +67,7 @@ def test_where_nothing_is_wrong_every_step_says_what_it_found() -> None:
         ] * 2
 
 
-def test_the_object_for_scripts_has_these_members(server: Server) -> None:
+def test_the_json_object_has_these_members(server: Server) -> None:
     found = doctor(server.target).found
     members = ["target", "ok", "failed", "cause", "code", "explanation", "remedies", "steps"]
     assert list(found) == members
@@ -87,7 +87,7 @@ def test_a_unix_socket_is_left_to_grpc(tmp_path: Path) -> None:
         assert doctor(target).exit_code == 0
 
 
-def test_a_program_without_services_of_its_own_still_knows_whether_grpc_works(server: Server) -> None:
+def test_without_known_services_grpc_itself_is_checked(server: Server) -> None:
     diagnosis = diagnose(Arguments(target=server.target))
     assert diagnosis.error is None
     assert "none was made" in diagnosis.steps[-1].found
@@ -110,7 +110,7 @@ def test_a_program_without_services_of_its_own_still_knows_whether_grpc_works(se
         ("dns:///:50051", "the host is missing", "dns:///localhost:50051"),
     ],
 )
-def test_a_target_that_grpc_would_take_for_something_else(target: str, why: str, instead: str) -> None:
+def test_a_target_that_grpc_would_misread(target: str, why: str, instead: str) -> None:
     examined = doctor(target)
     assert (examined.cause, examined.exit_code) == ("bad-target", 2)
     assert why in examined.prose
@@ -118,7 +118,7 @@ def test_a_target_that_grpc_would_take_for_something_else(target: str, why: str,
     assert shown == [f"quoter doctor {instead}"]
 
 
-def test_without_a_port_grpc_takes_443_and_the_advice_is_to_name_one() -> None:
+def test_a_target_without_a_port_gets_advice_to_name_one() -> None:
     examined = doctor("localhost")
     assert examined.exit_code == 78
     assert "The target has no port, so gRPC used 443" in examined.prose
@@ -136,7 +136,7 @@ LONG = "a" * 64  # longer than a name can be, so that it is unknown without aski
         (f"{LONG}.shop.svc.cluster.local", f"kubectl -n shop port-forward svc/{LONG} 50051"),
     ],
 )
-def test_a_name_of_a_cluster_needs_a_port_forward_from_outside(host: str, forward: str) -> None:
+def test_a_name_of_a_cluster_service_gets_advice_for_a_port_forward(host: str, forward: str) -> None:
     examined = doctor(f"dns:///{host}:50051")
     assert (examined.cause, examined.exit_code) == ("unknown-name", 78)
     assert "known only inside their cluster" in examined.prose
@@ -144,7 +144,7 @@ def test_a_name_of_a_cluster_needs_a_port_forward_from_outside(host: str, forwar
 
 
 @pytest.mark.parametrize("host", [f"{LONG}.example.org", f"{LONG}.com"])
-def test_a_name_that_is_not_there(host: str) -> None:
+def test_a_name_that_does_not_exist(host: str) -> None:
     examined = doctor(f"{host}:50051")
     assert examined.cause == "unknown-name"
     assert "Check the spelling" in examined.prose
@@ -154,7 +154,7 @@ def test_a_name_that_is_not_there(host: str) -> None:
 # The connection.
 
 
-def test_where_nothing_listens_the_server_that_is_advised_is_then_there() -> None:
+def test_the_advised_command_starts_a_server_where_nothing_listens() -> None:
     port = unused_port()
     examined = doctor(f"127.0.0.1:{port}")
     assert (examined.cause, examined.exit_code) == ("connection-refused", 78)
@@ -168,7 +168,7 @@ def test_where_nothing_listens_the_server_that_is_advised_is_then_there() -> Non
         assert doctor(f"127.0.0.1:{port}").exit_code == 0
 
 
-def test_the_usual_port_of_the_same_host_is_tried_before_it_is_advised(server: Server) -> None:
+def test_the_usual_port_is_checked_before_it_is_advised(server: Server) -> None:
     usual = port_of(server)
     error = diagnose(Arguments(target=f"localhost:{unused_port()}"), DESCRIPTORS, usual_port=usual).error
     assert error is not None
@@ -176,7 +176,7 @@ def test_the_usual_port_of_the_same_host_is_tried_before_it_is_advised(server: S
     assert typed(error.remedies[0].command).exit_code == 0
 
 
-def test_the_metrics_port_is_recognised(server: Server) -> None:
+def test_the_metrics_port_is_recognized(server: Server) -> None:
     port = server.handle.metrics[0].port
     examined = doctor(f"localhost:{port}")
     assert (examined.cause, examined.exit_code) == ("metrics-port", 78)
@@ -190,7 +190,7 @@ def test_the_metrics_port_is_recognised(server: Server) -> None:
     assert typed(error.remedies[0].command).exit_code == 0
 
 
-def test_a_web_server_is_recognised() -> None:
+def test_a_web_server_is_recognized() -> None:
     with web() as found:
         examined = doctor(found.url.removeprefix("http://").partition("/")[0])
     assert (examined.cause, examined.exit_code) == ("not-http2", 78)
@@ -198,7 +198,7 @@ def test_a_web_server_is_recognised() -> None:
     assert "nginx needs grpc_pass" in examined.prose
 
 
-def test_a_port_forward_whose_pod_has_gone_closes_at_once() -> None:
+def test_a_port_forward_without_its_pod_closes_at_once() -> None:
     with listener(lambda _: None) as port:
         examined = doctor(f"localhost:{port}")
     assert (examined.cause, examined.exit_code) == ("closed-at-once", 78)
@@ -206,7 +206,7 @@ def test_a_port_forward_whose_pod_has_gone_closes_at_once() -> None:
     assert examined.commands == ["kubectl get pods", f"kubectl port-forward svc/quoter {port}:50051"]
 
 
-def test_one_who_takes_a_single_connection_closes_at_once(request: pytest.FixtureRequest) -> None:
+def test_a_server_that_accepts_only_one_connection_closes_at_once(request: pytest.FixtureRequest) -> None:
     accepting = socket.create_server(("127.0.0.1", 0))
     request.addfinalizer(accepting.close)
 
@@ -223,7 +223,7 @@ def test_one_who_takes_a_single_connection_closes_at_once(request: pytest.Fixtur
     assert error.cause == "closed-at-once"
 
 
-def test_one_who_never_answers_costs_no_more_time_than_was_given() -> None:
+def test_a_server_that_never_answers_does_not_exceed_the_timeout() -> None:
     ended = threading.Event()
     with listener(lambda _: ended.wait(20)) as port:
         begun = time.monotonic()
@@ -236,7 +236,7 @@ def test_one_who_never_answers_costs_no_more_time_than_was_given() -> None:
     assert took < 2
 
 
-def test_nothing_takes_more_than_a_third_of_the_time_nor_more_than_is_left() -> None:
+def test_an_operation_gets_at_most_a_third_of_the_timeout_and_what_is_left() -> None:
     def left(until_end: float) -> float:
         end = time.monotonic() + until_end
         return Facts(arguments=Arguments(target="", timeout=9), deadline=end).seconds()
@@ -245,7 +245,7 @@ def test_nothing_takes_more_than_a_third_of_the_time_nor_more_than_is_left() -> 
     assert left(2) == pytest.approx(2, abs=0.5)
 
 
-def test_the_call_is_of_a_method_that_is_marked_as_safe_and_sends_one_message_each_way() -> None:
+def test_only_unary_methods_marked_as_safe_are_called() -> None:
     file = descriptor_pb2.FileDescriptorProto(name="shop.proto", package="shop", syntax="proto3")
     file.message_type.add(name="Nothing")
     service = file.service.add(name="Shop")
@@ -262,7 +262,7 @@ def test_the_call_is_of_a_method_that_is_marked_as_safe_and_sends_one_message_ea
     assert next(method.full_name for method in safe_methods(DESCRIPTORS, None)) == "probe.Probe.Unary"
 
 
-def test_a_server_that_answers_only_the_beginning_costs_no_more_either() -> None:
+def test_a_server_that_only_begins_http2_does_not_exceed_the_timeout() -> None:
     settings = b"\0\0\0\4\0\0\0\0\0"
     ended = threading.Event()
 
@@ -280,7 +280,7 @@ def test_a_server_that_answers_only_the_beginning_costs_no_more_either() -> None
     assert took < 3
 
 
-def test_where_nothing_answers_not_even_a_refusal(request: pytest.FixtureRequest) -> None:
+def test_an_address_that_drops_packets_is_unreachable(request: pytest.FixtureRequest) -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -295,7 +295,7 @@ def test_where_nothing_answers_not_even_a_refusal(request: pytest.FixtureRequest
     assert "NetworkPolicy" in examined.prose
 
 
-def test_a_dead_address_among_live_ones_is_named(server: Server) -> None:
+def test_a_dead_address_among_live_ones_is_reported(server: Server) -> None:
     facts = Facts(
         arguments=Arguments(target=server.target),
         deadline=time.monotonic() + 10,
@@ -314,7 +314,7 @@ def test_a_dead_address_among_live_ones_is_named(server: Server) -> None:
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "https_proxy", "grpc_proxy"])
-def test_a_proxy_of_the_environment_that_swallows_the_call(server: Server, name: str) -> None:
+def test_a_proxy_of_the_environment_that_rejects_connections(server: Server, name: str) -> None:
     target = f"{ELSEWHERE}:{port_of(server)}"
     with listener(says(b"HTTP/1.1 403 Forbidden\r\nServer: squid\r\n\r\n")) as port:
         variables = {name: f"http://user:secret@127.0.0.1:{port}"}
@@ -327,7 +327,7 @@ def test_a_proxy_of_the_environment_that_swallows_the_call(server: Server, name:
         assert typed(command, **variables).exit_code == 0
 
 
-def test_a_proxy_that_is_away_and_exceptions_that_are_kept(server: Server) -> None:
+def test_a_missing_proxy_and_existing_exceptions(server: Server) -> None:
     target = f"{ELSEWHERE}:{port_of(server)}"
     variables = {"https_proxy": f"http://127.0.0.1:{unused_port()}", "no_grpc_proxy": "a.example"}
     examined = doctor(target, **variables)
@@ -336,7 +336,7 @@ def test_a_proxy_that_is_away_and_exceptions_that_are_kept(server: Server) -> No
     assert typed(examined.commands[0], **variables).exit_code == 0
 
 
-def test_a_proxy_that_lets_calls_through_is_no_mistake(server: Server) -> None:
+def test_a_proxy_that_forwards_calls_is_no_error(server: Server) -> None:
     with listener(_tunnel) as port:
         examined = doctor(f"{ELSEWHERE}:{port_of(server)}", http_proxy=f"http://127.0.0.1:{port}")
     assert examined.exit_code == 0, examined.text
@@ -358,7 +358,7 @@ def test_a_proxy_that_lets_calls_through_is_no_mistake(server: Server) -> None:
         ({"http_proxy": "socks5://127.0.0.1:1"}, False),
     ],
 )
-def test_the_proxy_is_the_one_that_grpc_would_ask(
+def test_the_proxy_is_the_one_that_grpc_uses(
     server: Server, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], asked: bool
 ) -> None:
     connections: list[socket.socket] = []
@@ -447,7 +447,7 @@ class _Counted(health.HealthServicer):
         return super().Check(*given)
 
 
-def test_a_server_that_is_not_ready_is_waited_for_as_advised() -> None:
+def test_the_advised_command_waits_until_the_server_is_ready() -> None:
     servicer = _Counted()
     servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     with bare(servicer) as target:
@@ -466,7 +466,7 @@ def test_a_server_that_is_not_ready_is_waited_for_as_advised() -> None:
     assert done == [0]
 
 
-def test_a_server_without_health_and_reflection_can_be_called_all_the_same() -> None:
+def test_a_server_without_health_and_reflection_is_no_failure() -> None:
     with bare(None) as target:
         examined = doctor(target)
     assert examined.exit_code == 0
@@ -503,7 +503,7 @@ def test_a_call_that_fails_on_the_server(code: grpc.StatusCode, exit_code: int, 
     assert words in examined.prose
 
 
-def test_an_empty_request_that_a_service_refuses_has_got_through() -> None:
+def test_a_rejected_empty_request_counts_as_success() -> None:
     def refuses(_request: object, context: grpc.ServicerContext) -> None:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, "author: missing")
 

@@ -1,4 +1,4 @@
-"""`quoter doctor` and TLS: whose certificate it is, why it is not believed, and what to type."""
+"""`quoter doctor` and TLS: certificates, their CAs and names, and the advice."""
 
 import ssl
 from collections.abc import Iterator
@@ -93,7 +93,7 @@ def test_tls_against_plaintext() -> None:
         assert typed(call).exit_code == 0
 
 
-def test_what_is_too_much_in_the_environment_is_taken_out_of_it(ca: trustme.CA) -> None:
+def test_advice_unsets_variables_that_add_options(ca: trustme.CA) -> None:
     variables = {"QUOTER_TLS": "1", "QUOTER_CA": write("ca.pem", ca.cert_pem.bytes())}
     with running() as server:
         examined = doctor(server.target, **variables)
@@ -103,7 +103,7 @@ def test_what_is_too_much_in_the_environment_is_taken_out_of_it(ca: trustme.CA) 
         assert typed(call, **variables).exit_code == 0
 
 
-def test_tls_against_plaintext_with_a_token_says_who_could_read_it() -> None:
+def test_tls_against_plaintext_with_a_token_warns_that_it_is_readable() -> None:
     write("token", TOKEN.encode())
     with running() as server:
         target = server.target.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called
@@ -115,7 +115,7 @@ def test_tls_against_plaintext_with_a_token_says_who_could_read_it() -> None:
 
 
 @pytest.mark.parametrize("given", [["--tls"], ["--ca", "other.pem"]])
-def test_a_ca_that_is_not_known(here: Path, ca: trustme.CA, given: list[str]) -> None:
+def test_an_unknown_ca(here: Path, ca: trustme.CA, given: list[str]) -> None:
     write("other.pem", trustme.CA(organization_name="Theirs").cert_pem.bytes())
     with serving(here, issued(ca, "localhost")) as target:
         examined = doctor(target, *given)
@@ -146,7 +146,7 @@ def test_a_self_signed_certificate(here: Path) -> None:
         ((2.5, 9.0), "certificate-not-yet-valid", "not valid for another 2 days"),
     ],
 )
-def test_a_certificate_out_of_its_time(
+def test_a_certificate_that_is_not_valid_now(
     here: Path, ca: trustme.CA, days: tuple[float, float], cause: str, words: str
 ) -> None:
     write("ca.pem", ca.cert_pem.bytes())
@@ -179,7 +179,7 @@ def test_a_certificate_for_another_name(here: Path, ca: trustme.CA) -> None:
         assert typed(call).exit_code == 0
 
 
-def test_a_client_certificate_that_a_server_of_openssl_demands(ca: trustme.CA) -> None:
+def test_a_client_certificate_required_by_a_server_on_openssl(ca: trustme.CA) -> None:
     write("ca.pem", ca.cert_pem.bytes())
     pair = issued(ca, "localhost")
     write("server.pem", pair.key + pair.certificate)
@@ -192,7 +192,7 @@ def test_a_client_certificate_that_a_server_of_openssl_demands(ca: trustme.CA) -
     assert examined.cause == "client-certificate-missing"
 
 
-def test_a_client_certificate_that_is_demanded(here: Path, ca: trustme.CA) -> None:
+def test_a_client_certificate_that_is_required(here: Path, ca: trustme.CA) -> None:
     write("ca.pem", ca.cert_pem.bytes())
     with serving(here, issued(ca, "localhost"), tls_client_ca_file=here / "ca.pem") as target:
         examined = doctor(target, "--ca", "ca.pem")
@@ -206,7 +206,7 @@ def test_a_client_certificate_that_is_demanded(here: Path, ca: trustme.CA) -> No
         assert typed(call).exit_code == 0
 
 
-def test_a_client_certificate_of_a_ca_that_the_server_does_not_take(here: Path, ca: trustme.CA) -> None:
+def test_a_client_certificate_of_a_ca_that_the_server_rejects(here: Path, ca: trustme.CA) -> None:
     write("ca.pem", ca.cert_pem.bytes())
     stranger = issued(trustme.CA(organization_name="Theirs"), "client.example")
     write("theirs.pem", stranger.certificate)
@@ -248,7 +248,7 @@ def test_a_certificate_without_its_key_is_wrong_usage(option: str) -> None:
     )
 
 
-def test_the_cas_of_the_environment_are_grpcs(
+def test_the_cas_of_grpcs_variable_are_trusted(
     here: Path, ca: trustme.CA, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", write("roots.pem", ca.cert_pem.bytes()))
@@ -258,7 +258,7 @@ def test_the_cas_of_the_environment_are_grpcs(
         assert in_shell(call, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(here / "roots.pem")).returncode == 0
 
 
-def test_a_web_server_that_speaks_tls_and_no_http2(ca: trustme.CA) -> None:
+def test_a_web_server_over_tls_without_http2(ca: trustme.CA) -> None:
     write("ca.pem", ca.cert_pem.bytes())
     pair = issued(ca, "localhost")
     write("server.pem", pair.key + pair.certificate)

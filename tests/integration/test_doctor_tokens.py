@@ -1,4 +1,4 @@
-"""`quoter doctor`, tokens and clocks: what is wrong with a token, and how to have a good one."""
+"""`quoter doctor`, tokens and clocks."""
 
 import base64
 import time
@@ -58,7 +58,7 @@ def with_token(target: str, content: str | bytes, *options: str) -> Examined:
     return examined
 
 
-def test_a_token_that_is_missing(guarded: Server) -> None:
+def test_a_missing_token(guarded: Server) -> None:
     examined = doctor(guarded.target)
     assert (examined.cause, examined.exit_code) == ("token-missing", 80)
     assert (examined.found["failed"], examined.found["code"]) == ("token", "UNAUTHENTICATED")
@@ -71,7 +71,7 @@ def test_a_token_that_is_missing(guarded: Server) -> None:
     assert good.step("token")["found"] == "accepted"
 
 
-def test_a_token_that_the_server_does_not_know(guarded: Server) -> None:
+def test_an_unknown_token(guarded: Server) -> None:
     examined = with_token(guarded.target, "of-another-server-altogether")
     assert (examined.cause, examined.exit_code) == ("token-refused", 80)
     assert "'the token is not valid here'" in examined.prose
@@ -79,7 +79,7 @@ def test_a_token_that_the_server_does_not_know(guarded: Server) -> None:
     assert typed(examined.commands[-1]).exit_code == 0
 
 
-def test_a_secret_that_is_still_in_base64(guarded: Server) -> None:
+def test_a_token_encoded_in_base64(guarded: Server) -> None:
     examined = with_token(guarded.target, base64.b64encode(TOKEN.encode()))
     assert examined.cause == "token-refused"
     assert "encoded in base64" in examined.prose
@@ -112,13 +112,13 @@ def test_a_file_without_a_token(guarded: Server, content: str) -> None:
     assert "mine does not contain exactly one token" in examined.prose
 
 
-def test_a_file_that_is_not_there(guarded: Server) -> None:
+def test_a_missing_token_file(guarded: Server) -> None:
     examined = doctor(guarded.target, "--token-file", "nowhere")
     assert (examined.cause, examined.exit_code) == ("bad-file", 2)
     assert "nowhere cannot be read: No such file or directory" in examined.prose
 
 
-def test_a_caller_who_may_not(guarded: Server) -> None:
+def test_a_caller_without_permission(guarded: Server) -> None:
     examined = with_token(guarded.target, BOB)
     assert (examined.cause, examined.exit_code) == ("permission-denied", 71)
     assert examined.found["failed"] == "call"
@@ -127,7 +127,7 @@ def test_a_caller_who_may_not(guarded: Server) -> None:
     assert typed(examined.commands[0]).exit_code == 0
 
 
-def test_a_token_is_not_sent_over_the_network_unencrypted(guarded: Server) -> None:
+def test_a_token_is_not_sent_unencrypted_over_the_network(guarded: Server) -> None:
     target = guarded.target.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called
     examined = with_token(target, TOKEN)
     assert (examined.cause, examined.exit_code) == ("plaintext-token", 2)
@@ -137,7 +137,7 @@ def test_a_token_is_not_sent_over_the_network_unencrypted(guarded: Server) -> No
     assert typed(call).exit_code == 0
 
 
-def test_the_advice_for_a_missing_token_says_what_unencrypted_means(guarded: Server) -> None:
+def test_the_advice_for_a_missing_token_warns_of_plaintext(guarded: Server) -> None:
     target = guarded.target.replace("127.0.0.1", "0.0.0.0")  # noqa: S104 - called
     examined = doctor(target)
     assert "The token would be sent unencrypted" in examined.prose
@@ -145,7 +145,7 @@ def test_the_advice_for_a_missing_token_says_what_unencrypted_means(guarded: Ser
     assert typed(examined.commands[-1]).exit_code == 0
 
 
-def test_a_token_that_a_server_repeats_is_printed_nowhere() -> None:
+def test_a_token_in_the_servers_message_is_not_printed() -> None:
     for code in (
         grpc.StatusCode.UNAUTHENTICATED,
         grpc.StatusCode.INTERNAL,
@@ -161,7 +161,7 @@ def test_a_token_that_a_server_repeats_is_printed_nowhere() -> None:
             assert "(the token)" in with_token(at.server.target, TOKEN).prose
 
 
-def test_the_token_goes_with_the_one_call_alone() -> None:
+def test_the_token_is_sent_only_with_the_call() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(2), interceptors=[seen := _Seen()])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -187,7 +187,7 @@ class _Seen(grpc.ServerInterceptor):
 # Tokens with dates.
 
 
-def test_a_good_jwt_says_how_long_it_is_valid(here: Path) -> None:
+def test_the_remaining_validity_of_a_jwt_is_shown(here: Path) -> None:
     with with_jwt(here) as at:
         examined = with_token(at.server.target, token(exp=time.time() + 3_599))
     assert examined.exit_code == 0
@@ -202,7 +202,7 @@ def test_a_good_jwt_says_how_long_it_is_valid(here: Path) -> None:
         ({"iat": 700, "exp": 9_000}, "clock", "by this clock it is valid from 11 minutes from now"),
     ],
 )
-def test_a_jwt_out_of_its_time(here: Path, dates: dict[str, int], cause: str, words: str) -> None:
+def test_a_jwt_that_is_not_valid_now(here: Path, dates: dict[str, int], cause: str, words: str) -> None:
     at_dates: dict[str, Any] = {name: time.time() + seconds for name, seconds in dates.items()}
     with with_jwt(here) as at:
         examined = with_token(at.server.target, token(**at_dates))
@@ -210,7 +210,7 @@ def test_a_jwt_out_of_its_time(here: Path, dates: dict[str, int], cause: str, wo
     assert words in examined.prose
 
 
-def test_a_jwt_for_another_service_says_for_which(here: Path) -> None:
+def test_the_audience_of_a_jwt_for_another_service_is_shown(here: Path) -> None:
     with with_jwt(here) as at:
         examined = with_token(at.server.target, token(aud=["shop", "till"]))
     assert examined.cause == "token-refused"

@@ -39,7 +39,7 @@ def server() -> Iterator[Server]:
         yield started
 
 
-def test_a_steady_rate_is_made_and_all_of_it_is_in_the_json(server: Server) -> None:
+def test_the_json_has_all_calls_of_a_steady_rate(server: Server) -> None:
     before = server.total("grpc_server_handled_total", grpc_method="Unary")
     found = figures(server.target, "--rps", "100", "--for", "1s")
     assert found["exit_code"] == 0
@@ -62,7 +62,7 @@ def test_several_servers_have_even_shares() -> None:
         assert all(share == pytest.approx(1 / 3, abs=0.03) for share in shares.values())
 
 
-def test_failures_are_counted_by_their_codes_and_told_in_words() -> None:
+def test_failures_are_counted_by_code_with_their_messages() -> None:
     numbers = count()
 
     def fail(_request: object, context: grpc.ServicerContext) -> None:
@@ -81,7 +81,7 @@ def test_failures_are_counted_by_their_codes_and_told_in_words() -> None:
         assert "FailedPrecondition: out of order" in done.stdout
 
 
-def test_a_server_that_is_slower_than_asked_does_not_slow_the_load_down() -> None:
+def test_a_slow_server_does_not_slow_down_the_load() -> None:
     probe = Probe()
     probe.on_call = lambda _request, context: context.wait(0.3)
     with running([probe_service(probe)], workers=1, max_calls=1000) as server:
@@ -101,15 +101,13 @@ def test_a_server_that_is_slower_than_asked_does_not_slow_the_load_down() -> Non
         ("Probe/BidiStream", "[{}, {}]"),
     ],
 )
-def test_methods_of_every_arity_are_called_to_their_ends(
-    server: Server, method: str, request_json: str
-) -> None:
+def test_calls_of_every_arity_are_read_to_the_end(server: Server, method: str, request_json: str) -> None:
     found = figures(server.target, method, request_json, "--rps", "50", "--for", "400ms")
     assert (found["exit_code"], found["codes"]) == (0, {"OK": 20})
     assert list(found["backends"]) == [server.handle.instance]
 
 
-def test_a_server_that_does_not_say_who_it_is_is_unknown() -> None:
+def test_a_server_without_an_instance_id_is_unknown() -> None:
     stock = grpc.server(ThreadPoolExecutor(2))
     handler: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
     stock.add_registered_method_handlers("probe.Probe", {"Unary": handler})
@@ -122,7 +120,7 @@ def test_a_server_that_does_not_say_who_it_is_is_unknown() -> None:
         stock.stop(None).wait()
 
 
-def test_without_a_terminal_there_is_a_line_a_second_and_the_table_at_the_end(server: Server) -> None:
+def test_without_a_terminal_a_line_per_second_and_the_final_table_are_printed(server: Server) -> None:
     done = load(server.target, "--rps", "40", "--for", "2200ms")
     assert (done.exit_code, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -144,7 +142,7 @@ def test_without_a_terminal_there_is_a_line_a_second_and_the_table_at_the_end(se
         (["Probe/Unary", "[{}, {}]"], 2, "invalid JSON for probe.ProbeRequest"),
     ],
 )
-def test_what_is_wrong_is_told_before_any_call(
+def test_invalid_arguments_are_reported_before_any_call(
     server: Server, arguments: list[str], exit_code: int, message: str
 ) -> None:
     done = load(server.target, *arguments)
@@ -153,14 +151,14 @@ def test_what_is_wrong_is_told_before_any_call(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_where_nobody_answers_no_load_is_made() -> None:
+def test_without_a_server_no_load_is_made() -> None:
     done = load("127.0.0.1:9", "--for", "1h")
     assert (done.exit_code, done.stdout) == (78, "")
     assert "no server answers at 127.0.0.1:9" in done.stderr
 
 
 @pytest.mark.parametrize("method", ["Probe/Unary", "Probe/ServerStream"])
-def test_ctrl_c_ends_it_with_the_figures_so_far(method: str) -> None:
+def test_ctrl_c_prints_the_figures_so_far(method: str) -> None:
     with probed() as at:
         at.probe.on_call = lambda _request, context: context.wait(60)
         with subprocess.Popen(

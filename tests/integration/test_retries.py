@@ -1,4 +1,4 @@
-"""What is made again, and what never: the library's own policy, against the server of this program."""
+"""Retries by the default policy, against the server of this program."""
 
 import threading
 import time
@@ -63,13 +63,13 @@ def test_a_method_without_an_idempotency_level_is_not_safe_to_repeat() -> None:
 
 @each_code
 @pytest.mark.parametrize("method", REPEATED)
-def test_a_call_that_the_server_did_not_take_is_made_again_until_it_does(method: str, code: Status) -> None:
+def test_a_rejected_call_is_retried_until_the_server_accepts_it(method: str, code: Status) -> None:
     with telling(code, times=3) as at:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
         assert times_called(at) == 4
 
 
-def test_a_call_that_is_made_again_is_one_call_to_its_client_and_several_to_servers() -> None:
+def test_a_retried_call_is_one_call_for_the_client_and_several_for_servers() -> None:
     registry, earlier = CollectorRegistry(), []
 
     def handler(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
@@ -97,14 +97,14 @@ def test_a_call_fails_after_its_last_attempt(method: str) -> None:
 
 
 @each_code
-def test_a_method_that_is_not_safe_to_repeat_is_never_made_again(code: Status) -> None:
+def test_a_method_that_is_not_safe_to_repeat_is_never_retried(code: Status) -> None:
     with telling(code, ("grpc-retry-pushback-ms", "10")) as at:
         assert outcome(lambda: CALLS["ClientStream"](at.stub)) is code
         assert times_called(at) == 1
 
 
 @pytest.mark.parametrize("method", REPEATED)
-def test_nothing_is_made_again_on_a_channel_that_is_not_told_of_the_service(method: str) -> None:
+def test_nothing_is_retried_on_a_channel_without_the_service(method: str) -> None:
     with telling(Status.UNAVAILABLE) as at, open_channel(at.server.target) as channel:
         assert outcome(lambda: CALLS[method](type(at.stub)(channel))) is Status.UNAVAILABLE
         assert times_called(at) == 1
@@ -119,7 +119,7 @@ def test_no_other_code_is_retried(code: Status) -> None:
 
 
 @pytest.mark.parametrize("method", ["ServerStream", "BidiStream"])
-def test_a_stream_that_breaks_off_after_a_reply_is_not_begun_again(method: str) -> None:
+def test_a_stream_that_fails_after_a_reply_is_not_retried(method: str) -> None:
     with probed(open_channel=repeating) as at:
         at.probe.between = lambda context: context.abort(Status.UNAVAILABLE, "as told")
         assert outcome(lambda: CALLS[method](at.stub)) is Status.UNAVAILABLE
@@ -127,7 +127,7 @@ def test_a_stream_that_breaks_off_after_a_reply_is_not_begun_again(method: str) 
 
 
 @pytest.mark.parametrize("method", REPEATED)
-def test_a_call_whose_headers_have_come_is_not_made_again(method: str) -> None:
+def test_a_call_is_not_retried_after_its_headers_arrived(method: str) -> None:
     with probed(open_channel=repeating) as at:
 
         def on_call(_: Any, context: Any) -> None:
@@ -140,7 +140,7 @@ def test_a_call_whose_headers_have_come_is_not_made_again(method: str) -> None:
 
 
 @pytest.mark.parametrize(("size", "attempts"), [(200 * 1024, 4), (300 * 1024, 1)])
-def test_a_call_with_more_than_256_kib_of_requests_is_not_made_again(size: int, attempts: int) -> None:
+def test_a_call_with_more_than_256_kib_of_requests_is_not_retried(size: int, attempts: int) -> None:
     with backends(failing()) as [backend], repeating(backend.address) as channel:
         call: Any = channel.stream_stream("/probe.Probe/BidiStream")
         half = bytes(size // 2)
@@ -160,7 +160,7 @@ def test_one_deadline_covers_all_attempts() -> None:
 
 
 @pytest.mark.parametrize("method", REPEATED)
-def test_the_wait_that_a_server_asks_for_stands_in_place_of_the_next_one(method: str) -> None:
+def test_the_servers_pushback_replaces_the_next_wait(method: str) -> None:
     with telling(Status.RESOURCE_EXHAUSTED, ("grpc-retry-pushback-ms", "300"), times=1) as at:
         began = time.monotonic()
         assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
@@ -169,14 +169,14 @@ def test_the_wait_that_a_server_asks_for_stands_in_place_of_the_next_one(method:
 
 
 @each_code
-def test_a_server_can_ask_not_to_come_again(code: Status) -> None:
+def test_a_server_can_forbid_retries(code: Status) -> None:
     with telling(code, ("grpc-retry-pushback-ms", "-1")) as at:
         assert outcome(lambda: CALLS["Unary"](at.stub)) is code
         assert times_called(at) == 1
 
 
 @pytest.mark.parametrize(("wait", "code"), [("0", Status.DEADLINE_EXCEEDED), ("1", Status.OK)])
-def test_grpc_loses_a_call_that_is_to_be_made_again_at_once(wait: str, code: Status) -> None:
+def test_grpc_loses_a_call_with_a_pushback_of_zero(wait: str, code: Status) -> None:
     """So there is no policy with such waits, and no server should ask for one (grpc/grpc#41036)."""
     with telling(Status.RESOURCE_EXHAUSTED, ("grpc-retry-pushback-ms", wait), times=1) as at:
         assert outcome(lambda: CALLS["Unary"](at.stub, timeout=0.5)) is code
@@ -184,7 +184,7 @@ def test_grpc_loses_a_call_that_is_to_be_made_again_at_once(wait: str, code: Sta
 
 
 @pytest.mark.parametrize("method", REPEATED)
-def test_what_is_over_a_bound_of_the_server_is_not_sent_again(method: str) -> None:
+def test_a_message_over_the_servers_limit_is_not_sent_again(method: str) -> None:
     """It would be over it again."""
     long = "a" * 2000
     calls: dict[str, Callable[[Any], Any]] = {
@@ -200,7 +200,7 @@ def test_what_is_over_a_bound_of_the_server_is_not_sent_again(method: str) -> No
         assert times_called(at) == 2
 
 
-def test_a_reply_over_the_bound_of_the_server_is_not_asked_for_again() -> None:
+def test_a_reply_over_the_servers_limit_is_not_requested_again() -> None:
     class Long(Probe):
         def Unary(self, request: Any, context: Any) -> pb.ProbeReply:  # noqa: ARG002
             return pb.ProbeReply(text="q" * 2000)
@@ -210,7 +210,7 @@ def test_a_reply_over_the_bound_of_the_server_is_not_asked_for_again() -> None:
         assert times_called(at) == 1
 
 
-def test_a_call_over_the_servers_bound_comes_again_when_it_was_asked_to_and_is_served() -> None:
+def test_a_call_over_the_servers_limit_is_retried_after_the_pushback() -> None:
     entered, release = threading.Event(), threading.Event()
 
     def hold(_: Any, context: Any) -> None:
@@ -229,7 +229,7 @@ def test_a_call_over_the_servers_bound_comes_again_when_it_was_asked_to_and_is_s
         assert at.server.total("grpc_server_refused_total", reason="limit") == 1
 
 
-def test_an_outage_sees_fewer_than_twenty_more_calls_from_a_channel() -> None:
+def test_retries_add_fewer_than_twenty_calls_to_an_outage() -> None:
     """So 200 calls into it are fewer than 1.1 attempts a call."""
     with backends(failing()) as [backend], repeating(backend.address) as channel:
         call: Any = channel.unary_unary("/probe.Probe/Unary")
@@ -238,9 +238,7 @@ def test_an_outage_sees_fewer_than_twenty_more_calls_from_a_channel() -> None:
         assert 200 + 10 < len(backend.attempts) < 200 + 20
 
 
-def test_where_a_tenth_of_the_calls_fails_for_long_there_are_fewer_than_one_and_a_tenth_attempts_a_call() -> (
-    None
-):
+def test_if_a_tenth_of_the_calls_fails_attempts_per_call_stay_below_one_and_a_tenth() -> None:
     with backends(failing()) as [backend], repeating(backend.address) as channel:
         call: Any = channel.unary_unary("/probe.Probe/Unary")
         for _ in range(30):  # the tokens are gone

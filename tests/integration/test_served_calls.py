@@ -1,4 +1,4 @@
-"""Calls that a handler makes of another service: what the served call hands down to them."""
+"""Calls made by handlers: what is propagated from the served call."""
 
 import subprocess
 import sys
@@ -84,25 +84,25 @@ def test_an_outgoing_call_has_the_request_id_of_the_served_one(two: Two, made: s
 
 
 @each_method
-def test_handlers_of_every_arity_hand_it_down(two: Two, method: str) -> None:
+def test_handlers_of_every_arity_propagate_the_request_id(two: Two, method: str) -> None:
     two.calls(CALLS["Unary"])
     CALLS[method](two.front.stub, metadata=(("x-request-id", f"to-{method}"),))
     assert request_ids(two.back)[-1] == f"to-{method}"
 
 
-def test_a_request_id_that_the_server_made_is_handed_down_too(two: Two) -> None:
+def test_a_generated_request_id_is_propagated(two: Two) -> None:
     two.calls(CALLS["Unary"])
     CALLS["Unary"](two.front.stub)
     assert request_ids(two.back)[-1] == request_ids(two.front)[-1] != ""
 
 
-def test_a_request_id_of_the_callers_own_stays(two: Two) -> None:
+def test_the_callers_own_request_id_is_kept(two: Two) -> None:
     two.calls(lambda stub: CALLS["Unary"](stub, metadata=(("x-request-id", "own"),)))
     CALLS["Unary"](two.front.stub, metadata=(("x-request-id", "served"),))
     assert request_ids(two.back)[-1] == "own"
 
 
-def test_outside_of_a_served_call_nothing_is_added(two: Two) -> None:
+def test_without_a_served_call_nothing_is_added(two: Two) -> None:
     seen: list[Any] = []
     two.back.probe.on_call = lambda _, context: seen.append(
         (context.headers, context.client_time_remaining())
@@ -132,7 +132,7 @@ def test_an_outgoing_call_has_at_most_the_time_that_is_left(
     assert left == [pytest.approx(expected, rel=0.1)]
 
 
-def test_a_channels_timeout_counts_where_it_is_the_shorter_one() -> None:
+def test_the_channels_timeout_applies_if_it_is_shorter() -> None:
     left: list[Any] = []
     with chained(timeout=20) as two:
         two.back.probe.on_call = lambda _, context: left.append(context.client_time_remaining())
@@ -208,7 +208,7 @@ def test_a_served_call_that_is_cancelled_frees_its_handler_and_cancels_what_it_w
 
 
 @each_method
-def test_a_stream_that_a_handler_leaves_open_ends_with_the_served_call(two: Two, method: str) -> None:
+def test_an_open_stream_ends_with_the_served_call(two: Two, method: str) -> None:
     kept: list[Any] = []
     two.back.probe.between = lambda context: context.wait(20)
 
@@ -224,7 +224,7 @@ def test_a_stream_that_a_handler_leaves_open_ends_with_the_served_call(two: Two,
     assert line["code"] == "Canceled"
 
 
-def test_what_is_begun_after_the_served_call_was_cancelled_is_cancelled_at_once(two: Two) -> None:
+def test_a_call_started_after_the_cancellation_is_cancelled_at_once(two: Two) -> None:
     two.back.probe.on_call = lambda _, context: context.wait(20)
     begun, seen = threading.Event(), list[Status]()
 
@@ -240,7 +240,7 @@ def test_what_is_begun_after_the_served_call_was_cancelled_is_cancelled_at_once(
     assert until(lambda: len(seen) == 4 and seen) == [Status.CANCELLED] * 4
 
 
-def test_a_served_call_hears_of_its_end_once_however_many_calls_it_makes(two: Two) -> None:
+def test_a_served_call_has_one_callback_for_all_its_outgoing_calls(two: Two) -> None:
     asked: list[Callable[[], None]] = []
 
     def call(_: Any, context: Any) -> None:
@@ -259,7 +259,7 @@ def test_a_served_call_hears_of_its_end_once_however_many_calls_it_makes(two: Tw
     assert len(asked) == 1
 
 
-def test_work_on_another_thread_goes_on_without_the_served_call(two: Two) -> None:
+def test_calls_of_another_thread_are_independent_of_the_served_call(two: Two) -> None:
     done: list[Status] = []
     go = threading.Event()
 
@@ -276,7 +276,7 @@ def test_work_on_another_thread_goes_on_without_the_served_call(two: Two) -> Non
 
 
 @pytest.mark.parametrize("made", MADE)
-def test_an_error_of_the_other_service_is_what_it_would_be_elsewhere(two: Two, made: str) -> None:
+def test_an_error_of_the_other_service_reaches_the_handler_unchanged(two: Two, made: str) -> None:
     caught: list[Any] = []
 
     def refuse(_: Any, context: Any) -> None:
@@ -296,7 +296,7 @@ def test_an_error_of_the_other_service_is_what_it_would_be_elsewhere(two: Two, m
     assert ("why", "so") in tuple(caught[0].trailing_metadata())
 
 
-def test_a_call_object_is_all_there(two: Two) -> None:
+def test_an_outgoing_call_has_grpcs_whole_interface(two: Two) -> None:
     found: list[Any] = []
     two.back.probe.on_call = lambda _, context: context.send_initial_metadata((("first", "1"),))
     two.calls(lambda stub: found.append(stub.Unary.with_call(pb.ProbeRequest())))
@@ -308,7 +308,7 @@ def test_a_call_object_is_all_there(two: Two) -> None:
 
 
 @pytest.mark.parametrize("made", ["Unary", "ServerStream"])
-def test_spans_and_metrics_agree_on_a_call_that_was_cancelled_with_the_served_one(made: str) -> None:
+def test_spans_and_metrics_agree_on_a_call_cancelled_with_the_served_one(made: str) -> None:
     registry = CollectorRegistry()
     with chained(metrics=registry, tracing=TracerProvider(shutdown_on_exit=False)) as two:
         held = Held(two)
@@ -357,7 +357,7 @@ opened.unsubscribe(print)
 """
 
 
-def test_the_first_call_on_a_closed_channel_is_an_error_and_not_the_end_of_the_process(two: Two) -> None:
+def test_the_first_call_on_a_closed_channel_raises_an_error(two: Two) -> None:
     done = subprocess.run(
         [sys.executable, "-c", CLOSED, two.back.server.target],
         env=environment(),

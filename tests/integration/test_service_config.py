@@ -1,4 +1,4 @@
-"""Each setting of a service config, and that gRPC does what it says."""
+"""Each setting of the service config, and its effect in gRPC."""
 
 import threading
 import time
@@ -61,23 +61,23 @@ def shares(several: list[Backend], call: Callable[..., Any], calls: int = 30) ->
     return [len(one.attempts) - count for one, count in zip(several, before, strict=True)]
 
 
-def test_round_robin_is_the_default_and_gives_each_address_its_share() -> None:
+def test_round_robin_is_the_default_and_distributes_calls_evenly() -> None:
     with backends(echo, echo, echo) as several, opened(several) as call:
         until(lambda: 0 not in shares(several, call))
         assert shares(several, call) == [10, 10, 10]
 
 
-def test_pick_first_gives_all_calls_to_one_address() -> None:
+def test_pick_first_sends_all_calls_to_one_address() -> None:
     with backends(echo, echo, echo) as several, opened(several, balancing="pick_first") as call:
         assert sorted(shares(several, call)) == [0, 0, 30]
 
 
 @pytest.mark.parametrize("most", [2, 5])
-def test_a_call_is_made_max_attempts_times(most: int) -> None:
+def test_a_failing_call_has_max_attempts_attempts(most: int) -> None:
     assert len(attempts(failing(), retry=replace(QUICK, max_attempts=most))) == most
 
 
-def test_the_first_wait_is_the_initial_backoff_give_or_take_a_fifth() -> None:
+def test_the_first_wait_is_the_initial_backoff_within_a_fifth() -> None:
     [wait] = waits(max_attempts=2, initial_backoff=0.5)
     assert 0.39 < wait < 0.8
 
@@ -88,12 +88,12 @@ def test_waits_grow_by_the_multiplier() -> None:
     assert 0.47 < second < 0.9
 
 
-def test_waits_grow_no_longer_than_the_maximum() -> None:
+def test_waits_do_not_exceed_the_maximum() -> None:
     _, second = waits(max_attempts=3, initial_backoff=0.03, multiplier=100, max_backoff=0.1)
     assert second < 0.5
 
 
-def test_calls_that_failed_together_do_not_come_again_together() -> None:
+def test_retries_of_calls_that_failed_together_are_spread() -> None:
     with backends(failing()) as [backend]:
         policy = RetryPolicy(max_attempts=2, initial_backoff=0.5, max_backoff=0.5)
         with opened([backend], retry=policy, throttling=None) as call, ThreadPoolExecutor(10) as callers:
@@ -114,13 +114,13 @@ def test_without_a_policy_nothing_is_retried() -> None:
 
 
 @pytest.mark.parametrize(("tokens", "retries"), [(3, 1), (10, 4), (1000, 12)])
-def test_retries_end_when_half_of_the_tokens_are_gone(tokens: int, retries: int) -> None:
+def test_retries_stop_when_half_of_the_tokens_are_used(tokens: int, retries: int) -> None:
     policy, throttling = replace(QUICK, max_attempts=5), RetryThrottling(max_tokens=tokens)
     assert len(attempts(failing(), 3, retry=policy, throttling=throttling)) == 3 + retries
 
 
 @pytest.mark.parametrize(("ratio", "retried"), [(1, True), (0.1, False)])
-def test_calls_that_succeed_bring_tokens_back(ratio: float, retried: bool) -> None:
+def test_successful_calls_return_tokens(ratio: float, retried: bool) -> None:
     throttling = RetryThrottling(max_tokens=4, token_ratio=ratio)
     with backends(failing()) as [backend], opened([backend], retry=QUICK, throttling=throttling) as call:
         assert shares([backend], call, 2) == [3]  # one is a retry; 1 of 4 tokens is left
@@ -130,7 +130,7 @@ def test_calls_that_succeed_bring_tokens_back(ratio: float, retried: bool) -> No
         assert shares([backend], call, 1) == [2 if retried else 1]
 
 
-def test_each_channel_has_tokens_of_its_own() -> None:
+def test_each_channel_has_its_own_tokens() -> None:
     settings = {"retry": QUICK, "throttling": RetryThrottling(max_tokens=3)}
     with (
         backends(failing()) as several,
@@ -140,7 +140,7 @@ def test_each_channel_has_tokens_of_its_own() -> None:
         assert [shares(several, call, 3) for call in (one, other)] == [[4], [4]]
 
 
-def test_a_timeout_bounds_the_calls_of_its_method_and_no_others() -> None:
+def test_a_timeout_limits_only_the_calls_of_its_method() -> None:
     def hold(requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
         del requests
         ended = threading.Event()
@@ -158,11 +158,11 @@ def test_a_timeout_bounds_the_calls_of_its_method_and_no_others() -> None:
             assert (time.monotonic() - began >= 0.4) is (method == STREAM)
 
 
-def test_a_method_with_a_timeout_is_retried_all_the_same() -> None:
+def test_a_method_with_a_timeout_is_retried() -> None:
     assert len(attempts(failing(), retry=QUICK, methods={UNARY: MethodConfig(timeout=5)})) == 4
 
 
-def test_calls_that_wait_for_ready_are_answered_once_a_backend_is_there() -> None:
+def test_calls_that_wait_for_ready_succeed_when_a_backend_appears() -> None:
     with backends(echo) as [gone]:
         pass
     settings = {"retry": None, "methods": {UNARY: MethodConfig(wait_for_ready=True)}}
@@ -178,7 +178,7 @@ def test_calls_that_wait_for_ready_are_answered_once_a_backend_is_there() -> Non
 
 
 @pytest.mark.parametrize("service", ["", "probe.Probe"])
-def test_backends_that_are_not_healthy_get_no_calls(service: str) -> None:
+def test_unhealthy_backends_get_no_calls(service: str) -> None:
     with backends(echo, echo) as several:
         for one in several:
             one.set_health("", serving=service != "")  # not the one that is asked for
@@ -191,7 +191,7 @@ def test_backends_that_are_not_healthy_get_no_calls(service: str) -> None:
             until(lambda: shares(several, call) == [15, 15])
 
 
-def test_a_health_service_that_no_backend_knows_makes_all_of_them_unavailable() -> None:
+def test_an_unknown_health_service_makes_all_backends_unavailable() -> None:
     with backends(echo) as several, opened(several, health_service="nobody.Knows") as call:
         assert outcome(call) is Status.UNAVAILABLE
         assert several[0].attempts == []
@@ -236,7 +236,7 @@ def ejected(detection: OutlierDetection, *handlers: Handler) -> list[int]:
         ({"request_volume": 100_000}, (failing(), echo), []),
     ],
 )
-def test_a_backend_is_left_out_by_the_percentage_of_its_failures(
+def test_a_backend_is_ejected_by_its_failure_percentage(
     changes: dict[str, int], handlers: list[Handler], expected: list[int]
 ) -> None:
     rule = replace(FOUND, **changes)
@@ -252,25 +252,23 @@ def test_a_backend_is_left_out_by_the_percentage_of_its_failures(
         ({"request_volume": 100_000}, []),
     ],
 )
-def test_a_backend_is_left_out_by_its_share_of_successes_among_others(
-    changes: dict[str, Any], expected: list[int]
-) -> None:
+def test_a_backend_is_ejected_by_its_success_rate(changes: dict[str, Any], expected: list[int]) -> None:
     rule = replace(SuccessRate(stdev_factor=1, request_volume=5, minimum_hosts=3), **changes)
     detection = replace(DETECTION, failure_percentage=None, success_rate=rule)
     assert ejected(detection, failing(), echo, echo) == expected
 
 
-def test_backends_are_looked_at_once_an_interval() -> None:
+def test_backends_are_checked_once_per_interval() -> None:
     assert ejected(replace(DETECTION, interval=30), failing(), echo) == []
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(25, 1), (50, 2)])
-def test_no_more_are_left_out_than_the_percentage_allows(percent: int, expected: int) -> None:
+def test_max_ejection_percent_limits_the_ejected_backends(percent: int, expected: int) -> None:
     found = ejected(replace(DETECTION, max_ejection_percent=percent), failing(), failing(), echo, echo)
     assert len(found) == expected
 
 
-def test_a_backend_comes_back_after_the_ejection_time() -> None:
+def test_a_backend_gets_calls_again_after_the_ejection_time() -> None:
     detection = replace(DETECTION, base_ejection_time=0.3)
     with (
         backends(failing(), echo) as several,
@@ -281,7 +279,7 @@ def test_a_backend_comes_back_after_the_ejection_time() -> None:
         until(lambda: left_out(several, call) == [])
 
 
-def test_no_ejection_is_longer_than_the_maximum() -> None:
+def test_ejections_do_not_exceed_the_maximum_time() -> None:
     """Each would be longer than the one before it by 0.2 s."""
     detection = replace(DETECTION, base_ejection_time=0.2, max_ejection_time=0.2)
     with (
