@@ -38,8 +38,8 @@ def generate(protos: Path, package: str) -> dict[str, str]:
             f"-I{resources.files('grpc_tools').joinpath('_proto')}",
             f"--python_out={folder}",
             f"--grpc_python_out={folder}",
-            f"--mypy_out={folder}",
-            f"--mypy_grpc_out=only_sync:{folder}",
+            f"--mypy_out=quiet:{folder}",
+            f"--mypy_grpc_out=quiet,only_sync:{folder}",
             *names,
         ]
         if protoc.main(arguments) != 0:

@@ -22,6 +22,9 @@ class Checkout:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
         self._share_environment()
+        self.run("git", "init", "-q")
+        self.run("git", "config", "user.name", "test")
+        self.run("git", "config", "user.email", "test@example.com")
         self.commit()
 
     def _share_environment(self) -> None:
@@ -36,10 +39,8 @@ class Checkout:
         (self.root / ".venv" / ".locked").touch()
 
     def commit(self) -> None:
-        author = ("-c", "user.name=test", "-c", "user.email=test@example.com")
-        self.run("git", "init", "-q")
         self.run("git", "add", "-A")
-        self.run("git", *author, "commit", "-q", "-m", "test", "--allow-empty")
+        self.run("git", "commit", "-q", "-m", "test", "--allow-empty")
 
     def run(self, *command: str, seconds: float = 150, **variables: str) -> str:
         """Returns what the command prints in the copy; it must succeed."""
