@@ -10,7 +10,7 @@ import pytest
 from tests.docs.pages import Page
 from tests.docs.test_consoles import addresses_of
 from tests.support.checkout import Checkout
-from tests.support.process import server_process
+from tests.support.servers.process import server_process
 
 PAGE = Page("docs/add-a-service.md")
 STEP = re.compile(
