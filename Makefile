@@ -67,9 +67,9 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	bash -n .ci/run
 
 gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, and the chart's schema and table
-	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
-	.venv/bin/python docs/generate.py
-	.venv/bin/python helm/generate.py
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
+	@.venv/bin/python docs/generate.py
+	@.venv/bin/python helm/generate.py
 
 service: setup ## write a new service: make service NAME=Inventory PACKAGE=acme.inventory.v1
 	@.venv/bin/python -m deploy.service "$(NAME)" "$(PACKAGE)"

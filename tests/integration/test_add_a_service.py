@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Page
-from tests.docs.test_consoles import addresses_of
 from tests.support.checkout import Checkout
 from tests.support.servers.process import server_process
 
@@ -18,8 +17,7 @@ STEP = re.compile(
 )
 # What the sentence above a block says to do with it.
 WRITE = re.compile(r"Write\s+`([^`]+)`:$")
-APPEND = re.compile(r"Append [\w ]+ to\s+`([^`]+)`:$")
-INSERT = re.compile(r"in\s+`([^`]+)`,\s+below the line\s+`([^`]+)`:$")
+APPEND = re.compile(r"Append [\w' ]+ to\s+`([^`]+)`:$")
 
 
 @dataclass(frozen=True)
@@ -44,10 +42,6 @@ def edit(copy: Checkout, step: Step) -> None:
         copy.write(found[1], step.text)
     elif found := APPEND.search(step.above):
         copy.write(found[1], copy.text(found[1]) + step.text)
-    elif found := INSERT.search(step.above):
-        before = copy.text(found[1])
-        assert before.count(f"\n{found[2]}\n") == 1, found[2]
-        copy.write(found[1], before.replace(f"\n{found[2]}\n", f"\n{found[2]}\n{step.text}"))
     else:
         pytest.fail(f"the page does not say what to do with a block: {step.above}")
 
@@ -59,7 +53,8 @@ def follow(copy: Checkout, step: Step) -> None:
         return
     serve = ("-P", "-m", "app", "serve")  # -P: the copy's app, and not that of the folder it is started in
     with server_process(serve, PYTHONPATH=str(copy.root)) as server:
-        commands(copy, addresses_of(server)(step.text), server.target)
+        metrics = server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics")
+        commands(copy, step.text.replace("localhost:9464", metrics), server.target)
 
 
 def commands(copy: Checkout, text: str, target: str = "") -> None:
