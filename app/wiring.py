@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from grpc_health.v1 import health
@@ -54,11 +54,18 @@ PROBES = frozenset({HEALTH})
 EXEMPT = frozenset({HEALTH, reflection.SERVICE_NAME})
 
 
+class Telemetry(NamedTuple):
+    """Where the chain records calls."""
+
+    registry: CollectorRegistry
+    spans: TracerProvider
+    instance: str  # the `service.instance.id` of this server
+
+
 def concerns(
     settings: Settings,
     services: Sequence[Service[Any]],
-    registry: CollectorRegistry,
-    spans: TracerProvider,
+    telemetry: Telemetry,
     verify: Verify | None,
 ) -> list[Concern]:
     """The chain, from the outermost concern to the handler.
@@ -74,11 +81,11 @@ def concerns(
         auth = [PeerIdentity()]
     return [
         RequestId(),  # first: everything after it may name the call
-        Instance(instance_of(spans.resource)),  # cheap, and rejected calls are answered with it, too
+        Instance(telemetry.instance),  # cheap, and rejected calls are answered with it, too
         Tracing(  # the log line has its trace id
-            spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
+            telemetry.spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
         ),
-        Metrics(registry),
+        Metrics(telemetry.registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, an exception becomes a status code that the three above see
         UnknownMethod(),  # on acceptance, as the next two: refused calls never wait for a worker
@@ -158,12 +165,13 @@ def open_parts(
         credentials = _credentials(settings, registry, opened)
 
         pools = open_pools(settings.server.workers, settings.server.max_streams, settings.server.max_watches)
-        chained = concerns(settings, served, registry, spans, verify)
-        for concern in chained:
+        telemetry = Telemetry(registry, spans, instance_of(spans.resource))
+        listed = concerns(settings, served, telemetry, verify)
+        for concern in listed:
             if isinstance(concern, AbstractContextManager):
                 opened.enter_context(concern)
         chain = Chain(
-            chained,
+            listed,
             refusals=pools.refusals,
             pool_of=pool_of(pools),
             followed=bool(interceptors),
@@ -179,8 +187,7 @@ def open_parts(
         status.add_to_server(registrar)
         if settings.server.reflection:
             reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registrar)
-        [instance] = [concern.id for concern in chained if isinstance(concern, Instance)]
-        yield Parts(server, status, pools, credentials, instance, metrics)
+        yield Parts(server, status, pools, credentials, telemetry.instance, metrics)
 
 
 def _credentials(

@@ -9,7 +9,6 @@ class Instance(Concern):
     """Answers metadata `x-instance`, whatever its value, with trailing metadata `x-instance: ID`."""
 
     def __init__(self, instance: str) -> None:
-        self.id = instance
         self._answer = ((INSTANCE, instance),)
 
     def accept(self, call: Call) -> None:

@@ -7,7 +7,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from app.auth.caller import Caller
-from app.wiring import concerns
+from app.wiring import Telemetry, concerns
 from tests.docs.pages import Page
 from tests.support.servers.process import ROOT
 from tests.support.servers.server import settings
@@ -21,8 +21,7 @@ def chain() -> list[str]:
     listed = concerns(
         settings(),
         (),
-        CollectorRegistry(),
-        TracerProvider(shutdown_on_exit=False),
+        Telemetry(CollectorRegistry(), TracerProvider(shutdown_on_exit=False), "id"),
         verify=lambda _: Caller("ann"),
     )
     return [re.sub(r"(?<=\w)(?=[A-Z])", " ", type(concern).__name__).lower() for concern in listed]

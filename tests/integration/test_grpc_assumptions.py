@@ -186,13 +186,13 @@ def test_interceptors_run_on_one_thread_that_all_calls_share() -> None:
 def test_a_call_that_finds_its_pool_closed_breaks_the_server() -> None:
     """Why pools are closed only after the server has stopped."""
 
-    class Closed(ThreadPoolExecutor):
+    class ClosedPool(ThreadPoolExecutor):
         def submit(self, *_args: Any, **_kwargs: Any) -> "Future[Any]":
             refused.append(True)
             return Future()
 
     refused: list[bool] = []
-    with plain(lambda requests, _: next(requests), pool=Closed(1)) as channel:
+    with plain(lambda requests, _: next(requests), pool=ClosedPool(1)) as channel:
         call = channel.unary_unary("/a/b").future(b"", timeout=0.2)
         until(call.done)
         assert refused
@@ -224,7 +224,7 @@ def test_dynamic_credentials_serve_one_address_and_are_asked_for_news_by_each_co
 def test_of_the_future_that_a_pool_returns_grpc_uses_the_done_callback_alone() -> None:
     asked: list[str] = []
 
-    class Asked(Future[Any]):
+    class RecordingFuture(Future[Any]):
         def __getattribute__(self, name: str) -> Any:
             asked.append(name)
             return super().__getattribute__(name)
@@ -232,7 +232,7 @@ def test_of_the_future_that_a_pool_returns_grpc_uses_the_done_callback_alone() -
     class Pool(ThreadPoolExecutor):
         def submit(self, *args: Any, **values: Any) -> Future[Any]:
             super().submit(*args, **values)
-            return Asked()
+            return RecordingFuture()
 
     with plain(lambda requests, _context: next(requests), pool=Pool(2)) as channel:
         assert channel.unary_unary("/a/b")(b"1") == b"1"
@@ -256,7 +256,7 @@ def test_a_call_goes_to_a_pool_with_positional_arguments_alone() -> None:
 # The client's
 
 
-class _Passing(grpc.UnaryUnaryClientInterceptor):
+class _PassThrough(grpc.UnaryUnaryClientInterceptor):
     def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
         return continuation(client_call_details, request)
 
@@ -274,7 +274,7 @@ def test_an_intercepted_channel_asks_the_one_beneath_for_its_method_at_each_call
 
     with plain(lambda requests, _context: next(requests)) as channel:
         beneath: Any = Beneath(channel)
-        call: Any = grpc.intercept_channel(beneath, _Passing()).unary_unary("/a/b")
+        call: Any = grpc.intercept_channel(beneath, _PassThrough()).unary_unary("/a/b")
         assert asked == []
         assert [call(b"1"), call(b"2"), call.future(b"3").result()] == [b"1", b"2", b"3"]
     assert asked == ["/a/b"] * 3
