@@ -66,11 +66,11 @@ def test_a_caller_without_the_scope_is_denied_and_one_who_is_not_known_is_unauth
     method: str, keys_file: Path
 ) -> None:
     ran: list[Any] = []
-    with with_jwt(keys_file, auth_require=f"probe.Probe/{method} scope:quotes.write or name:eve") as at:
+    with with_jwt(keys_file, auth_require=f"probe.Probe/{method} scope:items.write or name:eve") as at:
         at.probe.on_call = lambda _request, context: ran.append((context.principal, context.scopes))
         writer, reader = (
-            token(sub="ann", scope="quotes.read quotes.write"),
-            token(sub="bob", scope="quotes.read"),
+            token(sub="ann", scope="items.read items.write"),
+            token(sub="bob", scope="items.read"),
         )
         told = denied(at, method, **sends(reader))
         assert told == f"the caller is not permitted to call /probe.Probe/{method}"
@@ -79,7 +79,7 @@ def test_a_caller_without_the_scope_is_denied_and_one_who_is_not_known_is_unauth
         assert ran == []
         CALLS[method](at.stub, **sends(writer))
         CALLS[method](at.stub, **sends(token(sub="eve")))
-        assert ran == [("ann", {"quotes.read", "quotes.write"}), ("eve", set())]
+        assert ran == [("ann", {"items.read", "items.write"}), ("eve", set())]
         codes = ["OK", "OK", "PermissionDenied", "Unauthenticated", "Unauthenticated"]
         assert at.seen() == [(method, code) for code in codes]
         refused = at.server.samples("grpc_server_refused_total")

@@ -16,7 +16,6 @@ import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from app.core.errors import StartError
-from app.gen import quote_service_pb2, quote_service_pb2_grpc
 from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
@@ -154,13 +153,13 @@ def test_a_handler_that_never_returns_does_not_hold_the_exit() -> None:
 
 
 def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
-    quotes = tmp_path / "quotes.txt"
-    quotes.write_text("a ~ b\n\nnothing here\n")
+    ca = tmp_path / "ca.pem"
+    ca.write_text("no certificate\n")
     done = run(
         "serve",
         APP_LISTEN="0.0.0.0:50051",
         APP_WORKERS="ten",
-        APP_QUOTES_FILE=str(quotes),
+        APP_TLS_CLIENT_CA_FILE=str(ca),
         APP_METRICS_LISTEN="nowhere:1",
     )
     assert done.returncode == 2
@@ -168,7 +167,7 @@ def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_pat
     assert done.stderr.splitlines()[0] == "quoter: cannot start: 4 configuration errors"
     for text in (
         "invalid value 'ten' for APP_WORKERS: expected an integer from 1 to 1000",
-        f"APP_QUOTES_FILE: {quotes}: line 3: expected quote ~ author",
+        f"APP_TLS_CLIENT_CA_FILE: {ca}: ",
         "APP_AUTH_MODE: required, because 0.0.0.0:50051 is reachable from other machines",
         "APP_METRICS_LISTEN: 'nowhere' in 'nowhere:1' is no IP address",
     ):
@@ -268,34 +267,26 @@ def test_a_reader_of_the_log_that_leaves_takes_neither_calls_nor_the_drain_along
     assert (process.returncode, errors) == (0, "")
 
 
-def test_a_changed_quotes_file_and_tokens_file_count_without_a_restart(tmp_path: Path) -> None:
-    quotes, tokens = tmp_path / "quotes.txt", tmp_path / "tokens"
-    quotes.write_text("old ~ Ann\n")
+def test_a_changed_tokens_file_counts_without_a_restart_and_a_broken_one_does_not(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
     tokens.write_text(f"ann:{TOKEN}\n")
-    variables = {
-        "APP_QUOTES_FILE": str(quotes),
-        "APP_AUTH_MODE": "tokens",
-        "APP_AUTH_TOKENS_FILE": str(tokens),
-    }
+    variables = {"APP_AUTH_MODE": "tokens", "APP_AUTH_TOKENS_FILE": str(tokens)}
     with server_process(**variables) as server, grpc.insecure_channel(server.target) as channel:
-        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        stub = stub_for(channel)
 
-        def quote(token: str) -> str:
+        def called_with(token: str) -> grpc.StatusCode:
             metadata = (("authorization", f"Bearer {token}"),)
-            return str(stub.GetQuote(quote_service_pb2.QuoteRequest(), metadata=metadata, timeout=5).quote)
+            return outcome(lambda: stub.Unary(pb.ProbeRequest(), metadata=metadata, timeout=5))
 
-        assert quote(TOKEN) == "old"
-        quotes.write_text("broken\n")
+        assert called_with(TOKEN) is grpc.StatusCode.OK
+        tokens.write_text("broken\n")
         refused = server.wait_for("file_refused")
-        assert refused["problem"] == "line 1: expected quote ~ author"
-        assert quote(TOKEN) == "old"
-        quotes.write_text("new ~ Ann\n")
-        server.wait_for("file_reloaded")
-        assert quote(TOKEN) == "new"
+        assert refused["problem"].startswith("line 1: ")
+        assert called_with(TOKEN) is grpc.StatusCode.OK
         tokens.write_text("ann:another-token-of-ann\n")
         server.wait_for("file_reloaded")
-        assert quote("another-token-of-ann") == "new"
-        assert outcome(lambda: quote(TOKEN)) is grpc.StatusCode.UNAUTHENTICATED
+        assert called_with("another-token-of-ann") is grpc.StatusCode.OK
+        assert called_with(TOKEN) is grpc.StatusCode.UNAUTHENTICATED
         assert TOKEN not in "".join(server.output)
 
 

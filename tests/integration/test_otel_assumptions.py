@@ -92,7 +92,7 @@ def test_a_provider_that_is_given_is_not_changed_and_may_serve_two_servers() -> 
     assert isinstance(before, Tracer)
     with probed(spans=provider) as one, probed(spans=provider) as other:
         for at in (one, other):
-            CALLS["GetQuote"](at.stub)
+            CALLS["Unary"](at.stub)
             until(at.server.calls)
         logged = [line["trace_id"] for at in (one, other) for line in at.server.calls()]
         spans = one.server.spans

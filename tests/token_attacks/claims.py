@@ -89,9 +89,9 @@ NO_SCOPES = {
     "a number": 1,
     "true": True,
     "null": None,
-    "an object": {"quotes.write": True},
-    "a list with a number": ["quotes.write", 1],
-    "a list in a list": [["quotes.write"]],
+    "an object": {"items.write": True},
+    "a list with a number": ["items.write", 1],
+    "a list in a list": [["items.write"]],
 }
 
 CLAIMS: dict[str, Attack] = {

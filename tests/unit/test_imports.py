@@ -36,20 +36,44 @@ def modules() -> list[Path]:
     ]
 
 
-def imported(path: Path) -> set[str]:
-    """The modules of this program that the file imports, without the leading `app.`."""
+def imported(path: Path, text: str | None = None) -> set[str]:
+    """The modules of this program that the file imports, without the leading `app.`.
+
+    `text` stands in for what the file contains.
+    """
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
-            if node.module == "app":
-                found |= {alias.name for alias in node.names}
-            elif node.module.startswith("app."):
-                found.add(node.module.removeprefix("app."))
+    for node in ast.walk(ast.parse(path.read_text() if text is None else text)):
+        if isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = ".".join((*package, *filter(None, [node.module])))
+            if not f"{module}.".startswith("app."):
+                continue
+            if ROOT.joinpath(*module.split(".")).is_dir():  # a package: what is imported are its modules
+                found |= {f"{module}.{alias.name}".removeprefix("app.") for alias in node.names}
+            else:
+                found.add(module.removeprefix("app."))
         elif isinstance(node, ast.Import):
             found |= {
                 alias.name.removeprefix("app.") for alias in node.names if alias.name.startswith("app.")
             }
     return found
+
+
+@pytest.mark.parametrize(
+    ("text", "modules"),
+    [
+        ("from app.core import call, code", {"core.call", "core.code"}),
+        ("from app import core", {"core"}),
+        ("import app.core.call, os", {"core.call"}),
+        ("from . import limit", {"interceptors.limit"}),
+        ("from .limit import Limit", {"interceptors.limit"}),
+        ("from ..core.call import Call", {"core.call"}),
+        ("from .. import core", {"core"}),
+        ("from os import path", set()),
+    ],
+)
+def test_absolute_and_relative_imports_are_seen(text: str, modules: set[str]) -> None:
+    assert imported(APP / "interceptors" / "metrics.py", text) == modules
 
 
 def layer(path: Path) -> str:
@@ -72,6 +96,38 @@ def test_a_concern_imports_no_other_concern(path: Path) -> None:
         assert siblings <= {"concern"}, f"{path.stem} imports {siblings}"
 
 
+# Records what is opened, bound and started from here on, but for what Python's import machinery reads itself.
+WATCH = """
+import importlib, os, sys, threading
+seen = []
+def audit(event, arguments):
+    if event in ("socket.bind", "socket.connect", "subprocess.Popen"):
+        seen.append((event, arguments))
+    if event == "open" and not sys._getframe(1).f_code.co_filename.startswith("<frozen importlib"):
+        seen.append((event, arguments))
+class Environment(dict):
+    def __getitem__(self, name): seen.append(("variable", name)); return super().__getitem__(name)
+    def get(self, name, default=None): seen.append(("variable", name)); return super().get(name, default)
+def watch():
+    sys.addaudithook(audit)
+    os.environ = Environment(os.environ)
+def found():
+    return [one for one in seen if one[0] != "variable" or one[1].startswith(("APP_", "QUOTER_"))]
+"""
+
+
+def run(program: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", WATCH + program],
+        cwd=ROOT,
+        check=True,
+        timeout=30,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return done.stdout
+
+
 def test_importing_everything_reads_no_variable_starts_no_thread_and_opens_nothing() -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -79,26 +135,27 @@ def test_importing_everything_reads_no_variable_starts_no_thread_and_opens_nothi
         if path.name != "__main__.py"
     ]
     program = f"""
-import importlib, os, sys, threading
 import grpc, structlog, typer, pydantic, prometheus_client, grpc_status.rpc_status
 import grpc_health.v1.health, grpc_reflection.v1alpha.reflection, rich.console
 import opentelemetry.sdk.trace.export, opentelemetry.instrumentation.grpc
 before = threading.active_count()
-seen = []
-def audit(event, arguments):
-    if event == "socket.bind" or event == "subprocess.Popen":
-        seen.append((event, arguments))
-    if event == "open" and "w" in str(arguments[1]) and ".pyc" not in str(arguments[0]):
-        seen.append((event, arguments))
-sys.addaudithook(audit)
-class Environment(dict):
-    def __getitem__(self, name): seen.append(name); return super().__getitem__(name)
-    def get(self, name, default=None): seen.append(name); return super().get(name, default)
-os.environ = Environment(os.environ)
+watch()
 for name in {names!r}:
     importlib.import_module(name)
-ours = [one for one in seen if not isinstance(one, str) or one.startswith(("APP_", "QUOTER_"))]
-assert not ours, ours
-assert threading.active_count() == before
+print(found(), threading.active_count() - before)
 """
-    subprocess.run([sys.executable, "-c", program], check=True, cwd=ROOT, timeout=30)
+    assert run(program) == "[] 0\n"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        "open('pyproject.toml').read()",
+        "pathlib.Path('pyproject.toml').read_text()",
+        "open(os.devnull, 'w').close()",
+        "socket.create_server(('127.0.0.1', 0)).close()",
+        "os.environ.get('APP_LISTEN')",
+    ],
+)
+def test_what_a_module_opens_or_reads_when_it_is_imported_would_be_seen(act: str) -> None:
+    assert run(f"import pathlib, socket\nwatch()\n{act}\nprint(found())") != "[]\n"

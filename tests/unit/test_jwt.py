@@ -219,9 +219,9 @@ def test_the_audience_is_a_text_or_stands_in_a_list(aud: Any) -> None:
     [
         ({}, set()),
         ({"scope": ""}, set()),
-        ({"scope": "quotes.read quotes.write"}, {"quotes.read", "quotes.write"}),
-        ({"scope": ["quotes.read", "quotes.write"]}, {"quotes.read", "quotes.write"}),
-        ({"scp": ["quotes.read"]}, {"quotes.read"}),
+        ({"scope": "items.read items.write"}, {"items.read", "items.write"}),
+        ({"scope": ["items.read", "items.write"]}, {"items.read", "items.write"}),
+        ({"scp": ["items.read"]}, {"items.read"}),
         ({"scp": "a  b"}, {"a", "b"}),
         ({"scope": "a", "scp": ["admin"]}, {"a"}),
     ],

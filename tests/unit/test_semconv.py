@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode
 from app.core.method import UNKNOWN, Arity, Method
 from app.telemetry.conventions import CLIENT_ERRORS, SERVER_ERRORS, Conventions
 
-METHOD = Method("quotes.Quoter", "GetQuote", Arity.UNARY)
+METHOD = Method("probe.Probe", "Unary", Arity.UNARY)
 
 OLDER = Conventions(older=True, newer=False)
 NEWER = Conventions(older=False, newer=True)
@@ -47,13 +47,13 @@ def test_the_opt_in_is_a_list_in_which_dup_wins_and_what_is_unknown_is_passed_ov
 
 
 def test_a_method_is_described_before_its_call() -> None:
-    older = {"rpc.system": "grpc", "rpc.service": "quotes.Quoter", "rpc.method": "GetQuote"}
-    newer = {"rpc.system.name": "grpc", "rpc.method": "quotes.Quoter/GetQuote"}
+    older = {"rpc.system": "grpc", "rpc.service": "probe.Probe", "rpc.method": "Unary"}
+    newer = {"rpc.system.name": "grpc", "rpc.method": "probe.Probe/Unary"}
     assert OLDER.of_method(METHOD) == older
     assert NEWER.of_method(METHOD) == newer
     assert BOTH.of_method(METHOD) == older | newer
     names = [one.span_name(METHOD) for one in (OLDER, NEWER, BOTH)]
-    assert names == ["/quotes.Quoter/GetQuote", "quotes.Quoter/GetQuote", "quotes.Quoter/GetQuote"]
+    assert names == ["/probe.Probe/Unary", "probe.Probe/Unary", "probe.Probe/Unary"]
 
 
 def test_a_method_that_is_not_served_has_the_name_that_each_convention_gives_it() -> None:

@@ -10,17 +10,33 @@ from annotated_types import Interval
 
 from app.core.environment import read
 from app.core.errors import StartError
-from app.core.section import Section, check, setting, settings_of
+from app.core.section import Section, check, content, setting, settings_of
 from app.runtime.server_settings import ServerSettings
-from app.services import SERVICES
 from app.settings import FRAME, load, sections
 from tests.support.certificates import issued
+from tests.support.servers.other import OTHER
+from tests.support.servers.probe import PROBE
 from tests.support.tokens import issuers_jwks, jwks, secret_jwk
+
+
+def labels(text: bytes) -> list[str]:
+    if b":" in text:
+        raise ValueError("expected labels without a colon")
+    return text.decode().splitlines()
+
+
+class ShelfSettings(Section):
+    shelf_file: Annotated[Path, content(labels)] | None = setting(None, "a file with one label a line")
+    shelf_size: Annotated[int, Interval(ge=1, le=9)] = setting(3, "how many books fit on a shelf")
+
+
+# Services without settings, and one with a section of its own.
+SERVED = (PROBE, replace(OTHER, settings=ShelfSettings))
 
 
 @pytest.fixture
 def env(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for section in sections().values():
+    for section in sections(SERVED).values():
         for name in settings_of(section):
             monkeypatch.delenv(name, raising=False)
     return monkeypatch
@@ -30,25 +46,25 @@ def problems(env: pytest.MonkeyPatch, **variables: str) -> list[str]:
     for name, value in variables.items():
         env.setenv(name, value)
     with pytest.raises(StartError) as caught:
-        load()
+        load(services=SERVED)
     return str(caught.value).splitlines()
 
 
 def test_without_any_variable_the_server_is_on_loopback_and_open(env: pytest.MonkeyPatch) -> None:
     del env
-    settings = load()
+    settings = load(services=SERVED)
     assert [str(address) for address in settings.server.listen] == ["127.0.0.1:50051"]
     assert [str(address) for address in settings.server.metrics_listen] == ["127.0.0.1:9464"]
     assert settings.auth.auth_mode == "none"
     assert settings.server.reflection is True
-    assert settings.server.services == tuple(service.name for service in SERVICES)
+    assert settings.server.services == ("probe.Probe", "probe.Other")
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
     env: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    empty = tmp_path / "quotes.txt"
-    empty.write_text("a ~ b\nnonsense\n")
+    shelf = tmp_path / "labels"
+    shelf.write_text("poems: old ones\n")
     found = problems(
         env,
         APP_LISTEN="127.0.0.1:99999",
@@ -59,8 +75,8 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
         APP_LOG_LEVEL="loud",
         APP_REFLECTION="perhaps",
         APP_AUTH_MODE="tokens",
-        APP_QUOTES_FILE=str(empty),
-        APP_SERVICES="quotes.Quoter,quotes.Qouter",
+        APP_SHELF_FILE=str(shelf),
+        APP_SERVICES="probe.Probe,probe.Prob",
         APP_DRAIN_DELY="3",
     )
     expected = {
@@ -72,8 +88,8 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
         "APP_LOG_LEVEL": "invalid value 'loud' for APP_LOG_LEVEL: expected debug, info, warning or error",
         "APP_REFLECTION": "invalid value 'perhaps' for APP_REFLECTION: expected true or false",
         "APP_AUTH_TOKENS_FILE": "required with APP_AUTH_MODE=tokens: a file with one name:token per line",
-        "APP_QUOTES_FILE": f"{empty}: line 2: expected quote ~ author",
-        "APP_SERVICES": "unknown service 'quotes.Qouter'",
+        "APP_SHELF_FILE": f"{shelf}: expected labels without a colon",
+        "APP_SERVICES": "unknown service 'probe.Prob'",
         "APP_DRAIN_DELY": "did you mean APP_DRAIN_DELAY?",
     }
     for name, reason in expected.items():
@@ -128,15 +144,12 @@ def test_a_check_does_not_depend_on_the_order_of_fields(*, reverse: bool) -> Non
 
 
 def test_a_name_belongs_to_one_section() -> None:
-    names = [name for section in sections().values() for name in settings_of(section)]
+    names = [name for section in sections(SERVED).values() for name in settings_of(section)]
     assert len(names) == len(set(names))
 
 
 def test_a_service_gets_the_section_that_it_declares(env: pytest.MonkeyPatch) -> None:
-    class Shelf(Section):
-        shelf_size: Annotated[int, Interval(ge=1, le=9)] = setting(3, "how many books fit on a shelf")
-
-    own = replace(SERVICES[0], settings=Shelf)
+    own = replace(OTHER, settings=ShelfSettings)
     env.setenv("APP_SHELF_SIZE", "9")
     assert load(services=[own]).of(own).shelf_size == 9
     env.setenv("APP_SHELF_SIZE", "ten")
@@ -162,14 +175,14 @@ def test_a_tokens_file_is_read_before_anything_starts(env: pytest.MonkeyPatch, t
 
 @pytest.mark.parametrize("path", ["/", "/dev/null", "/etc/passwd/nothing", "/" + "x" * 5000])
 def test_a_path_that_is_no_file_is_named_with_the_reason(env: pytest.MonkeyPatch, path: str) -> None:
-    [problem] = problems(env, APP_QUOTES_FILE=path)
-    assert problem.startswith(f"APP_QUOTES_FILE: {path}: ")
+    [problem] = problems(env, APP_SHELF_FILE=path)
+    assert problem.startswith(f"APP_SHELF_FILE: {path}: ")
 
 
 def test_an_empty_variable_counts_as_unset(env: pytest.MonkeyPatch) -> None:
-    env.setenv("APP_QUOTES_FILE", "")
+    env.setenv("APP_SHELF_FILE", "")
     env.setenv("APP_WORKERS", "")
-    assert load().server.workers == ServerSettings().workers
+    assert load(services=SERVED).server.workers == ServerSettings().workers
 
 
 def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pytest.MonkeyPatch) -> None:
@@ -299,17 +312,17 @@ def test_a_setting_of_another_mode_is_not_passed_over(
     ("rules", "problem"),
     [
         (
-            "quotes.Qouter name:ann",
-            "unknown service 'quotes.Qouter'; expected quotes.Quoter,",
+            "probe.Prob name:ann",
+            "unknown service 'probe.Prob'; expected probe.Probe",
         ),
-        ("quotes.Quoter/GetQuotes name:ann", "quotes.Quoter has no method 'GetQuotes'; expected GetQuote,"),
-        ("quotes.Quoter/ name:ann", "quotes.Quoter has no method ''; expected"),
+        ("probe.Probe/Unari name:ann", "probe.Probe has no method 'Unari'; expected Unary,"),
+        ("probe.Probe/ name:ann", "probe.Probe has no method ''; expected"),
         ("grpc.health.v1.Health name:ann", "unknown service 'grpc.health.v1.Health'"),
         ("* name:ann", "unknown service '*'"),
-        ("quotes.Quoter", "ends before it says what is required"),
+        ("probe.Probe", "ends before it says what is required"),
         (";", "it has no rule"),
-        ("quotes.Quoter scope:x", "scope:x requires APP_AUTH_MODE=jwt; with tokens, expected name:…"),
-        ("quotes.Quoter name:ann or scope:x", "scope:x requires APP_AUTH_MODE=jwt"),
+        ("probe.Probe scope:x", "scope:x requires APP_AUTH_MODE=jwt; with tokens, expected name:…"),
+        ("probe.Probe name:ann or scope:x", "scope:x requires APP_AUTH_MODE=jwt"),
     ],
 )
 def test_a_rule_that_could_not_be_kept_stops_the_start(
@@ -324,15 +337,19 @@ def test_a_rule_that_could_not_be_kept_stops_the_start(
 
 
 def test_rules_without_anybody_who_could_keep_them_stop_the_start(env: pytest.MonkeyPatch) -> None:
-    [found] = problems(env, APP_AUTH_REQUIRE="quotes.Quoter name:ann")
+    [found] = problems(env, APP_AUTH_REQUIRE="probe.Probe name:ann")
     assert found.startswith("APP_AUTH_REQUIRE: only valid with APP_AUTH_MODE=tokens or jwt")
 
 
 def test_rules_with_scopes_and_names_are_right_with_jwt(env: pytest.MonkeyPatch, keys: str) -> None:
-    rules = "quotes.Quoter/AddQuotes scope:quotes.write or name:ann; calc.Calculator name:bob"
+    rules = "probe.Probe/ClientStream scope:items.write or name:ann; probe.Other name:bob"
     for name, value in (JWT | {"APP_JWT_KEYS_FILE": keys, "APP_AUTH_REQUIRE": rules}).items():
         env.setenv(name, value)
-    assert sorted(load().auth.auth_require or {}) == ["calc.Calculator", "quotes.Quoter/AddQuotes"]
+    required = load(services=SERVED).auth.auth_require or {}
+    assert sorted(required) == [
+        "probe.Other",
+        "probe.Probe/ClientStream",
+    ]
 
 
 CA = trustme.CA()
@@ -345,8 +362,8 @@ def tls(env: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
 
     def with_files(*variables: str, **contents: bytes) -> list[str]:
         good = {"cert": PAIR.certificate, "key": PAIR.key, "ca": CA.cert_pem.bytes()}
-        for name, content in (good | contents).items():
-            (tmp_path / name).write_bytes(content)
+        for name, text in (good | contents).items():
+            (tmp_path / name).write_bytes(text)
         names = {
             "APP_TLS_CERT_FILE": "cert",
             "APP_TLS_KEY_FILE": "key",

@@ -16,7 +16,7 @@ import grpc
 def main(target: str, rate: float, seconds: float, token: str) -> None:
     seen: dict[str, list[Any]] = {"calls": [], "checks": []}
     with grpc.insecure_channel(target) as channel:
-        quote: Any = channel.unary_unary("/quotes.Quoter/GetQuote")
+        unary: Any = channel.unary_unary("/probe.Probe/Unary")
         check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
         check(b"", wait_for_ready=True)
         made: list[Any] = []
@@ -29,7 +29,7 @@ def main(target: str, rate: float, seconds: float, token: str) -> None:
         start = time.perf_counter()
         for number in range(round(rate * seconds)):
             time.sleep(max(0.0, start + number / rate - time.perf_counter()))
-            call(quote, seen["calls"], metadata=(("authorization", f"Bearer {token}"),))
+            call(unary, seen["calls"], metadata=(("authorization", f"Bearer {token}"),))
             if number % 10 == 0:
                 call(check, seen["checks"])
         for future in made:
