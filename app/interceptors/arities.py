@@ -29,7 +29,8 @@ class Behavior(Protocol):
     """A handler's function, with the attributes that grpc reads from it.
 
     Both are experimental in grpc. The first gives a kind of call threads of its own; without the second,
-    grpc's generated registration would call a non-blocking handler as if it were a generator.
+    grpc's generated registration would call a non-blocking handler as if it were a generator. Tests:
+    test_grpc_assumptions.py, and test_telemetry.py for non-blocking handlers.
     """
 
     experimental_thread_pool: ThreadPoolExecutor | None

@@ -39,7 +39,7 @@ def occupied(at: Probed, calls: int, streams: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_past_the_bound_a_call_is_refused_at_once_with_a_pushback(method: str) -> None:
+def test_over_the_limit_a_call_is_refused_at_once_with_a_pushback(method: str) -> None:
     with probed(workers=2, max_calls=3, max_streams=2) as at:
         with occupied(at, calls=3, streams=2):
             for _ in range(3):  # a refused call takes no place, and leaves none
@@ -91,7 +91,7 @@ def test_health_unknown_methods_and_metrics_answer_while_every_worker_is_busy() 
         watch.cancel()
 
 
-def test_watches_have_a_bound_of_their_own_and_leave_health_checks_alone() -> None:
+def test_watches_have_a_limit_of_their_own_and_leave_health_checks_alone() -> None:
     with probed(max_watches=4) as at:
         stub: Any = health_pb2_grpc.HealthStub(at.channel)
         watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=20) for _ in range(4)]

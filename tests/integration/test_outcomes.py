@@ -266,7 +266,7 @@ def test_flow_control_holds_a_handler_back_whose_client_does_not_read() -> None:
 
 
 @pytest.mark.parametrize("idle", ["reads", "does not read"])
-def test_a_stream_whose_client_idles_past_the_bound_is_freed(idle: str) -> None:
+def test_a_stream_whose_client_idles_past_the_servers_deadline_is_freed(idle: str) -> None:
     class Endless(Probe):
         def ServerStream(self, request: Any, context: Any) -> Iterator[pb.ProbeReply]:  # noqa: ARG002
             while True:
@@ -286,12 +286,12 @@ def test_a_stream_whose_client_idles_past_the_bound_is_freed(idle: str) -> None:
         leave.set()
 
 
-def test_a_health_watch_outlives_the_bound_of_calls() -> None:
+def test_a_health_watch_outlives_the_maximum_deadline_of_calls() -> None:
     with probed(max_deadline=0.2) as at:
         stub: Any = health_pb2_grpc.HealthStub(at.channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == 1
-        time.sleep(1.2)  # past the bound and what comes after it
+        time.sleep(1.2)  # past the deadline, and the cancel that follows it
         assert watch.is_active()
         watch.cancel()
 
@@ -312,7 +312,7 @@ MISUSES: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("misuse", MISUSES)
 @pytest.mark.parametrize("method", ["Unary", "BidiStream"])
-def test_what_grpc_could_not_send_is_a_bug_like_any_other(method: str, misuse: str) -> None:
+def test_a_value_that_grpc_cannot_send_is_an_unhandled_exception(method: str, misuse: str) -> None:
     with probed() as at:
         at.probe.on_call = lambda _request, context: MISUSES[misuse](context)
         with pytest.raises(grpc.RpcError) as caught:
@@ -328,7 +328,7 @@ def unsendable(_request: Any, _context: Any) -> None:
 
 
 @each_method
-def test_an_error_that_cannot_be_told_is_internal_and_frees_its_place(method: str) -> None:
+def test_an_error_that_cannot_be_sent_is_internal_and_releases_the_limit(method: str) -> None:
     with probed(max_calls=1, max_streams=1) as at:
         at.probe.on_call = unsendable
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""What the transport bounds: sizes, calls of a connection, pings; and what a client sees past each bound."""
+"""The limits of sizes, of calls on a connection and of pings, and what a client sees beyond each."""
 
 import os
 import socket
@@ -70,7 +70,7 @@ class Long(Probe):
 
 
 @each_method
-def test_a_request_over_the_bound_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
+def test_a_request_over_the_limit_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
     with probed(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, LIMIT)) is Status.OK
         with pytest.raises(grpc.RpcError) as caught:
@@ -83,7 +83,7 @@ def test_a_request_over_the_bound_is_refused_and_one_of_just_its_size_is_not(met
 
 
 @each_method
-def test_a_reply_over_the_bound_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
+def test_a_reply_over_the_limit_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
     with probed(Long(LIMIT), max_message_bytes=LIMIT) as at:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
     with probed(Long(LIMIT + 1), max_message_bytes=LIMIT) as at:
@@ -96,7 +96,7 @@ def test_a_reply_over_the_bound_is_refused_and_one_of_just_its_size_is_not(metho
         assert at.server.total("grpc_server_msg_sent_total", grpc_method=method) == (1 if streamed else 0)
 
 
-def test_a_message_over_the_bound_ends_a_stream_that_had_good_ones_before() -> None:
+def test_a_message_over_the_limit_ends_a_stream_that_had_good_ones_before() -> None:
     with probed(max_message_bytes=LIMIT) as at:
         requests = [pb.ProbeRequest(text="a"), pb.ProbeRequest(text="a" * LIMIT)]
         assert outcome(lambda: at.stub.ClientStream(iter(requests))) is Status.RESOURCE_EXHAUSTED
@@ -105,7 +105,7 @@ def test_a_message_over_the_bound_ends_a_stream_that_had_good_ones_before() -> N
 
 
 @each_method
-def test_grpc_itself_refuses_what_is_over_twice_the_bound_and_the_server_sees_a_cancel(method: str) -> None:
+def test_grpc_itself_refuses_what_is_over_twice_the_limit_and_the_server_sees_a_cancel(method: str) -> None:
     with probed(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, 2 * LIMIT + 1)) is Status.RESOURCE_EXHAUSTED
         until(at.server.calls)
@@ -139,7 +139,7 @@ def with_metadata(at: Probed, method: str, size: int) -> list[Status]:
 
 
 @each_method
-def test_metadata_over_the_bound_is_refused_before_a_handler_runs(method: str) -> None:
+def test_metadata_over_the_limit_is_refused_before_a_handler_runs(method: str) -> None:
     ran: list[Any] = []
     with probed(max_metadata_bytes=12 * KIB) as at:
         at.probe.on_call = lambda _request, _context: ran.append(True)
@@ -153,7 +153,7 @@ def test_metadata_over_the_bound_is_refused_before_a_handler_runs(method: str) -
 
 
 @each_method
-def test_grpc_itself_refuses_metadata_over_four_times_the_bound_and_the_server_sees_a_cancel(
+def test_grpc_itself_refuses_metadata_over_four_times_the_limit_and_the_server_sees_a_cancel(
     method: str,
 ) -> None:
     """The handler of a client's stream does run, until it reads: grpc cancels such a call a moment later."""
@@ -164,7 +164,7 @@ def test_grpc_itself_refuses_metadata_over_four_times_the_bound_and_the_server_s
         assert at.seen() == [(method, "Canceled")] * 20
 
 
-def test_clients_are_told_the_bounds_of_a_connection() -> None:
+def test_clients_receive_the_limits_of_a_connection() -> None:
     with (
         probed(max_connection_calls=7, max_metadata_bytes=12 * KIB) as at,
         http2.connected(at.server.target) as connection,
@@ -192,7 +192,7 @@ def started(at: Probed) -> float:
     return at.server.total("grpc_server_started_total", grpc_service="probe.Probe")
 
 
-def test_calls_over_the_bound_of_a_connection_wait_at_their_client_and_do_not_fail(
+def test_calls_over_the_limit_of_a_connection_wait_at_their_client_and_do_not_fail(
     held: tuple[Probed, threading.Event],
 ) -> None:
     at, release = held
@@ -272,7 +272,7 @@ def accepted(port: int) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("call", ["with a call", "without"])
-def test_a_client_that_pings_too_often_is_told_and_cut_off_and_one_within_the_bound_is_not(call: str) -> None:
+def test_a_client_that_pings_too_often_is_told_and_cut_off_and_one_within_the_limit_is_not(call: str) -> None:
     with probed(permit_keepalive_time=0.1) as at:
         for interval, cut_off in ((0.01, True), (0.2, False)):
             with http2.connected(at.server.target) as connection:

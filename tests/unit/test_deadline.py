@@ -23,7 +23,7 @@ def test_a_call_that_has_expired_while_it_waited_is_not_run() -> None:
         Deadline(10).start(call(0))
 
 
-def test_a_deadline_within_the_servers_bound_is_the_clients() -> None:
+def test_a_deadline_before_the_servers_is_the_clients() -> None:
     made = call(5)
     Deadline(10).start(made)
     assert made.expires_at is None
@@ -31,7 +31,7 @@ def test_a_deadline_within_the_servers_bound_is_the_clients() -> None:
 
 
 @pytest.mark.parametrize("remaining", [60.0, 9e18])
-def test_a_later_deadline_or_none_gives_way_to_the_servers_bound_counted_from_acceptance(
+def test_a_later_deadline_or_none_gives_way_to_the_servers_counted_from_acceptance(
     remaining: float,
 ) -> None:
     made = call(remaining)
@@ -42,7 +42,7 @@ def test_a_later_deadline_or_none_gives_way_to_the_servers_bound_counted_from_ac
     assert 5.9 < left <= 6
 
 
-def test_past_the_bound_the_call_says_so() -> None:
+def test_a_call_past_the_servers_deadline_is_deadline_exceeded() -> None:
     made = call(9e18)
     Deadline(0).start(made)
     time.sleep(0.001)
