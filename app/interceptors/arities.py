@@ -28,9 +28,9 @@ else:
 class Behavior(Protocol):
     """A handler's function, with the attributes that grpc reads from it.
 
-    Both are experimental in grpc. The first gives a kind of call threads of its own; without the second,
-    grpc's generated registration would call a non-blocking handler as if it were a generator. Tests:
-    test_grpc_assumptions.py, and test_telemetry.py for non-blocking handlers.
+    Both are experimental in grpc. The first gives a kind of call its own threads; with the second, grpc
+    passes a callback that sends replies, in place of iterating over them. Tests: test_grpc_assumptions.py,
+    and test_telemetry.py for non-blocking handlers.
     """
 
     experimental_thread_pool: ThreadPoolExecutor | None
