@@ -1,6 +1,7 @@
 """The samples of docs/client.md and docs/telemetry.md agree with the program."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -61,3 +62,14 @@ def patient(code: str) -> str:
     """The code with time for a machine that is busy with other tests."""
     assert "timeout=2" in code
     return code.replace("timeout=2", "timeout=30")
+
+
+def test_the_metrics_that_the_page_lists_are_served() -> None:
+    section = Page("docs/telemetry.md").section("## Metrics")
+    listed = re.findall(r"^\| `(\w+)`", section, flags=re.MULTILINE)
+    assert "grpc_server_in_flight" in listed
+    with running() as server:
+        _, served = server.get("/metrics")
+    assert [name for name in listed if f"# HELP {name} " not in served] == [
+        "tls_certificate_expiration_timestamp_seconds"
+    ]
