@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -159,3 +160,16 @@ print(found(), threading.active_count() - before)
 )
 def test_what_a_module_opens_or_reads_when_it_is_imported_would_be_seen(act: str) -> None:
     assert run(f"import pathlib, socket\nwatch()\n{act}\nprint(found())") != "[]\n"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    names = {
+        ".".join(path.relative_to(APP).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in modules()
+    }
+    graph: dict[str, set[str]] = {}
+    for name, path in names.items():
+        found = {one if one in names else one.rpartition(".")[0] for one in imported(path)} & names.keys()
+        # The package that a module stands in does not count.
+        graph[name] = {other for other in found if not f"{name}.".startswith(f"{other}.")}
+    TopologicalSorter(graph).prepare()  # raises CycleError

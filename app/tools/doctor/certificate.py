@@ -4,7 +4,6 @@ import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from cryptography import x509
 
@@ -33,7 +32,7 @@ def distinguished_name(name: x509.Name) -> str:
     return "".join(one for one in name.rfc4514_string() if one.isprintable()) or "nobody"
 
 
-def as_data(certificate: x509.Certificate) -> dict[str, Any]:
+def as_data(certificate: x509.Certificate) -> dict[str, object]:
     return {
         "tls": True,
         "subject": distinguished_name(certificate.subject),

@@ -3,7 +3,6 @@
 import socket
 import time
 from dataclasses import replace
-from typing import Any
 
 import grpc
 
@@ -63,7 +62,7 @@ def _reason(error: OSError) -> str:
     return "refused" if isinstance(error, ConnectionRefusedError) else (error.strerror or str(error)).lower()
 
 
-def _refused(facts: Facts, failures: str, data: dict[str, Any]) -> StepError:
+def _refused(facts: Facts, failures: str, data: dict[str, object]) -> StepError:
     here = is_loopback(facts.arguments.target)
     explanation = (
         f"Nothing listens on port {facts.port} of {'this machine' if here else facts.host}: the server is not"
@@ -83,7 +82,7 @@ def _refused(facts: Facts, failures: str, data: dict[str, Any]) -> StepError:
     )
 
 
-def _unreachable(facts: Facts, failures: str, data: dict[str, Any]) -> StepError:
+def _unreachable(facts: Facts, failures: str, data: dict[str, object]) -> StepError:
     return StepError(
         "unreachable",
         failures,

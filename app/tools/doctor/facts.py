@@ -132,7 +132,7 @@ class Facts:
     answer: Answer | None = None
     alpn: str | None = None
     listed: Sequence[str] | None = None
-    claims: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[str, object] = field(default_factory=dict)
     reply: Reply | None = None
 
     def seconds(self) -> float:
@@ -186,7 +186,7 @@ class Finding:
     """
 
     text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, object] = field(default_factory=dict)
     note: bool = False
     facts: Facts | None = None
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
 
 import grpc
 from rich.console import Console
@@ -33,7 +32,7 @@ class StepError(Exception):
         explanation: str,
         *remedies: Remedy,
         status: grpc.StatusCode | None = grpc.StatusCode.UNAVAILABLE,
-        facts: Mapping[str, Any] | None = None,
+        facts: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(found)
         self.cause = cause
@@ -58,7 +57,7 @@ class Step:
     name: str
     outcome: Outcome
     found: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Diagnosis:
     steps: tuple[Step, ...]
     error: StepError | None
 
-    def as_object(self) -> dict[str, Any]:
+    def as_object(self) -> dict[str, object]:
         """Returns the JSON object. Its members are stable; facts may be added to steps."""
         error = self.error
         return {

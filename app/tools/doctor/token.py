@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import grpc
 import jwt
@@ -71,7 +70,7 @@ def clock(facts: Facts) -> Finding:
     return Finding(f"{shown} here; gRPC does not show the server's", {"utc": now.isoformat()}, note=True)
 
 
-def _claims(text: str) -> Mapping[str, Any]:
+def _claims(text: str) -> Mapping[str, object]:
     """Returns the claims of a JSON Web Token (RFC 7519), unverified; {} for other tokens."""
     try:
         return dict(jwt.decode(text, options={"verify_signature": False}))
@@ -79,12 +78,12 @@ def _claims(text: str) -> Mapping[str, Any]:
         return {}
 
 
-def _date(claims: Mapping[str, Any], *names: str) -> float | None:
+def _date(claims: Mapping[str, object], *names: str) -> float | None:
     """Returns the latest of these dates, in seconds of Unix time."""
     return max((one for one in map(claims.get, names) if isinstance(one, int | float)), default=None)
 
 
-def _validity(claims: Mapping[str, Any]) -> str:
+def _validity(claims: Mapping[str, object]) -> str:
     now, end, begin = time.time(), _date(claims, "exp"), _date(claims, "nbf", "iat")
     if end is not None and end <= now:
         return f"; by this clock it expired {period(now - end)} ago"
@@ -93,7 +92,7 @@ def _validity(claims: Mapping[str, Any]) -> str:
     return f"; it is valid for another {period(end - now)}" if end is not None else ""
 
 
-def _has_expired(claims: Mapping[str, Any]) -> bool:
+def _has_expired(claims: Mapping[str, object]) -> bool:
     end = _date(claims, "exp")
     return end is not None and end <= time.time()
 
