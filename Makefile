@@ -38,7 +38,7 @@ help: ## list these targets
 
 setup: .venv/.locked ## install what everything below needs into .venv, from the lock file
 
-run: setup ## serve the quotes on localhost:50051, with metrics on localhost:9464
+run: setup ## serve all services on localhost:50051, with metrics on localhost:9464
 	@.venv/bin/python -m app serve
 
 test: setup ## run everything that can be tested on this machine without a cluster
@@ -61,7 +61,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	.venv/bin/buf lint protos
+	@[ -z "$$(find protos -name '*.proto')" ] || .venv/bin/buf lint protos
 	.venv/bin/buf lint tests/protos
 	.venv/bin/hadolint Dockerfile
 	bash -n .ci/run

@@ -15,8 +15,8 @@ _TWO_WORDS = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+")
 def names(services: list[ServiceDescriptor], folder: str) -> re.Pattern[str]:
     """Matches the names of folder, packages, protos, services and methods, in upper or lower case.
 
-    A method whose name is one word, such as `Add`, matches only behind a `/` or a `.`. A service that has the
-    name of this project matches only with its capital letter.
+    A method whose name is one word, such as `Add`, matches only behind a `/`. A service that has the name of
+    this project matches only with its capital letter.
     """
     words: set[str] = {folder}
     exact: set[str] = set()
@@ -31,7 +31,7 @@ def names(services: list[ServiceDescriptor], folder: str) -> re.Pattern[str]:
             [
                 *(rf"(?i:(?<![a-z0-9]){re.escape(word)}(?![a-z0-9]))" for word in sorted(words)),
                 *(rf"(?<![A-Za-z0-9]){name}(?![a-z0-9])" for name in sorted(exact)),
-                *(rf"(?<=[/.]){name}\b" for name in sorted(qualified)),
+                *(rf"(?<=/){name}\b" for name in sorted(qualified)),
             ]
         )
     )

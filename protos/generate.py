@@ -1,6 +1,6 @@
 """Generates app/gen from the protos beside this file, and tests/gen from tests/protos: `make gen`.
 
-protoc writes absolute imports (`import quote_service_pb2`); they become `app.gen` imports in the same
+protoc writes absolute imports (`import items_pb2`); they become `app.gen` imports in the same
 step. Generating with `-I app/gen=protos` instead would bake Python paths into the protos' names, and
 so into reflection.
 """

@@ -75,8 +75,8 @@ def test_every_edit_and_every_command_of_the_page_works(tmp_path: Path) -> None:
             follow(copy, step)
         elif step.language != "sh":  # its environment is set up
             edit(copy, step)
-    copy.run(".venv/bin/ruff", "check", "app")
-    copy.run(".venv/bin/ruff", "format", "--check", "app")
+    copy.run(".venv/bin/ruff", "check", ".")
+    copy.run(".venv/bin/ruff", "format", "--check", ".")
     copy.run(".venv/bin/buf", "lint", "protos")
     copy.run("make", "gen")
     assert copy.run("git", "status", "--porcelain") == ""

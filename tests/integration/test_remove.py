@@ -1,4 +1,7 @@
-"""`make remove` takes a service out of a checkout, whole."""
+"""`make remove` takes a service out of a checkout, whole.
+
+tests/integration/test_add_a_service.py removes all examples.
+"""
 
 from pathlib import Path
 
@@ -22,32 +25,6 @@ pytestmark = pytest.mark.timeout(300)  # `make gen` takes a while on a busy mach
 @pytest.fixture
 def copy(tmp_path: Path) -> Checkout:
     return Checkout(tmp_path)
-
-
-def removed(copy: Checkout, folder: str) -> list[str]:
-    """Removes the service, and returns what the tool printed."""
-    return copy.run("make", "remove", f"SERVICE={folder}").splitlines()
-
-
-def test_all_services_can_be_removed_one_after_another(copy: Checkout) -> None:
-    for folder in FOLDERS:
-        lines = removed(copy, folder)
-        assert f"deleted  app/services/{folder}/" in lines
-        assert "edited   app/services/__init__.py: the import and the entry in SERVICES" in lines
-        copy.commit()
-    assert copy.python("-c", "from app.services import SERVICES; print(SERVICES)") == "()\n"
-    assert copy.python("-m", "app", "version")
-    checks(copy)
-
-
-def checks(copy: Checkout) -> None:
-    """Checks what is cheap of `make lint`, and that `make gen` has nothing to change."""
-    copy.run(".venv/bin/ruff", "check", "app")
-    copy.run(".venv/bin/ruff", "format", "--check", "app")
-    if any((copy.root / "protos").rglob("*.proto")):
-        copy.run(".venv/bin/buf", "lint", "protos")
-    copy.run("make", "gen")
-    assert copy.run("git", "status", "--porcelain") == ""
 
 
 def test_an_unknown_service_is_refused_with_the_names_of_those_that_are_there(copy: Checkout) -> None:
