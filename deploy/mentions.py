@@ -9,6 +9,8 @@ from deploy import checkout
 
 # Names in these are history, or made by others.
 _NOT_SEARCHED = ("CHANGELOG.md", "uv.lock", "go.sum", "package-lock.json")
+# The documentation has these as samples.
+_SAMPLES = {"acme.inventory.v1", "inventory", "inventory_pb2", "InventoryService", "GetItem"}
 _TWO_WORDS = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+")
 
 
@@ -16,7 +18,7 @@ def names(services: list[ServiceDescriptor], folder: str) -> re.Pattern[str]:
     """Matches the names of folder, packages, protos, services and methods, in upper or lower case.
 
     A method whose name is one word, such as `Add`, matches only behind a `/`. A service that has the name of
-    this project matches only with its capital letter.
+    this project matches only with its capital letter. The documentation's samples do not match.
     """
     words: set[str] = {folder}
     exact: set[str] = set()
@@ -29,7 +31,8 @@ def names(services: list[ServiceDescriptor], folder: str) -> re.Pattern[str]:
     return re.compile(
         "|".join(
             [
-                *(rf"(?i:(?<![a-z0-9]){re.escape(word)}(?![a-z0-9]))" for word in sorted(words)),
+                r"(?!)",
+                *(rf"(?i:(?<![a-z0-9]){re.escape(word)}(?![a-z0-9]))" for word in sorted(words - _SAMPLES)),
                 *(rf"(?<![A-Za-z0-9]){name}(?![a-z0-9])" for name in sorted(exact)),
                 *(rf"(?<=/){name}\b" for name in sorted(qualified)),
             ]

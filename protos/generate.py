@@ -6,6 +6,7 @@ so into reflection.
 """
 
 import re
+import shutil
 import sys
 import tempfile
 from importlib import resources
@@ -75,6 +76,9 @@ def write(protos: Path, package: str) -> None:
     for stale in [path for path in output.rglob("*.py*") if "__pycache__" not in path.parts]:
         if stale.relative_to(output).as_posix() not in modules:
             stale.unlink()
+    for folder in [path for path in output.rglob("*") if path.is_dir() and path.name != "__pycache__"]:
+        if not any(folder.rglob("*.py")):
+            shutil.rmtree(folder, ignore_errors=True)  # its parent may have gone before
     for name, text in modules.items():
         path = output / name
         path.parent.mkdir(parents=True, exist_ok=True)
