@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from app.core.expected import expected
 from app.core.section import Section, default_of, settings_of
+from app.core.value_type import value_types
 from app.settings import sections
 
 PAGE = Path(__file__).with_name("configuration.md")
@@ -19,7 +19,7 @@ def tables() -> str:
 
 def table(section: type[Section]) -> str:
     rows = ["| variable | default | value | |", "|---|---|---|---|"]
-    values = expected(section)
+    values = value_types(section)
     for name, field in settings_of(section).items():
         default = f"`{text}`" if (text := default_of(field)) else ""
         rows.append(f"| `{name}` | {default} | {values[name]} | {field.metadata['description']} |")

@@ -18,8 +18,8 @@ from typing import Any
 
 import yaml
 
-from app.core.expected import expected
 from app.core.section import settings_of
+from app.core.value_type import value_types
 from app.settings import sections
 
 CHART = Path(__file__).parent / "quoter"
@@ -27,7 +27,7 @@ TEMPLATE = CHART / "templates" / "_settings.tpl"
 BEGIN, END = "<!-- made by helm/generate.py -->\n", "<!-- end of what is made -->\n"
 
 # JSON Schema and description of each setting, by variable.
-SCHEMAS = {name: one.schema for section in sections().values() for name, one in expected(section).items()}
+SCHEMAS = {name: one.schema for section in sections().values() for name, one in value_types(section).items()}
 WORDS = {
     name: field.metadata["description"]
     for section in sections().values()

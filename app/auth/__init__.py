@@ -1,1 +1,1 @@
-"""Who calls, and what they may do: tokens, JWT, keys, claims, permissions, and their settings."""
+"""Authentication and authorization: tokens, JWT, keys, claims, permissions, and their settings."""

@@ -71,7 +71,7 @@ class AuthSettings(Section):
     def _keys(self) -> None:
         if self._applies("jwt", given=self.jwt_keys_file is not None) and self.jwt_keys_file is not None:
             # Imported only where it is used: it takes a tenth of the time that the server takes to start.
-            from app.auth.jwt_keys import parse_keys  # noqa: PLC0415
+            from app.auth.jwt_keys import parse_keys
 
             algorithms = self.jwt_algorithms
             check_content(self.jwt_keys_file, lambda content: parse_keys(content, algorithms))

@@ -1,16 +1,16 @@
-"""Who calls."""
+"""The caller of a method, as its token identifies it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
 class Caller(NamedTuple):
-    """A caller whose token was good: a printable name, and what the token allows it, if it says so."""
+    """An authenticated caller: a printable name, and the scopes of its token, if it has any."""
 
     name: str
     scopes: frozenset[str] = frozenset()
 
 
-# Given the bytes of a token, whose it is. Raises Unauthenticated, in words that never repeat the token.
-# Must neither block nor fail otherwise, whatever the bytes; may be called from several threads.
+# Returns the caller of a token, given its bytes. Raises Unauthenticated, whose text never contains the token.
+# Must not block or raise anything else, whatever the bytes. Several threads may call it.
 Verify = Callable[[bytes], Caller]

@@ -1,4 +1,4 @@
-"""Tokens that an issuer has signed: JSON Web Tokens (RFC 7519), verified as RFC 8725 asks for."""
+"""Verification of JSON Web Tokens (RFC 7519), following RFC 8725."""
 
 import re
 import time
@@ -9,7 +9,7 @@ from threading import Lock
 import jwt
 
 from app.auth.caller import Caller
-from app.auth.claims import Expected, caller_of
+from app.auth.claims import ExpectedClaims, caller_of
 from app.auth.json_object import parse_object
 from app.auth.jwt_keys import Key, Keys
 from app.auth.tokens import digest_of
@@ -18,70 +18,70 @@ from app.core.errors import Unauthenticated
 # JWS compact serialization (RFC 7515, section 7.1): three parts in base64url, none of them empty. An
 # encrypted token has five, an unsigned one and one with its payload elsewhere an empty one.
 _FORM = re.compile(rb"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
-# What access tokens are called in their header (RFC 8725, section 3.11, and RFC 9068). Others, such as
-# logout tokens, are signed with the same keys and were not made for us.
+# The `typ` of access tokens (RFC 8725, section 3.11, and RFC 9068). The same keys sign other tokens, such as
+# logout tokens, which must not be accepted.
 _TYPES = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
-# Verified tokens to remember; one takes about half a kilobyte.
-_MOST = 4096
+# Verified tokens in the cache; one takes about half a kilobyte.
+_CACHE_SIZE = 4096
 
 _MALFORMED = "the token is not a JWT"
-_UNTRUSTED = "the token is not signed with a key that is trusted here"
+_UNTRUSTED = "the token is not signed with a trusted key"
 
 _JWS = jwt.PyJWS(algorithms=["RS256", "ES256", "EdDSA", "HS256"])
 
 
-class Jwt:
-    """Verifies tokens with `keys()`, and remembers those that it has verified. Safe from several threads.
+class JwtVerifier:
+    """Verifies tokens with the keys that `keys()` returns, and caches verified ones. Thread-safe.
 
-    A verified token is remembered until it expires, and no longer than the keys are the same: with others,
-    every token is verified anew, so that one whose key is gone is refused at once.
+    A verified token is cached until it expires or the keys change. After a change every token is verified
+    again, so that a token is rejected as soon as its key is removed.
 
-    Of a token's header, `alg`, `kid` and `typ` count, the last two where they are there. What names or holds
-    a key (`jku`, `x5u`, `jwk`, `x5c`) is never looked at, and `crit` is refused whatever it names.
+    From a token's header, only `alg`, `kid` and `typ` are used, the last two if present. Parameters that name
+    or contain a key (`jku`, `x5u`, `jwk`, `x5c`) are ignored, and a token with `crit` is rejected.
     """
 
     def __init__(
         self,
         keys: Callable[[], Keys],
-        expected: Expected,
+        expected: ExpectedClaims,
         *,
         missing: Callable[[], None] = lambda: None,
-        most: int = _MOST,
+        cache_size: int = _CACHE_SIZE,
         now: Callable[[], float] = time.time,
     ) -> None:
-        """`keys` returns the same object until keys change; `missing` hears of a `kid` that is not there.
+        """`keys` returns the same object until the keys change. `missing` is called for an unknown `kid`.
 
-        `most` is how many tokens are remembered, `now` a Unix time.
+        `cache_size` is the number of cached tokens; `now` returns a Unix time.
         """
         self._keys = keys
         self._expected = expected
         self._missing = missing
-        self._most = most
+        self._cache_size = cache_size
         self._now = now
         self._lock = Lock()
-        self._verified = _Verified(keys())
+        self._cache = _TokenCache(keys())
 
     def __call__(self, token: bytes) -> Caller:
-        """Whose token it is. Raises Unauthenticated for any bytes that are not a token that is valid now."""
+        """Returns the caller of the token. Raises Unauthenticated for bytes that are not a valid token."""
         keys = self._keys()
-        verified = self._verified
-        if verified.keys is not keys:
-            verified = self._verified = _Verified(keys)
+        cache = self._cache
+        if cache.keys is not keys:
+            cache = self._cache = _TokenCache(keys)
         digest = digest_of(token)
-        found = verified.callers.get(digest)
+        found = cache.callers.get(digest)
         if found is None:
             found = self._verify(token, keys)
-            self._remember(verified, digest, found)
+            self._remember(cache, digest, found)
         caller, until = found
         if self._now() >= until:
             raise Unauthenticated("the token has expired")
         return caller
 
-    def _remember(self, verified: "_Verified", digest: bytes, found: tuple[Caller, float]) -> None:
+    def _remember(self, cache: "_TokenCache", digest: bytes, found: tuple[Caller, float]) -> None:
         with self._lock:
-            if len(verified.callers) >= self._most:
-                del verified.callers[next(iter(verified.callers))]  # the oldest
-            verified.callers[digest] = found
+            if len(cache.callers) >= self._cache_size:
+                del cache.callers[next(iter(cache.callers))]  # the oldest
+            cache.callers[digest] = found
 
     def _verify(self, token: bytes, keys: Keys) -> tuple[Caller, float]:
         form = _FORM.fullmatch(token)
@@ -98,9 +98,9 @@ class Jwt:
         raise Unauthenticated(_UNTRUSTED)
 
     def _fitting(self, header_part: bytes, keys: Keys) -> tuple[Key, ...]:
-        """The keys that the token may be signed with, by its header."""
+        """Returns the keys that may have signed the token, by its header."""
         try:
-            # Whether its base64 is exact is seen by PyJWT, as for the other parts.
+            # PyJWT checks whether the base64 is exact, for this part and the others.
             header = parse_object(urlsafe_b64decode(header_part + b"=="))
         except ValueError:
             raise Unauthenticated(_MALFORMED) from None
@@ -108,15 +108,15 @@ class Jwt:
         if not isinstance(algorithm, str) or not isinstance(key_id, str | None) or not isinstance(kind, str):
             raise Unauthenticated(_MALFORMED)
         if kind.lower() not in _TYPES or "crit" in header or "b64" in header:
-            raise Unauthenticated("the token is of a kind that is not taken here")
+            raise Unauthenticated("the token's type is not accepted")
         found = keys.fitting(algorithm, key_id)
         if not found and key_id is not None:
             self._missing()
         return found
 
 
-class _Verified:
-    """The tokens that were verified with these keys, by SHA-256: whose they are, and until when."""
+class _TokenCache:
+    """The callers of tokens that were verified with these keys, by the token's digest, and their expiry."""
 
     def __init__(self, keys: Keys) -> None:
         self.keys = keys

@@ -1,6 +1,6 @@
-"""Who may call what: rules for services and methods, such as
+"""Permissions: rules for who may call a service or a method, such as
 
-quotes.Quoter/AddQuotes scope:quotes.write or name:ann; calc.Calculator name:bob
+acme.inventory.v1.InventoryService/GetItem scope:items.read or name:ann; acme.orders.v1.OrderService name:bob
 """
 
 from collections.abc import Mapping
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from app.auth.caller import Caller
 
-_RIGHT = (
-    "write SERVICE or SERVICE/METHOD, then scope:SCOPE or name:NAME, with `and` or `or` between several,"
+_EXPECTED = (
+    "expected SERVICE or SERVICE/METHOD, then scope:SCOPE or name:NAME, with `and` or `or` between several,"
     " and `;` between rules"
 )
 
 
-class Needs(NamedTuple):
-    """What a caller must have, all of it."""
+class Requirement(NamedTuple):
+    """The scopes and the name that a caller must have, all of them."""
 
     scopes: frozenset[str]
     names: frozenset[str]
@@ -27,30 +27,30 @@ class Needs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """Alternatives, of which one must be met: `a and b or c`, as everywhere."""
+    """Alternatives of which one must be met. `and` binds more strongly than `or`."""
 
-    alternatives: tuple[Needs, ...]
+    alternatives: tuple[Requirement, ...]
 
     def granted_to(self, caller: Caller) -> bool:
-        for needs in self.alternatives:  # noqa: SIM110 - for each call, and any() takes thrice as long
+        for needs in self.alternatives:  # noqa: SIM110 - any() takes three times as long, at each call
             if needs.met_by(caller):
                 return True
         return False
 
     @property
     def scopes(self) -> list[str]:
-        """Every scope that it names."""
+        """All scopes of the alternatives."""
         return [scope for needs in self.alternatives for scope in sorted(needs.scopes)]
 
 
-# By `SERVICE` or `SERVICE/METHOD`. A method's permission stands instead of its service's.
+# By `SERVICE` or `SERVICE/METHOD`. The permission of a method replaces that of its service.
 Permissions = Mapping[str, Permission]
 
 
 def parse_permissions(text: str) -> Permissions:
-    """Reads rules. Raises ValueError, which names the rule and what would be right.
+    """Parses rules. Raises ValueError, which names the rule and what is expected.
 
-    Names and scopes are compared as they are written; one with a space or a `;` cannot be written.
+    Names and scopes are compared literally. They cannot contain a space or a `;`.
     """
     found: dict[str, Permission] = {}
     for rule in (part.strip() for part in text.split(";")):
@@ -58,31 +58,33 @@ def parse_permissions(text: str) -> Permissions:
             continue
         target, *words = rule.split()
         if target.startswith(("scope:", "name:")):
-            raise ValueError(f"{rule!r} does not begin with a service or a method: {_RIGHT}")
+            raise ValueError(f"{rule!r} does not begin with a service or a method; {_EXPECTED}")
         if target in found:
-            raise ValueError(f"{target} has two rules: join what they require with `and` or `or`")
+            raise ValueError(f"{target} has two rules; join their requirements with `and` or `or`")
         found[target] = Permission(_alternatives(rule, words))
     if not found:
-        raise ValueError(f"it has no rule: {_RIGHT}")
+        raise ValueError(f"no rule; {_EXPECTED}")
     return found
 
 
-def _alternatives(rule: str, words: list[str]) -> tuple[Needs, ...]:
-    found: list[Needs] = []
+def _alternatives(rule: str, words: list[str]) -> tuple[Requirement, ...]:
+    found: list[Requirement] = []
     joined = "or"
     for position, word in enumerate(words):
         kind, _, value = word.partition(":")
         if position % 2 == 1:
             if word not in {"and", "or"}:
-                raise ValueError(f"{rule!r}: `and` or `or` is missing before {word!r}: {_RIGHT}")
+                raise ValueError(f"{rule!r}: `and` or `or` is missing before {word!r}; {_EXPECTED}")
             joined = word
         elif kind not in {"scope", "name"} or not value:
-            raise ValueError(f"{rule!r}: {word!r} requires nothing: {_RIGHT}")
+            raise ValueError(f"{rule!r}: {word!r} is not a requirement; {_EXPECTED}")
         else:
             scopes, names = found.pop() if joined == "and" else (frozenset(), frozenset())
             found.append(
-                Needs(scopes | {value}, names) if kind == "scope" else Needs(scopes, names | {value})
+                Requirement(scopes | {value}, names)
+                if kind == "scope"
+                else Requirement(scopes, names | {value})
             )
     if len(words) % 2 == 0:
-        raise ValueError(f"{rule!r} ends before it says what is required: {_RIGHT}")
+        raise ValueError(f"{rule!r} has no requirement at its end; {_EXPECTED}")
     return tuple(found)

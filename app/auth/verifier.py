@@ -31,24 +31,24 @@ def verifier(settings: AuthSettings) -> Iterator[Verify | None]:
 
 def _jwt(settings: AuthSettings, parts: ExitStack) -> Verify:
     # Imported only where they are used: it takes a tenth of the time that the server takes to start.
-    from app.auth.claims import Expected  # noqa: PLC0415
-    from app.auth.jwt import Jwt  # noqa: PLC0415
-    from app.auth.jwt_keys import Keys, parse_jwks, parse_keys  # noqa: PLC0415
+    from app.auth.claims import ExpectedClaims
+    from app.auth.jwt import JwtVerifier
+    from app.auth.jwt_keys import Keys, parse_jwks, parse_keys
 
     def read(parse: Callable[[bytes, tuple[str, ...]], Keys]) -> Callable[[bytes], Keys]:
         def logged(content: bytes) -> Keys:
             keys = parse(content, settings.jwt_algorithms)
-            structlog.get_logger().info("jwt_keys", usable=keys.names, passed_over=keys.passed_over)
+            structlog.get_logger().info("jwt_keys_loaded", keys=keys.names, skipped=keys.skipped)
             return keys
 
         return logged
 
-    expected = Expected(settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway)
+    expected = ExpectedClaims(settings.jwt_issuer, settings.jwt_audience, settings.jwt_leeway)
     if settings.jwt_keys_file is not None:
         file = parts.enter_context(WatchedFile(settings.jwt_keys_file, read(parse_keys)))
-        return Jwt(lambda: file.value, expected)
+        return JwtVerifier(lambda: file.value, expected)
     try:
         url = parts.enter_context(WatchedUrl(settings.jwt_jwks_url, read(parse_jwks)))
     except StartError as error:
         raise StartError(f"APP_JWT_JWKS_URL: {error}") from error
-    return Jwt(lambda: url.value, expected, missing=url.ask)
+    return JwtVerifier(lambda: url.value, expected, missing=url.ask)

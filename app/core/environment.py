@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from app.core.expected import Expected, expected
 from app.core.section import PREFIX, Section, failed_checks, settings_of
+from app.core.value_type import ValueType, value_types
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -25,7 +25,7 @@ def read(section: type[AnySection], environment: Mapping[str, str], mistakes: li
     variable counts as unset.
     """
     valid = {}
-    wanted = expected(section)
+    wanted = value_types(section)
     for name, field in settings_of(section).items():
         if text := environment.get(name, ""):
             try:
@@ -40,7 +40,7 @@ def read(section: type[AnySection], environment: Mapping[str, str], mistakes: li
     return found
 
 
-def _value(name: str, text: str, wanted: Expected) -> object:
+def _value(name: str, text: str, wanted: ValueType) -> object:
     if wanted.parser is not None:
         try:
             return wanted.parser.parse(text)

@@ -1,16 +1,16 @@
-"""Reading a file, and what went wrong with it, in words."""
+"""Reading a file, and the reason of a failure without its errno."""
 
 import errno
 from pathlib import Path
 
 
 def read_file(path: Path) -> bytes:
-    """The content of a regular file; to read another, such as a pipe, could take for ever. Raises OSError."""
+    """Returns the content of a regular file. Raises OSError for others, such as a pipe, which could block."""
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     return path.read_bytes()
 
 
-def in_words(error: Exception) -> str:
-    """The reason alone, without errno, path or class name."""
+def reason_of(error: Exception) -> str:
+    """Returns the reason of an error, without errno, path or class name."""
     return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypeVar, dataclass_transform
 from annotated_types import Interval, Unit
 
 from app.core.address import Address, parse_addresses
-from app.core.file import in_words, read_file
+from app.core.file import read_file, reason_of
 
 PREFIX = "APP_"
 
@@ -30,7 +30,7 @@ def check_content(path: Path, parse: Callable[[bytes], T]) -> T:
     try:
         return parse(read_file(path))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: {in_words(error)}") from None
+        raise ValueError(f"{path}: {reason_of(error)}") from None
 
 
 def content(parse: Callable[[bytes], object]) -> Parser:

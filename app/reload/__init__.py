@@ -1,1 +1,1 @@
-"""Files and URLs that are read again when they change."""
+"""Files and URLs that are reloaded when their content changes."""

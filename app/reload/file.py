@@ -1,4 +1,4 @@
-"""Files whose parsed content is kept up to date while it is in use."""
+"""Files that are reloaded when their content changes."""
 
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -8,25 +8,25 @@ from typing import Generic, TypeVar
 import structlog
 
 from app.core.errors import StartError
-from app.core.file import in_words, read_file
+from app.core.file import read_file, reason_of
 from app.reload.ticker import Ticker
 
 Value = TypeVar("Value")
 
 
 class WatchedFiles(Ticker, Generic[Value]):
-    """`value` is what `parse` made of the files' contents, of their last good ones, taken together.
+    """Holds in `value` what `parse` returned for the last valid contents of the files, taken together.
 
-    Within `with`, a thread looks at the contents (not at times or inodes, for Kubernetes swaps symlinks)
-    every `interval` seconds. New content is taken once two looks in a row found the same, so that a file
-    that is being written is not read half. What `parse` refuses, by ValueError, or what cannot be read, is
-    logged once and the last good value stays. Reading `value` is safe from any thread.
+    Inside `with`, a thread compares the contents every `interval` seconds; times and inodes tell nothing
+    where Kubernetes swaps symlinks. New content is parsed when two comparisons in a row find the same, so
+    that a file is not read while it is being written. If it cannot be read, or `parse` raises ValueError,
+    `reload_failed` is logged once and `value` stays. Reading `value` is safe from any thread.
 
-    Raises StartError, which names the files, where their first content is not good.
+    Raises StartError, which names the files, if their first content is invalid.
     """
 
     def __init__(self, paths: Sequence[Path], parse: Callable[..., Value], *, interval: float = 0.5) -> None:
-        """`parse` is given each file's content, in the order of `paths`."""
+        """`parse` takes the content of each file, in the order of `paths`."""
         names = ", ".join(str(path) for path in paths)
         super().__init__(f"watch {names}", interval, self.look)
         self._paths = paths
@@ -36,19 +36,19 @@ class WatchedFiles(Ticker, Generic[Value]):
             contents = self._read()
             self.value = parse(*contents)
         except (OSError, ValueError) as error:
-            raise StartError(f"{names}: {self._in_words(error)}") from error
+            raise StartError(f"{names}: {self._reason(error)}") from error
         self._settled = self._last_seen = _digests(contents)
         self._last_problem = ""
 
     def look(self) -> bool:
-        """Reads the files once; takes new content if the look before this one found the same.
+        """Reads the files once, and parses new content if the previous look found the same.
 
-        Returns whether it found what it had not seen before, and a second look would tell more.
+        Returns whether it found new content that a second look can confirm.
         """
         try:
             contents = self._read()
         except OSError as error:
-            self._refuse(error)
+            self._report(error)
             return False
         digests = _digests(contents)
         seen, self._last_seen = self._last_seen, digests
@@ -58,7 +58,7 @@ class WatchedFiles(Ticker, Generic[Value]):
             try:
                 self.value = self._parse(*contents)
             except ValueError as error:
-                self._refuse(error)
+                self._report(error)
             else:
                 self._settled = digests
                 self._last_problem = ""
@@ -68,19 +68,19 @@ class WatchedFiles(Ticker, Generic[Value]):
     def _read(self) -> list[bytes]:
         return [read_file(path) for path in self._paths]
 
-    def _in_words(self, error: Exception) -> str:
+    def _reason(self, error: Exception) -> str:
         which = f"{error.filename}: " if isinstance(error, OSError) and len(self._paths) > 1 else ""
-        return which + in_words(error)
+        return which + reason_of(error)
 
-    def _refuse(self, error: Exception) -> None:
-        problem = self._in_words(error)
+    def _report(self, error: Exception) -> None:
+        problem = self._reason(error)
         if problem != self._last_problem:
             self._last_problem = problem
-            self._log.error("file_refused", problem=problem, kept="the last good content")
+            self._log.error("reload_failed", problem=problem)
 
 
 class WatchedFile(WatchedFiles[Value]):
-    """One such file."""
+    """A single file."""
 
     def __init__(self, path: Path, parse: Callable[[bytes], Value], *, interval: float = 0.5) -> None:
         super().__init__((path,), parse, interval=interval)

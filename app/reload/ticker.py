@@ -1,4 +1,4 @@
-"""A thread that does something again and again."""
+"""A thread that calls a function periodically."""
 
 from collections.abc import Callable
 from threading import Event, Thread
@@ -9,10 +9,10 @@ import structlog
 
 
 class Ticker:
-    """Within `with`, calls `act` every `interval` seconds, on a thread of its own.
+    """Inside `with`, calls `act` every `interval` seconds on a thread of its own.
 
-    An error of `act` is logged, and does not end it. On exit, a call that runs is waited for, for a second
-    at most: one that hangs, such as a read on a network file system, must not hold the process.
+    An exception of `act` is logged, and the calls go on. On exit, a running call may take another second:
+    one that hangs, such as a read on a network file system, must not keep the process from exiting.
     """
 
     def __init__(self, name: str, interval: float, act: Callable[[], object]) -> None:
@@ -26,7 +26,7 @@ class Ticker:
         while not self._stop.wait(self._interval):
             try:
                 self._act()
-            except Exception:  # noqa: BLE001 - the next time may be better
+            except Exception:  # noqa: BLE001 - the next call may succeed
                 structlog.get_logger().exception("ticker_failed", ticker=self._name)
 
     def __enter__(self) -> Self:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from app.core.address import Address
 from app.core.errors import StartError
-from app.core.file import in_words
+from app.core.file import reason_of
 
 
 @contextmanager
@@ -73,7 +73,7 @@ def _listen(address: Address) -> _Server:
     try:
         return kind((address.host, address.port or 0), _Handler)
     except OSError as error:
-        raise StartError(f"APP_METRICS_LISTEN: {address}: {in_words(error)}") from error
+        raise StartError(f"APP_METRICS_LISTEN: {address}: {reason_of(error)}") from error
 
 
 def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:

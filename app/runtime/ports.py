@@ -9,7 +9,7 @@ import grpc
 
 from app.core.address import Address
 from app.core.errors import StartError
-from app.core.file import in_words
+from app.core.file import reason_of
 
 
 def bind(
@@ -37,7 +37,7 @@ def bind(
             else:
                 port = server.add_secure_port(str(wanted), credentials())
         except OSError as error:
-            problems.append(f"APP_LISTEN: {wanted} cannot be bound: {in_words(error)}")
+            problems.append(f"APP_LISTEN: {wanted} cannot be bound: {reason_of(error)}")
         except RuntimeError:
             problems.append(
                 f"APP_LISTEN: {wanted} cannot be bound: another process listens there, or the address is not"

@@ -1,1 +1,1 @@
-"""Tracing, metrics and logs: conventions, propagation, sampling, names, and where they are sent."""
+"""Tracing, metrics and logs: conventions of spans, propagation, sampling, exporters, registry, names."""

@@ -1,4 +1,4 @@
-"""What the span of a gRPC call is called and says: OpenTelemetry's semantic conventions, older and newer.
+"""Names and attributes of the spans of gRPC calls: OpenTelemetry's semantic conventions, older and newer.
 
 OTEL_SEMCONV_STABILITY_OPT_IN chooses, as https://opentelemetry.io/docs/specs/semconv/rpc/rpc-spans/ has it:
 `rpc` for the newer ones, `rpc/dup` for both, anything else for the older ones. The older are those of
@@ -19,8 +19,8 @@ OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 Attributes = dict[str, str | int]
 
-# The codes that are the server's fault, and so make its span an error. A client's span is one for every
-# code but OK. Older and newer conventions agree on both.
+# The codes that make a server's span an error, because the server caused them. A client's span is an error
+# for every code but OK. Older and newer conventions agree on both.
 SERVER_ERRORS = frozenset(
     {
         grpc.StatusCode.UNKNOWN,
@@ -35,7 +35,7 @@ CLIENT_ERRORS = frozenset(grpc.StatusCode) - {grpc.StatusCode.OK}
 
 
 class Ending(NamedTuple):
-    """What a span gets when its call is over. `status` is None where it stays unset."""
+    """The attributes and status of a span at the end of its call. `status` is None if it stays unset."""
 
     attributes: Attributes
     status: Status | None
@@ -43,9 +43,9 @@ class Ending(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Conventions:
-    """Which conventions spans follow. `rpc.method` is in both, and is the newer one where both are followed.
+    """The conventions that spans follow. With both, `rpc.method`, which they share, has the newer value.
 
-    What depends on the method or on the code alone is meant to be asked for once, not for each call.
+    Call the methods that depend on the method or the code alone once, not for each call.
     """
 
     older: bool = True
@@ -64,7 +64,7 @@ class Conventions:
         return "grpc" if method == UNKNOWN else method.path.removeprefix("/")
 
     def of_method(self, method: Method) -> Attributes:
-        """What is known before the call, and can tell a sampler."""
+        """Attributes that are known before the call, for the sampler."""
         found: Attributes = {}
         if self.older:
             found |= {"rpc.system": "grpc", "rpc.service": method.service, "rpc.method": method.name}
@@ -74,7 +74,7 @@ class Conventions:
         return found
 
     def of_server(self, address: str, port: int | None) -> Attributes:
-        """Whom a client calls, by the channel's target."""
+        """Attributes of the server, on a client's span, by the channel's target."""
         if not self.newer:
             return {}
         found: Attributes = {"server.address": address}
@@ -83,7 +83,7 @@ class Conventions:
         return found
 
     def of_client(self, peer: str, user_agent: str | None) -> Attributes:
-        """Who calls a server. `peer` is as grpc has it: `ipv4:127.0.0.1:4711`, `ipv6:%5B::1%5D:4711`."""
+        """Attributes of the client, on a server's span. `peer` is grpc's: `ipv4:127.0.0.1:4711`."""
         found: Attributes = {}
         if user_agent is not None:
             if self.older:
@@ -107,9 +107,9 @@ class Conventions:
         return found
 
     def endings(self, errors: Collection[grpc.StatusCode]) -> dict[grpc.StatusCode, Ending]:
-        """For each code, what a span gets at its end; `errors` are SERVER_ERRORS or CLIENT_ERRORS.
+        """The ending of a span for each code; `errors` are SERVER_ERRORS or CLIENT_ERRORS.
 
-        Never the status message: it may hold what must not leave the process.
+        It never has the status message, which may contain what must not leave the process.
         """
         return {code: self._ending(code, is_error=code in errors) for code in grpc.StatusCode}
 

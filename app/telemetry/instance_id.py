@@ -1,4 +1,4 @@
-"""Which of a service's servers this one is."""
+"""The instance id of a server: `service.instance.id`."""
 
 from random import getrandbits
 
@@ -8,18 +8,18 @@ from app.core.metadata import SAFE_TEXT
 
 
 def new_instance() -> str:
-    """Eight hex digits, which tell servers apart and nothing else of them."""
+    """Returns eight random hexadecimal digits."""
     return f"{getrandbits(32):08x}"
 
 
 def given_instance(resource: Resource) -> str:
-    """The resource's `service.instance.id`, where somebody has said it; the SDK makes one up otherwise."""
+    """Returns the resource's `service.instance.id` if it is set, and "" if the SDK generated it."""
     found = str(resource.attributes.get(SERVICE_INSTANCE_ID, ""))
-    made_up = ServiceInstanceIdResourceDetector().detect().attributes[SERVICE_INSTANCE_ID]
-    return "" if found == made_up else found
+    generated = ServiceInstanceIdResourceDetector().detect().attributes[SERVICE_INSTANCE_ID]
+    return "" if found == generated else found
 
 
 def instance_of(resource: Resource) -> str:
-    """The given instance; a new one where there is none, or one that is long or unsafe to show."""
+    """Returns the given instance id, or a new one if there is none or it is too long or not printable."""
     given = given_instance(resource)
     return given if SAFE_TEXT.fullmatch(given) else new_instance()

@@ -1,4 +1,4 @@
-"""Structured logs on standard output, from this program and from its libraries alike."""
+"""Structured logs of this program and its libraries, on standard output."""
 
 import json
 import logging
@@ -20,24 +20,25 @@ _LEVELS = logging.getLevelNamesMapping()
 
 # A line, before it is rendered.
 Line = dict[str, Any]
-# A line, or what renders it.
+# A rendered line, or a function that renders it.
 Rendered = str | Callable[[], str]
 
-# How long a line may wait for others, to be written with them, in seconds.
+# Seconds that a line may wait, to be written together with others.
 _WAIT = 0.05
-# How many may wait. Whoever adds one more writes them all: a slow reader slows calls down, and loses none.
+# Lines that may wait. The thread that adds one more writes them all: a slow reader slows calls down, and no
+# line is lost.
 _MOST = 10_000
 
-# What people who read JSON look for first.
+# The first keys of each line.
 _HEAD: Line = {"timestamp": None, "level": None, "event": None}
 
 
 @contextmanager
 def logs(level: str, form: str | None, out: TextIO | None = None) -> Iterator["Lines"]:
-    """Sets structlog and the standard library's logging up; on exit, every line is written.
+    """Configures structlog and the standard library's logging; writes all lines on exit.
 
-    `form` is json or console; None: as `out`, standard output by default, suits. Every line has `timestamp`
-    (ISO 8601, UTC), `level` and `event`. Tracebacks never show local variables.
+    `form` is json or console; with None, console if `out` is a terminal. `out` is standard output by default.
+    Every line has `timestamp` (ISO 8601, UTC), `level` and `event`. Tracebacks never show local variables.
     """
     out = out or sys.stdout
     render = (
@@ -55,7 +56,7 @@ def logs(level: str, form: str | None, out: TextIO | None = None) -> Iterator["L
         logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
-    # One line of this logger's for each call with a malformed `tracestate`, which any caller may send.
+    # This logger warns at each call with a malformed `tracestate`, which any caller may send.
     logging.getLogger("opentelemetry.trace.span").setLevel(logging.ERROR)
     logging.getLogger("grpc._cython.cygrpc").addFilter(_repeats_no_metadata)
     least = max(_LEVELS[level.upper()], logging.WARNING)
@@ -64,22 +65,22 @@ def logs(level: str, form: str | None, out: TextIO | None = None) -> Iterator["L
         yield lines
 
 
-# Given what makes a line of values, and the values: logs that line.
+# Logs a line, given a function that makes it of values, and the values.
 Write = Callable[..., None]
 
 
 def writer(level: str, event: str) -> Write:
-    """A function that logs lines for an event of which there are thousands a second.
+    """Returns a function that logs an event which occurs thousands of times per second.
 
-    A line is made when it is written, on the thread that writes: many in a row cost a fraction of what they
-    cost one by one, in between calls. Neither what makes it nor a value may change until then.
+    The thread that writes a line makes it: many in a row cost a fraction of what single ones cost between
+    calls. Neither the function nor a value may change until then.
     """
     log = structlog.get_logger().bind()
     lines = structlog.get_config()["logger_factory"]()
     number = _LEVELS[level.upper()]
     if not log.is_enabled_for(number):
         return lambda _make, *_values: None
-    if not isinstance(lines, Lines):  # whoever runs the server has set structlog up in another way
+    if not isinstance(lines, Lines):  # structlog is configured otherwise
         return lambda make, *values: log.log(number, event, **make(*values))
     put, render, now = lines.info, lines.render, time.time
 
@@ -94,11 +95,11 @@ def writer(level: str, event: str) -> Write:
 
 
 class Lines:
-    """The logger that structlog wraps: writes lines on a thread of its own, some at a time.
+    """The logger that structlog wraps. Its thread writes several lines at a time.
 
-    A write for each line would cost a call as much as the rest of the chain. Warnings and errors, and what
-    waits before them, are written at once. What cannot be written, because the disk is full or the reader
-    has gone, is lost: logs must not fail calls.
+    A write for each line would cost a call as much as the rest of the chain. Warnings, errors and the lines
+    before them are written at once. A line that cannot be written, because the disk is full or the reader is
+    gone, is lost: logs must not fail calls.
     """
 
     def __init__(self, out: TextIO, render: Callable[[Line], str]) -> None:
@@ -109,7 +110,7 @@ class Lines:
         self._some = Event()
         self._closed = Event()
         self._thread = Thread(target=self._run, name="logs", daemon=True)
-        self._most = 0  # while no thread is there to write
+        self._most = 0  # until the thread runs
 
     def debug(self, line: Rendered) -> None:
         self._waiting.append(line)
@@ -127,10 +128,10 @@ class Lines:
     error = critical = warning
 
     def flush(self) -> None:
-        """Writes every line that was logged before."""
+        """Writes all lines that were logged before."""
         with self._writing:
             if not self._closed.is_set():
-                self._some.clear()  # first: a line that comes from now on sets it again
+                self._some.clear()  # first: a later line sets it again
             lines = [_text(self._waiting.popleft()) for _ in range(len(self._waiting))]
             if not lines:
                 return
@@ -153,7 +154,7 @@ class Lines:
 
     def __exit__(self, *_error: object) -> None:
         self._most = 0
-        with self._writing:  # or a flush could take back what wakes the thread for the last time
+        with self._writing:  # or a flush could clear the event that ends the thread
             self._closed.set()
             self._some.set()
         self._thread.join()
@@ -165,14 +166,14 @@ def _text(line: Rendered) -> str:
         return line
     try:
         return line()
-    except Exception as error:  # noqa: BLE001 - a bug must not end the thread that writes everybody's lines
-        return _json(
-            {"timestamp": datetime.now(UTC), "level": "error", "event": "line_lost", "why": repr(error)}
-        )
+    except Exception as error:  # noqa: BLE001 - a bug must not end the thread that writes all lines
+        moment = datetime.now(UTC)
+        failed = {"timestamp": moment, "level": "error", "event": "log_render_failed", "error": repr(error)}
+        return _json(failed)
 
 
 class _FromLibraries(logging.Handler):
-    """Hands what libraries log with the standard library to structlog."""
+    """Passes records of the standard library's logging, which libraries use, to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         structlog.get_logger().log(
@@ -181,7 +182,7 @@ class _FromLibraries(logging.Handler):
 
 
 def _repeats_no_metadata(record: logging.LogRecord) -> bool:
-    """Not so what grpc says of metadata that is not UTF-8: it repeats it, and that may be a token."""
+    """False for grpc's message about metadata that is not UTF-8: it contains the metadata, even tokens."""
     return not str(record.msg).startswith("Invalid encoding")
 
 

@@ -1,28 +1,51 @@
-"""How a caller's trace comes in: by the propagators that OTEL_PROPAGATORS names."""
+"""The caller's trace context, read from metadata by the propagators that OTEL_PROPAGATORS lists."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 
 from app.core.call import Call
 from app.core.errors import StartError
-from app.telemetry.traceparent import parse_traceparent
 
-# Given a call, the context that its span is started in: the caller's span, and no more of here.
+# The `traceparent` header. Version 00 ends after the flags; a later one may continue after another `-`.
+# ff is not a version.
+_TRACEPARENT = re.compile(
+    r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL
+)
+
+
+class TraceParent(NamedTuple):
+    """The caller's span: identifiers as integers that are not 0, and the flags' byte."""
+
+    trace_id: int
+    span_id: int
+    flags: int
+
+
+def parse_traceparent(header: str) -> TraceParent | None:
+    """Returns the caller's span, or None if the header is invalid and must be ignored."""
+    match = _TRACEPARENT.fullmatch(header)
+    if match is None or (match[1] == "00" and match[5] is not None):
+        return None
+    return TraceParent(int(match[2], 16), int(match[3], 16), int(match[4], 16))
+
+
+# Given a call, returns the context that its span starts in: the caller's span, and nothing of this process.
 Extract = Callable[[Call], Context]
 
-# Of a call that brings no trace; the same object for all of them.
+# The context of a call without a caller's span; the same object for all of them.
 ROOT = Context()
 
 
 def extractor(environment: Mapping[str, str]) -> Extract:
-    """Trace context alone where OTEL_PROPAGATORS is unset: the standard's default has baggage as well.
+    """Returns the function that reads a caller's trace context. Raises StartError for an unknown propagator.
 
-    Nothing here needs baggage, and reading what a caller may send, 8 KiB, takes three times as long as a
-    call. Where it is named it is read, as is all that is installed; `none` reads nothing. Raises StartError
-    for other names.
+    If OTEL_PROPAGATORS is unset, it reads trace context only. OpenTelemetry's default adds baggage, which
+    nothing here needs: to read 8 KiB of it takes three times as long as a call.
     """
     named = {one.strip() for one in environment.get("OTEL_PROPAGATORS", "").split(",")} - {""}
     if "none" in {one.lower() for one in named}:
@@ -31,7 +54,7 @@ def extractor(environment: Mapping[str, str]) -> Extract:
 
 
 def trace_context(call: Call) -> Context:
-    """Reads `traceparent` and `tracestate`, as https://www.w3.org/TR/trace-context/ has it."""
+    """Reads `traceparent` and `tracestate`: https://www.w3.org/TR/trace-context/."""
     header, state = call.headers.get("traceparent"), call.headers.get("tracestate")
     parent = parse_traceparent(header) if isinstance(header, str) else None
     if parent is None:
@@ -54,11 +77,11 @@ def _nothing(call: Call) -> Context:
 def _as_configured(named: set[str]) -> Extract:
     try:
         # Imported only where it is used: it reads OTEL_PROPAGATORS, and fails, when it is imported.
-        from opentelemetry.propagate import get_global_textmap  # noqa: PLC0415
+        from opentelemetry.propagate import get_global_textmap
     except ValueError as error:
         raise StartError(
-            f"OTEL_PROPAGATORS: {','.join(sorted(named))!r} does not fit: {error}"
-            " tracecontext, baggage and none are always there"
+            f"invalid value {','.join(sorted(named))!r} for OTEL_PROPAGATORS: {error}"
+            " tracecontext, baggage and none are always available"
         ) from error
     textmap = get_global_textmap()
     # One line of this logger's for each wrong entry, which any caller may send.

@@ -1,4 +1,4 @@
-"""Where spans go, by the standard OTEL_… variables."""
+"""The tracer provider and its exporter, configured by the standard OTEL_… variables."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExport
 from app.core.errors import StartError
 from app.telemetry.instance_id import given_instance, new_instance
 
-# How long the last spans may take to leave, in seconds; a dead collector must not hold the exit.
+# Seconds to export the last spans; a dead collector must not keep the process from exiting.
 _FLUSH = 3.0
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -22,12 +22,12 @@ _PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL
 
 @contextmanager
 def tracer_provider(service_name: str) -> Iterator[TracerProvider]:
-    """A provider whose spans are sent in the background, and flushed on exit within a bound.
+    """Yields a provider that exports spans in the background, and flushes them on exit within a limit.
 
-    OTEL_TRACES_EXPORTER is `otlp`, `console` or `none`. Unset, it is otlp where an OTLP endpoint is set, and
-    none elsewhere, so that nothing is sent to a collector that nobody named. A queue of bounded size stands
-    between calls and the exporter: a dead or slow collector costs spans, never calls. Sampler, resource
-    attributes, batch sizes, endpoint, headers and certificates are read by the SDK. Raises StartError.
+    OTEL_TRACES_EXPORTER is `otlp`, `console` or `none`; when unset, otlp if an OTLP endpoint is set, none
+    otherwise. A bounded queue separates calls from the exporter: a dead or slow collector loses spans, never
+    calls. The SDK reads sampler, resource attributes, batch sizes, endpoint, headers and certificates. Raises
+    StartError.
     """
     exporter = _exporter()
     try:
@@ -35,7 +35,7 @@ def tracer_provider(service_name: str) -> Iterator[TracerProvider]:
         if exporter is not None:
             provider.add_span_processor(BatchSpanProcessor(exporter))
     except ValueError as error:
-        raise StartError(f"an OTEL_… variable does not fit: {error}") from error
+        raise StartError(f"invalid OTEL_… variable: {error}") from error
     try:
         yield provider
     finally:
@@ -57,25 +57,25 @@ def _exporter() -> SpanExporter | None:
     if name == "console":
         return ConsoleSpanExporter()
     if name != "otlp":
-        raise StartError(f"OTEL_TRACES_EXPORTER: {name!r} does not fit; otlp, console or none is right")
+        raise StartError(f"invalid value {name!r} for OTEL_TRACES_EXPORTER: expected otlp, console or none")
     variable = next((one for one in _PROTOCOLS if os.environ.get(one)), "")
     if variable and os.environ[variable] != "grpc":
-        raise StartError(f"{variable}: {os.environ[variable]!r} is not installed here; grpc is right")
+        raise StartError(f"invalid value {os.environ[variable]!r} for {variable}: expected grpc")
     try:
-        # Imported only where it is used: it takes a tenth of the time that the server takes to start.
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
+        # Imported here, because it takes a tenth of the server's start.
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
         return OTLPSpanExporter()
     except Exception as error:
-        raise StartError(f"an OTEL_EXPORTER_OTLP_… variable does not fit: {error}") from error
+        raise StartError(f"invalid OTEL_EXPORTER_OTLP_… variable: {error}") from error
 
 
 def _resource(service_name: str) -> Resource:
-    """The SDK's own reading of OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES wins over ours."""
+    """Returns the resource. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override the defaults here."""
     found = Resource.create()
     ours: dict[str, str] = {}
     if str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         ours[SERVICE_NAME] = service_name
-    if not given_instance(found):  # the SDK's own is longer, and one for all servers of a process
+    if not given_instance(found):  # the SDK's is longer, and the same for all servers of a process
         ours[SERVICE_INSTANCE_ID] = new_instance()
     return found.merge(Resource(ours))

@@ -1,1 +1,1 @@
-"""TLS of the server: certificates, credentials that reload, and their settings."""
+"""TLS of the server: certificates, reloading credentials, and their settings."""

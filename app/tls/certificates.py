@@ -1,9 +1,9 @@
-"""Certificates and private keys, as PEM files have them."""
+"""Certificates and private keys in PEM files."""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-# cryptography is imported only where it is used: it takes a tenth of the time that a start takes.
+# cryptography is imported where it is used: it takes a tenth of the server's start.
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -12,56 +12,56 @@ if TYPE_CHECKING:
 
 
 def parse_certificates(content: bytes) -> "list[Certificate]":
-    """Returns every certificate of a PEM file, one at least, in its order. Raises ValueError, in words."""
-    from cryptography import x509  # noqa: PLC0415 - see above
+    """Returns the certificates of a PEM file in their order, at least one. Raises ValueError."""
+    from cryptography import x509
 
     begun = content.count(b"-----BEGIN CERTIFICATE-----")
     if not begun:
-        raise ValueError("it has no certificate in PEM form, which begins with -----BEGIN CERTIFICATE-----")
+        raise ValueError("no certificate in PEM format; expected -----BEGIN CERTIFICATE-----")
     try:
         found = x509.load_pem_x509_certificates(content)
     except ValueError:
         found = []
-    if len(found) != begun:  # one without its end is passed over
-        raise ValueError("a certificate in it is broken")
+    if len(found) != begun:  # one without its end is skipped
+        raise ValueError("a certificate is malformed")
     return found
 
 
 def parse_private_key(content: bytes) -> "PrivateKeyTypes":
-    """Returns the private key of a PEM file. Raises ValueError, in words that tell nothing of the key.
+    """Returns the private key of a PEM file. Raises ValueError, whose text has nothing of the key.
 
-    The kinds are those whose signatures grpc's own clients take: it would start with an Ed25519 key, and
-    every one of them would fail.
+    Only kinds of keys whose signatures grpc's clients accept are valid. With an Ed25519 key the server would
+    start, and every handshake fail.
     """
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see above
-    from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     if b"PRIVATE KEY-----" not in content:
-        raise ValueError("it has no private key in PEM form, which begins with -----BEGIN PRIVATE KEY-----")
+        raise ValueError("no private key in PEM format; expected -----BEGIN PRIVATE KEY-----")
     try:
         key = load_pem_private_key(content, password=None)
     except TypeError:
         raise ValueError(
-            "its private key is encrypted, and nobody is there to type its passphrase; write one without, as"
-            " does: openssl pkey -in ENCRYPTED -out PLAIN"
+            "the private key is encrypted; write one without a passphrase, for example:"
+            " openssl pkey -in ENCRYPTED -out PLAIN"
         ) from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError("its private key is broken") from None
+        raise ValueError("the private key is malformed") from None
     on_a_curve = isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(
         key.curve, ec.SECP256R1 | ec.SECP384R1
     )
     usual = isinstance(key, rsa.RSAPrivateKey) or on_a_curve
     if not usual:
         raise ValueError(
-            "its private key is of a kind that gRPC does not take; RSA, or ECDSA on P-256 or P-384, is right"
+            "the private key is of a kind that gRPC does not accept; expected RSA, or ECDSA on P-256 or P-384"
         )
     return key
 
 
 def check_pair(certificates: "Sequence[Certificate]", key: "PrivateKeyTypes") -> None:
-    """Raises ValueError unless the key is that of the first certificate."""
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see above
+    """Raises ValueError unless the key belongs to the first certificate."""
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     def fits(certificate: "Certificate") -> bool:
         try:
@@ -73,19 +73,19 @@ def check_pair(certificates: "Sequence[Certificate]", key: "PrivateKeyTypes") ->
         return
     if any(fits(one) for one in certificates):
         raise ValueError(
-            "the private key is not that of the first certificate, but of a later one;"
-            " the certificate of the key comes first, then those that lead to its CA"
+            "the private key matches a later certificate, not the first one;"
+            " put the certificate of the key first, then the intermediate ones"
         )
-    raise ValueError("the private key is not that of the certificate; the two must be made together")
+    raise ValueError("the private key does not match the certificate")
 
 
 def first_expiry(certificates: "Sequence[Certificate]") -> datetime:
-    """When the first of them expires."""
+    """Returns when the first of the certificates expires."""
     return min(one.not_valid_after_utc for one in certificates)
 
 
 def untimely(certificates: "Sequence[Certificate]") -> str:
-    """Why they are not valid now, in words; "" where all of them are."""
+    """Returns why the certificates are not valid now; "" if they are."""
     now = datetime.now(UTC)
     if (expired := first_expiry(certificates)) < now:
         return f"a certificate expired at {expired.isoformat()}"

@@ -1,4 +1,4 @@
-"""The server's certificate and private key, and the CA of its clients, from files that may be replaced."""
+"""The server's certificate, private key and client CA, from files that are reloaded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class _Certificates:
-    """What is served to new connections. The expiries are Unix timestamps in seconds."""
+    """The certificates for new connections. The expiries are Unix timestamps in seconds."""
 
     configuration: grpc.ServerCertificateConfiguration
     expiry: float
@@ -32,12 +32,12 @@ class _Certificates:
 
 
 class ServerCredentials(WatchedFiles[_Certificates]):
-    """TLS, or mutual TLS where there is a CA for clients, on every address that `credentials` is given to.
+    """TLS credentials of the server; mutual TLS if there is a client CA.
 
-    Within `with`, changed files are served to new connections within about a second; those that are open
-    go on as they are. The files are taken together, and only if the key is that of the certificate and all
-    are valid now; until then the last good ones are served. At the start there are none, so that expired
-    ones are served then, with a warning. Raises StartError.
+    Inside `with`, new connections get changed files within about a second; open connections keep theirs. The
+    files are replaced together, and only if the key belongs to the certificate and all are valid now; until
+    then the last valid ones are used. At the start there are none: expired certificates are used then, and
+    logged. Raises StartError.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ServerCredentials(WatchedFiles[_Certificates]):
             expiry.labels("client_ca").set_function(lambda: self.value.client_ca_expiry)
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Credentials for one address: grpc asks them for what has changed, and tells each change once."""
+        """Returns credentials for one address. grpc asks them for changes, and needs each change once."""
         served = self.value
 
         def changed() -> grpc.ServerCertificateConfiguration | None:

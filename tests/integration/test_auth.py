@@ -9,8 +9,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from app.auth.claims import Expected
-from app.auth.jwt import Jwt
+from app.auth.claims import ExpectedClaims
+from app.auth.jwt import JwtVerifier
 from app.auth.jwt_keys import Keys, parse_jwks
 from app.core.errors import StartError, Unauthenticated
 from app.reload.url import WatchedUrl
@@ -136,15 +136,15 @@ def test_a_changed_file_of_keys_counts_without_a_restart_and_a_broken_one_does_n
         assert takes(old)
         assert not takes(new)
         keys_file.write_text("broken")
-        until(lambda: at.server.lines("file_refused"))
+        until(lambda: at.server.lines("reload_failed"))
         assert takes(old)
         keys_file.write_bytes(jwks(jwk(private("RS256"), kid="next"), jwk(private("ES256"), use="enc")))
         until(lambda: at.server.lines("file_reloaded"))
         assert takes(new)
         assert not takes(old)  # it was remembered, and its key is gone
-        [_, told] = at.server.lines("jwt_keys")
+        [_, told] = at.server.lines("jwt_keys_loaded")
         assert told["usable"] == ["RS256 next"]
-        assert told["passed_over"] == ["key 2: its use is not sig"]
+        assert told["skipped"] == ["key 2: use is not sig"]
         assert jwk(private("RS256"))["n"] not in at.server.log_text()
 
 
@@ -185,7 +185,7 @@ def test_a_key_that_the_server_does_not_know_is_fetched_ahead_of_time(issuer: We
 def test_a_server_does_not_start_without_its_issuers_keys(issuer: Web) -> None:
     issuer.answer = lambda request: send(request, b"", 503)
     with (
-        pytest.raises(StartError, match=f"^APP_JWT_JWKS_URL: {issuer.url}: the answer has status 503"),
+        pytest.raises(StartError, match=f"^APP_JWT_JWKS_URL: {issuer.url}: the response has status 503"),
         probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE),
     ):
         pass
@@ -198,7 +198,9 @@ class Followed:
         self.url: WatchedUrl[Keys] = WatchedUrl(
             issuer.url, lambda content: parse_jwks(content, PUBLIC), **how
         )
-        self.verify = Jwt(lambda: self.url.value, Expected(ISSUER, AUDIENCE, 0), missing=self.url.ask)
+        self.verify = JwtVerifier(
+            lambda: self.url.value, ExpectedClaims(ISSUER, AUDIENCE, 0), missing=self.url.ask
+        )
 
     def takes(self, made: bytes) -> bool:
         try:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from app.core.expected import expected
 from app.core.section import default_of, settings_of
+from app.core.value_type import value_types
 from app.settings import FRAME
 from tests.support.servers.process import ROOT
 
@@ -23,7 +23,7 @@ DEFAULTS = {
 MODEL = {
     name: one.schema | {"default": DEFAULTS[name]}
     for section in FRAME.values()
-    for name, one in expected(section).items()
+    for name, one in value_types(section).items()
 }
 
 # Settings without a value: the image sets the addresses, and the chart the paths of mounted files.

@@ -280,7 +280,7 @@ def test_a_changed_tokens_file_counts_without_a_restart_and_a_broken_one_does_no
 
         assert called_with(TOKEN) is grpc.StatusCode.OK
         tokens.write_text("broken\n")
-        refused = server.wait_for("file_refused")
+        refused = server.wait_for("reload_failed")
         assert refused["problem"].startswith("line 1: ")
         assert called_with(TOKEN) is grpc.StatusCode.OK
         tokens.write_text("ann:another-token-of-ann\n")
@@ -307,8 +307,8 @@ def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() 
     [
         ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console or none is right"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "grpc is right"),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999", "an OTEL_… variable does not fit"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "abc", "an OTEL_EXPORTER_OTLP_… variable does not fit"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999", "invalid OTEL_… variable"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "abc", "invalid OTEL_EXPORTER_OTLP_… variable"),
     ],
 )
 def test_a_variable_of_opentelemetrys_that_does_not_fit_stops_the_start_in_words(

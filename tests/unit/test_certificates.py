@@ -55,7 +55,7 @@ def test_a_key_that_grpc_or_its_clients_cannot_use_is_refused(kind: str) -> None
 
 @pytest.mark.parametrize("form", [PrivateFormat.PKCS8, PrivateFormat.TraditionalOpenSSL])
 def test_an_encrypted_key_is_refused_with_what_to_do(form: PrivateFormat) -> None:
-    with pytest.raises(ValueError, match="encrypted, and nobody is there to type its passphrase"):
+    with pytest.raises(ValueError, match="the private key is encrypted; write one without a passphrase"):
         parse_private_key(pem(RSA, form, BestAvailableEncryption(b"secret")))
 
 
@@ -70,9 +70,9 @@ def test_a_public_key_or_a_der_file_is_told_from_a_private_key() -> None:
 def test_every_certificate_of_a_file_is_read_and_a_broken_one_is_none() -> None:
     chain = issued(CA, "a.example").certificate + CA.cert_pem.bytes()
     assert len(parse_certificates(b"a comment\n" + chain)) == 2
-    with pytest.raises(ValueError, match="a certificate in it is broken"):
+    with pytest.raises(ValueError, match="a certificate is malformed"):
         parse_certificates(chain.replace(b"MII", b"MIJ"))
-    with pytest.raises(ValueError, match="a certificate in it is broken"):
+    with pytest.raises(ValueError, match="a certificate is malformed"):
         parse_certificates(chain[:-80])
 
 

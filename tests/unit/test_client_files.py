@@ -100,7 +100,7 @@ def test_an_invalid_file_keeps_the_last_good_token_and_no_token_is_logged(
     written = capsys.readouterr().out
     assert f"{path}: expected one token and nothing else" in written
     assert "No such file" in written
-    assert written.count("file_refused") == 2  # the three bad contents had the same problem
+    assert written.count("reload_failed") == 2  # the three bad contents had the same problem
     assert written.count("file_reloaded") == 1
     for secret in ("s3cr", "good-one", "another"):
         assert secret not in written
@@ -121,7 +121,7 @@ def test_a_token_from_a_pipe_is_read_once() -> None:
         ({"ca": b"garbage"}, "ca: it has no certificate in PEM form"),
         ({"ca": PAIR.key}, "ca: it has no certificate in PEM form"),
         ({"cert": PAIR.key}, "cert: it has no certificate in PEM form"),
-        ({"cert": PAIR.certificate[:-60]}, "cert: a certificate in it is broken"),
+        ({"cert": PAIR.certificate[:-60]}, "cert: a certificate is malformed"),
         ({"key": PAIR.certificate}, "key: it has no private key in PEM form"),
         ({"key": OTHER.key}, "key: the private key is not that of the certificate"),
         ({"cert": EXPIRED.certificate, "key": EXPIRED.key}, "cert: a certificate expired at 20"),

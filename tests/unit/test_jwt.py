@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from app.auth.caller import Caller
-from app.auth.claims import Expected
-from app.auth.jwt import Jwt
+from app.auth.claims import ExpectedClaims
+from app.auth.jwt import JwtVerifier
 from app.auth.jwt_keys import Key, Keys, parse_keys
 from app.core.errors import Unauthenticated
 from tests.support.tokens import (
@@ -58,8 +58,8 @@ class Verifier:
         self.keys = keys or public_keys()
         self.time = 1000.0
         self.missed = 0
-        expected = Expected(ISSUER, AUDIENCE, leeway)
-        self.jwt = Jwt(lambda: self.keys, expected, missing=self._miss, now=lambda: self.time, **how)
+        expected = ExpectedClaims(ISSUER, AUDIENCE, leeway)
+        self.jwt = JwtVerifier(lambda: self.keys, expected, missing=self._miss, now=lambda: self.time, **how)
 
     def _miss(self) -> None:
         self.missed += 1
@@ -124,7 +124,7 @@ def test_whatever_form_the_keys_have_no_attack_gets_through(form: str) -> None:
         "JWKS with a secret": (issuers_jwks(secret_jwk(b"s" * 32)), (*PUBLIC, "HS256")),
     }[form]
     keys = parse_keys(content, algorithms)
-    verifier = Jwt(lambda: keys, Expected(ISSUER, AUDIENCE, 10))
+    verifier = JwtVerifier(lambda: keys, ExpectedClaims(ISSUER, AUDIENCE, 10))
     # Their kids are wrong, and nothing else: where keys have none, any will do.
     wrong_kid_alone = {name for name in KEYS if name.startswith("the issuer's key under a kid of")}
     wrong_kid_alone |= {name for name in KEYS if "signature under the kid of" in name}
@@ -142,7 +142,7 @@ def test_whatever_form_the_keys_have_no_attack_gets_through(form: str) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_a_hundred_thousand_mutated_tokens_let_nobody_in(seed: int) -> None:
     keys = public_keys()
-    verifier = Jwt(lambda: keys, Expected(ISSUER, AUDIENCE, 10))
+    verifier = JwtVerifier(lambda: keys, ExpectedClaims(ISSUER, AUDIENCE, 10))
     good = [token(algorithm) for algorithm in ("RS256", "RS256", "RS256", "ES256", "EdDSA")]
     for one in good:
         verifier(one)  # so that what is remembered is tried too
@@ -234,11 +234,11 @@ def test_scopes_are_read_from_scope_or_scp_as_issuers_write_them(given: Any, sco
     ("made", "words"),
     [
         (lambda: b"a token", "the token is not a JWT"),
-        (lambda: early("EdDSA", header={"kid": "of nobody"}), "not signed with a key that is trusted here"),
+        (lambda: early("EdDSA", header={"kid": "of nobody"}), "not signed with a trusted key"),
         (lambda: early(exp=900), "the token has expired"),
         (lambda: early(iss="https://attacker.test/"), "the token's iss is not the issuer"),
         (lambda: early(aud="s3cret"), "the token's aud is not this service"),
-        (lambda: early(header={"typ": "logout+jwt"}), "of a kind that is not taken"),
+        (lambda: early(header={"typ": "logout+jwt"}), "type is not accepted"),
     ],
 )
 def test_what_is_wrong_is_said_in_words_that_repeat_nothing(made: Any, words: str) -> None:
@@ -323,7 +323,7 @@ def test_a_token_whose_key_falls_while_it_is_verified_is_not_remembered() -> Non
 
 def test_a_bounded_number_is_remembered_and_the_oldest_is_forgotten() -> None:
     looked = Looked(public_keys())
-    verifier = Verifier(looked, most=3)
+    verifier = Verifier(looked, cache_size=3)
     made = [early(sub=str(number)) for number in range(4)]
     for one in made:
         assert verifier.takes(one)
@@ -335,7 +335,7 @@ def test_a_bounded_number_is_remembered_and_the_oldest_is_forgotten() -> None:
 
 
 def test_many_threads_get_their_own_callers_while_keys_come_and_go() -> None:
-    verifier = Verifier(most=8)
+    verifier = Verifier(cache_size=8)
     with_key, without = public_keys(), parse_keys(jwks(jwk(private("EdDSA", "next"))), PUBLIC)
     made = {str(number): early(sub=str(number)) for number in range(16)}
     wrong: list[Any] = []

@@ -95,7 +95,7 @@ def test_a_line_that_cannot_be_made_costs_no_other() -> None:
         log = writer("info", "call")
         for value in ("1", "one", "2"):
             log(lambda value: {"value": int(value)}, value)
-    assert [line.get("value") or line["event"] for line in read(out)] == [1, "line_lost", 2]
+    assert [line.get("value") or line["event"] for line in read(out)] == [1, "log_render_failed", 2]
 
 
 class Broken(io.StringIO):

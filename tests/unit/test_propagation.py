@@ -66,8 +66,8 @@ except StartError as error:
         (
             "b3m",
             (
-                "OTEL_PROPAGATORS: 'b3m' does not fit: Propagator b3m not found. It is either misspelled"
-                " or not installed. tracecontext, baggage and none are always there"
+                "invalid value 'b3m' for OTEL_PROPAGATORS: Propagator b3m not found. It is either misspelled"
+                " or not installed. tracecontext, baggage and none are always available"
             ),
         ),
     ],

@@ -256,7 +256,7 @@ def test_jwt_with_all_that_it_needs(env: pytest.MonkeyPatch, keys: str) -> None:
         ("APP_JWT_JWKS_URL", "https://issuer.test/", "not valid with APP_JWT_KEYS_FILE; set one of the two"),
         ("APP_JWT_JWKS_URL", "http://issuer.test/", "only https is right, or http to this machine"),
         ("APP_JWT_KEYS_FILE", "/nowhere", "/nowhere: No such file or directory"),
-        ("APP_JWT_KEYS_FILE", "/etc/hostname", "/etc/hostname: it has neither public keys in PEM nor a JWKS"),
+        ("APP_JWT_KEYS_FILE", "/etc/hostname", "/etc/hostname: neither public keys in PEM format nor a JWKS"),
         ("APP_AUTH_TOKENS_FILE", "/etc/hostname", "only valid with APP_AUTH_MODE=tokens"),
     ],
 )
@@ -272,7 +272,7 @@ def test_keys_that_no_algorithm_is_asked_for_are_a_mistake(env: pytest.MonkeyPat
     file = tmp_path / "keys"
     file.write_bytes(jwks(secret_jwk()))
     [found] = problems(env, **JWT, APP_JWT_KEYS_FILE=str(file))
-    assert "key 1: it is for HS256, which APP_JWT_ALGORITHMS does not have" in found
+    assert "key 1: the key is for HS256, which APP_JWT_ALGORITHMS does not list" in found
     env.setenv("APP_JWT_ALGORITHMS", "HS256")
     load()
 
@@ -319,8 +319,8 @@ def test_a_setting_of_another_mode_is_not_passed_over(
         ("probe.Probe/ name:ann", "probe.Probe has no method ''; expected"),
         ("grpc.health.v1.Health name:ann", "unknown service 'grpc.health.v1.Health'"),
         ("* name:ann", "unknown service '*'"),
-        ("probe.Probe", "ends before it says what is required"),
-        (";", "it has no rule"),
+        ("probe.Probe", "has no requirement at its end"),
+        (";", "no rule"),
         ("probe.Probe scope:x", "scope:x requires APP_AUTH_MODE=jwt; with tokens, expected name:…"),
         ("probe.Probe name:ann or scope:x", "scope:x requires APP_AUTH_MODE=jwt"),
     ],
@@ -398,18 +398,20 @@ def test_tls_needs_a_certificate_and_its_key(tls: Callable[..., list[str]]) -> N
 
 
 def test_each_tls_file_that_does_not_fit_is_named(tls: Callable[..., list[str]]) -> None:
-    no_certificate = "it has no certificate in PEM form, which begins with -----BEGIN CERTIFICATE-----"
-    no_key = "it has no private key in PEM form, which begins with -----BEGIN PRIVATE KEY-----"
+    no_certificate = "no certificate in PEM format; expected -----BEGIN CERTIFICATE-----"
+    no_key = "no private key in PEM format; expected -----BEGIN PRIVATE KEY-----"
     assert tls(cert=PAIR.key, ca=b"") == [
         f"APP_TLS_CERT_FILE: cert: {no_certificate}",
         f"APP_TLS_CLIENT_CA_FILE: ca: {no_certificate}",
     ]
     assert tls(key=PAIR.certificate) == [f"APP_TLS_KEY_FILE: key: {no_key}"]
     assert tls(key=issued(CA, "localhost").key) == [
-        "APP_TLS_KEY_FILE: key: the private key is not that of the certificate; the two must be made together"
+        "APP_TLS_KEY_FILE: key: the private key does not match the certificate"
     ]
     [problem] = tls(cert=CA.cert_pem.bytes() + PAIR.certificate)
-    assert problem.startswith("APP_TLS_KEY_FILE: key: the private key is not that of the first certificate")
+    assert problem.startswith(
+        "APP_TLS_KEY_FILE: key: the private key matches a later certificate, not the first one"
+    )
 
 
 def test_tls_does_not_stand_in_for_the_auth_mode(

@@ -69,7 +69,7 @@ WRONG: dict[str, tuple[dict[str, bytes], str]] = {
     "a certificate as the key": ({"key": PAIR.certificate}, "APP_TLS_KEY_FILE: it has no private key in PEM"),
     "a key as the CA": ({"ca": PAIR.key}, "APP_TLS_CLIENT_CA_FILE: it has no certificate in PEM"),
     "no CA": ({"ca": b""}, "APP_TLS_CLIENT_CA_FILE: it has no certificate in PEM"),
-    "half a key": ({"key": PAIR.key[:-60]}, "APP_TLS_KEY_FILE: its private key is broken"),
+    "half a key": ({"key": PAIR.key[:-60]}, "APP_TLS_KEY_FILE: the private key is malformed"),
     "another key": ({"key": NEW.key}, "the private key is not that of the certificate"),
     "another certificate": ({"cert": NEW.certificate}, "the private key is not that of the certificate"),
     "an expired one": ({"cert": EXPIRED.certificate, "key": EXPIRED.key}, "a certificate expired at 20"),
@@ -85,12 +85,12 @@ def test_what_is_wrong_keeps_the_last_good_pair_and_is_said_once(how: str, tmp_p
     files.change(**changes)
     assert files.tls.value is first
     [line] = log.lines()
-    assert (line["event"], line["level"]) == ("file_refused", "error")
+    assert (line["event"], line["level"]) == ("reload_failed", "error")
     assert line["problem"].startswith(problem)
     assert line["kept"] == "the last good content"
     files.change(cert=NEW.certificate, key=NEW.key)
     assert files.expiration("server") == NEW.expiry
-    assert [line["event"] for line in log.lines()] == ["file_refused", "file_reloaded"]
+    assert [line["event"] for line in log.lines()] == ["reload_failed", "file_reloaded"]
 
 
 def test_a_file_that_is_gone_is_named(tmp_path: Path, log: Log) -> None:
@@ -149,7 +149,7 @@ def test_no_private_key_is_ever_written(tmp_path: Path, log: Log, capfd: pytest.
                 Files(elsewhere, **changes)
             said += str(caught.value) + repr(caught.value.__cause__)
     written = log.text() + "".join(capfd.readouterr()) + said
-    assert written.count("file_refused") > 5
+    assert written.count("reload_failed") > 5
     secret = [line for line in key.decode().splitlines() if "---" not in line]
     assert len(secret) >= 2
     for line in secret:

@@ -69,7 +69,7 @@ def test_a_broken_change_is_logged_once_and_the_last_good_value_stays(tmp_path: 
     file.look()
     file.look()
     assert file.value == 2
-    assert events(log) == ["file_refused", "file_refused", "file_reloaded"]
+    assert events(log) == ["reload_failed", "reload_failed", "file_reloaded"]
 
 
 def test_a_break_that_comes_back_after_a_repair_is_logged_again(tmp_path: Path, log: Log) -> None:
@@ -80,7 +80,7 @@ def test_a_break_that_comes_back_after_a_repair_is_logged_again(tmp_path: Path, 
         path.write_text(content)
         file.look()
         file.look()
-    assert events(log) == ["file_refused", "file_refused"]
+    assert events(log) == ["reload_failed", "reload_failed"]
 
 
 def test_a_swapped_symlink_is_seen_as_kubernetes_swaps_them(tmp_path: Path) -> None:
@@ -125,5 +125,5 @@ def test_a_file_that_became_a_pipe_is_refused_and_not_waited_for(tmp_path: Path,
     os.mkfifo(path)
     file.look()
     assert file.value == 1
-    assert events(log) == ["file_refused"]
+    assert events(log) == ["reload_failed"]
     assert "not a regular file" in text(log)

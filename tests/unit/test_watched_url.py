@@ -97,7 +97,7 @@ def test_a_bad_answer_is_told_once_and_the_last_good_value_stays(name: str, at: 
         found.look()
     assert found.value == 1
     [line] = log()
-    assert (line["event"], line["url"], line["kept"]) == ("url_refused", at.url, "the last good content")
+    assert (line["event"], line["url"], line["kept"]) == ("reload_failed", at.url, "the last good content")
     assert problem in line["problem"]
     at.serve(b"2")
     found.look()
@@ -147,8 +147,8 @@ def test_a_server_that_sends_a_byte_now_and_then_is_given_up_and_asked_once(
     assert at.asked == 2
     assert found.value == 1
     [line] = log()
-    assert line["problem"] == "no whole answer within 0.2 s"
-    with pytest.raises(StartError, match=r"no whole answer within 0\.2 s"):
+    assert line["problem"] == "no complete response within 0.2 s"
+    with pytest.raises(StartError, match=r"no complete response within 0\.2 s"):
         watched(at, timeout=0.2)
 
 

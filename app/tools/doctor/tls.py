@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 
 from app.client.tls import Tls
-from app.core.file import in_words, read_file
+from app.core.file import read_file, reason_of
 from app.tls.certificates import parse_certificates
 from app.tools.doctor import certificate as certificates
 from app.tools.doctor.facts import Facts, Finding, Protocol
@@ -43,7 +43,7 @@ def _check_files(asked: Tls) -> None:
     try:
         asked.credentials()
     except (OSError, ValueError) as error:
-        why = f"{error.filename}: {in_words(error)}" if isinstance(error, OSError) else str(error)
+        why = f"{error.filename}: {reason_of(error)}" if isinstance(error, OSError) else str(error)
         explanation = f"The files of --ca, --cert and --key cannot be used: {why}."
         raise StepError("bad-file", why, explanation, status=None) from None
 
@@ -59,7 +59,7 @@ def _examine(facts: Facts, asked: Tls) -> Finding:
             certificate = x509.load_der_x509_certificate(secure.getpeercert(binary_form=True) or b"")
             answer = greet(facts, secure)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or in_words(error)
+        reason = getattr(error, "reason", None) or reason_of(error)
         raise (_client_certificate(facts, asked) if "CERT" in reason else _handshake(facts, reason)) from None
     certificates.check_dates(certificate)
     if (invalid := _verify(facts, asked)) is not None:

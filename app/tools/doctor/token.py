@@ -13,7 +13,7 @@ import grpc
 import jwt
 
 from app.client.token import read_token
-from app.core.file import in_words
+from app.core.file import reason_of
 from app.core.name import NAME
 from app.tools.doctor.calls import make_call
 from app.tools.doctor.facts import Facts, Finding, Reply
@@ -101,7 +101,7 @@ def _read(facts: Facts, path: Path) -> str:
     try:
         return read_token(path)
     except OSError as error:
-        found = f"{path} cannot be read: {in_words(error)}"
+        found = f"{path} cannot be read: {reason_of(error)}"
         remedies = _from_cluster(facts)
     except ValueError:
         found, remedies = f"{path} does not contain exactly one token", _from_cluster(facts)

@@ -114,7 +114,7 @@ class Tokens(grpc.ServerInterceptor):
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
         except jwt.InvalidTokenError:
-            return _refusal(grpc.StatusCode.UNAUTHENTICATED, "the token is not valid here")
+            return _refusal(grpc.StatusCode.UNAUTHENTICATED, "the token is not valid")
         if claims["sub"] not in self._names:
             return _refusal(grpc.StatusCode.PERMISSION_DENIED, "the caller may not call")
         return continuation(handler_call_details)

@@ -17,7 +17,7 @@ _WORDS = {
 }
 
 
-class Expected(NamedTuple):
+class ValueType(NamedTuple):
     """What a setting takes. `annotation` is without None: a setting that may be unset has no text for it."""
 
     annotation: Any
@@ -39,19 +39,19 @@ class Expected(NamedTuple):
         return f"{_WORDS[kind]}{unit}{_range(self.schema)}"
 
 
-def expected(section: type[Section]) -> dict[str, Expected]:
+def value_types(section: type[Section]) -> dict[str, ValueType]:
     """What each setting of the section takes, by variable."""
     hints = get_type_hints(section, include_extras=True)
-    return {variable(name): _expected(hint) for name, hint in hints.items()}
+    return {variable(name): _value_type(hint) for name, hint in hints.items()}
 
 
-def _expected(hint: Any) -> Expected:
+def _value_type(hint: Any) -> ValueType:
     bare = _without_none(hint)
     kind, *metadata = get_args(bare) if get_origin(bare) is Annotated else (bare,)
     flat = list(_flat(metadata))
     parser = next((one for one in flat if isinstance(one, Parser)), None)
     unit = next((one.unit for one in flat if isinstance(one, Unit)), "")
-    return Expected(bare, parser, _type(kind) | _bounds(flat), unit)
+    return ValueType(bare, parser, _type(kind) | _bounds(flat), unit)
 
 
 def _without_none(hint: Any) -> Any:
