@@ -143,7 +143,7 @@ def test_a_changed_file_of_keys_counts_without_a_restart_and_a_broken_one_does_n
         assert takes(new)
         assert not takes(old)  # it was remembered, and its key is gone
         [_, told] = at.server.lines("jwt_keys_loaded")
-        assert told["usable"] == ["RS256 next"]
+        assert told["keys"] == ["RS256 next"]
         assert told["skipped"] == ["key 2: use is not sig"]
         assert jwk(private("RS256"))["n"] not in at.server.log_text()
 

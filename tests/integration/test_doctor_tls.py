@@ -231,8 +231,8 @@ def test_files_that_cannot_be_used(here: Path, ca: trustme.CA) -> None:
     with serving(here, issued(ca, "localhost")) as target:
         for options, words in (
             ("--ca nowhere.pem", "nowhere.pem: No such file or directory"),
-            ("--ca empty.pem", "empty.pem: it has no certificate in PEM form"),
-            ("--ca ca.pem --cert cert.pem --key other.key", "the private key is not that of the certificate"),
+            ("--ca empty.pem", "empty.pem: no certificate in PEM format"),
+            ("--ca ca.pem --cert cert.pem --key other.key", "the private key does not match the certificate"),
         ):
             examined = doctor(target, *options.split())
             assert (examined.cause, examined.exit_code) == ("bad-file", 2)

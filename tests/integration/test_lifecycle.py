@@ -169,7 +169,7 @@ def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_pat
         "invalid value 'ten' for APP_WORKERS: expected an integer from 1 to 1000",
         f"APP_TLS_CLIENT_CA_FILE: {ca}: ",
         "APP_AUTH_MODE: required, because 0.0.0.0:50051 is reachable from other machines",
-        "APP_METRICS_LISTEN: 'nowhere' in 'nowhere:1' is no IP address",
+        "APP_METRICS_LISTEN: 'nowhere' in 'nowhere:1' is not an IP address",
     ):
         assert text in done.stderr
     assert "Traceback" not in done.stderr
@@ -305,8 +305,8 @@ def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() 
 @pytest.mark.parametrize(
     ("name", "value", "right"),
     [
-        ("OTEL_TRACES_EXPORTER", "jaeger", "otlp, console or none is right"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "grpc is right"),
+        ("OTEL_TRACES_EXPORTER", "jaeger", "expected otlp, console or none"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "expected grpc"),
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999", "invalid OTEL_… variable"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "abc", "invalid OTEL_EXPORTER_OTLP_… variable"),
     ],

@@ -320,7 +320,7 @@ def test_a_half_updated_pair_is_never_served(mounted: Mounted, ca: trustme.CA, p
     with running(**tls(mounted)) as server, Callers(server, trusting(ca)) as callers:
         mounted.put(cert=new.certificate, key=pair.key)
         [line] = until(lambda: server.lines("reload_failed"))
-        assert line["problem"].startswith("the private key is not that of the certificate")
+        assert line["problem"].startswith("the private key does not match the certificate")
         assert served(server.target) == pair.leaf.serial_number
         mounted.put(cert=new.certificate, key=new.key)
         until(lambda: served(server.target) == new.leaf.serial_number)

@@ -236,7 +236,7 @@ def test_scopes_are_read_from_scope_or_scp_as_issuers_write_them(given: Any, sco
         (lambda: b"a token", "the token is not a JWT"),
         (lambda: early("EdDSA", header={"kid": "of nobody"}), "not signed with a trusted key"),
         (lambda: early(exp=900), "the token has expired"),
-        (lambda: early(iss="https://attacker.test/"), "the token's iss is not the issuer"),
+        (lambda: early(iss="https://attacker.test/"), "the token's iss is not the trusted issuer"),
         (lambda: early(aud="s3cret"), "the token's aud is not this service"),
         (lambda: early(header={"typ": "logout+jwt"}), "type is not accepted"),
     ],
@@ -250,7 +250,7 @@ def test_what_is_wrong_is_said_in_words_that_repeat_nothing(made: Any, words: st
 
 def test_a_token_that_nobody_has_signed_is_told_nothing_of_its_claims() -> None:
     forged = signed({"alg": "EdDSA"}, claims(exp=1), private("EdDSA", "attacker"), "EdDSA")
-    with pytest.raises(Unauthenticated, match="not signed with a key"):
+    with pytest.raises(Unauthenticated, match="not signed with a trusted key"):
         Verifier().jwt(forged)
 
 

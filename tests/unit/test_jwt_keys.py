@@ -43,16 +43,16 @@ def test_a_jwks_names_its_keys() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (lambda: b"", "neither public keys in PEM nor a JWKS"),
-        (lambda: b"s3cret", "neither public keys in PEM nor a JWKS"),
-        (lambda: pem(private("RS256")) + private_pem(private("ES256")), "key 2: .* this is a PRIVATE KEY"),
-        (lambda: b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "this is a CERTIFICATE"),
-        (lambda: b"-----BEGIN PUBLIC KEY-----\ns3cret\n-----END PUBLIC KEY-----", "key 1: it cannot be read"),
+        (lambda: b"", "neither public keys in PEM format nor a JWKS"),
+        (lambda: b"s3cret", "neither public keys in PEM format nor a JWKS"),
+        (lambda: pem(private("RS256")) + private_pem(private("ES256")), "key 2: .* but found a PRIVATE KEY"),
+        (lambda: b"-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", "but found a CERTIFICATE"),
+        (lambda: b"-----BEGIN PUBLIC KEY-----\ns3cret\n-----END PUBLIC KEY-----", "key 1: malformed"),
         (lambda: pem(weak_rsa()), "key 1: an RSA key of 1024 bits; expected 2048 to 8192"),
         (lambda: pem(ec.generate_private_key(ec.SECP384R1())), "curve key on secp384r1; expected P-256"),
         (lambda: pem(ec.generate_private_key(ec.SECP256K1())), "curve key on secp256k1; expected P-256"),
-        (lambda: pem(ed448.Ed448PrivateKey.generate()), "none of RSA, P-256 and Ed25519"),
-        (lambda: pem(x25519.X25519PrivateKey.generate()), "none of RSA, P-256 and Ed25519"),
+        (lambda: pem(ed448.Ed448PrivateKey.generate()), "not an RSA, P-256 or Ed25519 key"),
+        (lambda: pem(x25519.X25519PrivateKey.generate()), "not an RSA, P-256 or Ed25519 key"),
         (lambda: pem(private("EdDSA")) * 101, "101 keys; expected at most 100"),
     ],
 )
@@ -63,7 +63,9 @@ def test_a_file_of_which_one_key_is_wrong_is_refused_with_the_reason(content: An
 
 
 def test_a_key_for_an_algorithm_that_is_not_asked_for_is_refused_in_pem() -> None:
-    with pytest.raises(ValueError, match="key 1: it is for RS256, which APP_JWT_ALGORITHMS does not have"):
+    with pytest.raises(
+        ValueError, match="key 1: the key is for RS256, which APP_JWT_ALGORITHMS does not list"
+    ):
         parse_keys(pem(private("RS256")), ["ES256"])
 
 
@@ -74,9 +76,12 @@ def oct_jwk(secret: bytes) -> dict[str, Any]:
 PASSED_OVER: dict[str, tuple[Any, str]] = {
     "for encryption": (lambda: jwk(private("RS256"), use="enc"), "use is not sig"),
     "for another use": (lambda: jwk(private("RS256"), use=["sig"]), "use is not sig"),
-    "for signing alone": (lambda: jwk(private("RS256"), key_ops=["sign"]), "key_ops do not have verify"),
-    "for wrapping keys": (lambda: jwk(private("RS256"), key_ops=["wrapKey"]), "key_ops do not have verify"),
-    "key_ops as a text": (lambda: jwk(private("RS256"), key_ops="verify"), "key_ops do not have verify"),
+    "for signing alone": (lambda: jwk(private("RS256"), key_ops=["sign"]), "key_ops does not contain verify"),
+    "for wrapping keys": (
+        lambda: jwk(private("RS256"), key_ops=["wrapKey"]),
+        "key_ops does not contain verify",
+    ),
+    "key_ops as a text": (lambda: jwk(private("RS256"), key_ops="verify"), "key_ops does not contain verify"),
     "alg RS512": (lambda: jwk(private("RS256"), alg="RS512"), "alg is not RS256"),
     "alg PS256": (lambda: jwk(private("RS256"), alg="PS256"), "alg is not RS256"),
     "alg none": (lambda: jwk(private("RS256"), alg="none"), "alg is not RS256"),
@@ -90,8 +95,14 @@ PASSED_OVER: dict[str, tuple[Any, str]] = {
     "RSA with an even e": (lambda: jwk(private("RS256"), e="BA"), "not a valid key"),
     "RSA without n": (lambda: {"kty": "RSA", "e": "AQAB"}, "not a valid key"),
     "RSA with n a number": (lambda: jwk(private("RS256"), n=5), "not a valid key"),
-    "RSA that is private": (lambda: jwk(private("RS256"), d="s3cret"), "it is a private key"),
-    "Ed25519 that is private": (lambda: jwk(private("EdDSA"), d="s3cret"), "it is a private key"),
+    "RSA that is private": (
+        lambda: jwk(private("RS256"), d="s3cret"),
+        "a private key, which only the issuer may have",
+    ),
+    "Ed25519 that is private": (
+        lambda: jwk(private("EdDSA"), d="s3cret"),
+        "a private key, which only the issuer may have",
+    ),
     "P-384": (lambda: jwk(ec.generate_private_key(ec.SECP384R1())), "secp384r1; expected P-256"),
     "secp256k1": (lambda: jwk(ec.generate_private_key(ec.SECP256K1())), "secp256k1; expected P-256"),
     "a point off the curve": (lambda: jwk(private("ES256"), x=b64(bytes(32)).decode()), "not a valid key"),
@@ -105,8 +116,8 @@ PASSED_OVER: dict[str, tuple[Any, str]] = {
     "X25519": (lambda: jwk(private("EdDSA"), crv="X25519"), "not a valid key"),
     "Ed448": (lambda: jwk(private("EdDSA"), crv="Ed448"), "not a valid key"),
     "kty that is none": (lambda: {"kty": "s3cret"}, "kty is not RSA, EC, OKP or oct"),
-    "kty a list": (lambda: {"kty": ["RSA"]}, "its kty is none of"),
-    "no kty": (lambda: {"kid": "1"}, "its kty is none of"),
+    "kty a list": (lambda: {"kty": ["RSA"]}, "kty is not RSA, EC, OKP or oct"),
+    "no kty": (lambda: {"kid": "1"}, "kty is not RSA, EC, OKP or oct"),
     "no object": (lambda: "s3cret", "not a JSON object"),
     "a short secret": (lambda: oct_jwk(b"s3cret" * 5), "a secret needs at least 32 bytes"),
     "an empty secret": (lambda: oct_jwk(b""), "not a valid key"),
@@ -145,14 +156,14 @@ def test_a_secret_is_passed_over_unless_hs256_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b'{"keys": {}}', "no JWKS"),
-        (b'{"kty": "RSA"}', "no JWKS"),
+        (b'{"keys": {}}', "not a JWKS"),
+        (b'{"kty": "RSA"}', "not a JWKS"),
         (b'{"keys": []}', "no usable key"),
         (b'{"keys": [], "keys": []}', "duplicate member"),
         (b'{"keys": ', "not JSON"),
         (b'{"keys": "\xff"}', "not JSON"),
         (b'{"keys": ' + b"[" * 100_000, "not JSON"),
-        (b'{"keys": [1' + b",1" * 100 + b"]}", "it has 101 keys"),
+        (b'{"keys": [1' + b",1" * 100 + b"]}", "101 keys; expected at most 100"),
     ],
 )
 def test_what_is_no_jwks_is_refused(content: bytes, reason: str) -> None:
@@ -167,7 +178,9 @@ def test_a_web_server_can_send_a_jwks_alone() -> None:
 
 @given(st.binary() | st.binary().map(lambda text: b"{" + text))
 def test_any_bytes_are_keys_or_a_value_error(content: bytes) -> None:
-    with pytest.raises(ValueError, match=r"it|key"):
+    with pytest.raises(
+        ValueError, match=r"^(neither public|not JSON|not a JSON object|JSON, but|NaN|key 1:)"
+    ):
         parse_keys(content, ALL)
 
 

@@ -254,7 +254,11 @@ def test_jwt_with_all_that_it_needs(env: pytest.MonkeyPatch, keys: str) -> None:
         ("APP_JWT_LEEWAY", "-1", "expected a number of seconds from 0 to 60"),
         ("APP_JWT_LEEWAY", "nan", "expected a number of seconds from 0 to 60"),
         ("APP_JWT_JWKS_URL", "https://issuer.test/", "not valid with APP_JWT_KEYS_FILE; set one of the two"),
-        ("APP_JWT_JWKS_URL", "http://issuer.test/", "only https is right, or http to this machine"),
+        (
+            "APP_JWT_JWKS_URL",
+            "http://issuer.test/",
+            "is not secure; expected https, or http to a loopback address",
+        ),
         ("APP_JWT_KEYS_FILE", "/nowhere", "/nowhere: No such file or directory"),
         ("APP_JWT_KEYS_FILE", "/etc/hostname", "/etc/hostname: neither public keys in PEM format nor a JWKS"),
         ("APP_AUTH_TOKENS_FILE", "/etc/hostname", "only valid with APP_AUTH_MODE=tokens"),

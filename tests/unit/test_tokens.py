@@ -25,12 +25,12 @@ def test_a_file_names_the_owner_of_each_token() -> None:
     [
         (b"", "no name:token line"),
         (b"# nobody\n", "no name:token line"),
-        (b"ann\n", "line 1: write name:token"),
-        (b"ann:" + LONG.encode() + b"\n:" + LONG.encode(), "line 2: write name:token"),
+        (b"ann\n", "line 1: expected name:token"),
+        (b"ann:" + LONG.encode() + b"\n:" + LONG.encode(), "line 2: expected name:token"),
         (b"ann:short", "line 1: the token of 'ann' must have at least 16"),
         (b"ann:0123456789 abcdef", "no space"),
-        (b"ann:0123456789abcdef\nbob:0123456789abcdef", "line 2: 'bob' has the token of 'ann'"),
-        ("ann:0123456789abcdé".encode(), "line 1: only ASCII"),
+        (b"ann:0123456789abcdef\nbob:0123456789abcdef", "line 2: 'bob' and 'ann' have the same token"),
+        ("ann:0123456789abcdé".encode(), "line 1: not ASCII"),
     ],
 )
 def test_a_wrong_line_is_named_without_its_token(content: bytes, reason: str) -> None:
