@@ -347,8 +347,8 @@ def test_a_failed_handshake_is_reported_once_and_not_by_grpc(server: Server) -> 
         (["--cert", "/nowhere", "--key", "/nowhere"], "--cert: /nowhere: No such file or directory"),
         (["--cert", "cert"], "--cert and --key are required together"),
         (["--key", "key"], "--cert and --key are required together"),
-        (["--ca", "key"], "/key: it has no certificate in PEM form"),
-        (["--cert", "cert", "--key", "ca"], "it has no private key in PEM form"),
+        (["--ca", "key"], "/key: no certificate in PEM format"),
+        (["--cert", "cert", "--key", "ca"], "no private key in PEM format"),
         (["--token-file", "/nowhere"], "--token-file: /nowhere: No such file or directory"),
     ],
 )

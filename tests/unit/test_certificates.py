@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import (
     KeySerializationEncryption,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
 )
 
 from app.tls.certificates import check_pair, parse_certificates, parse_private_key, untimely
@@ -59,9 +60,9 @@ def test_an_encrypted_key_is_refused_with_what_to_do(form: PrivateFormat) -> Non
 
 
 def test_a_public_key_or_a_der_file_is_told_from_a_private_key() -> None:
-    public = RSA.public_key()
+    public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     der = RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    for content in (str(public).encode(), der, b""):
+    for content in (public, der, b""):
         with pytest.raises(ValueError, match="no private key in PEM format"):
             parse_private_key(content)
 

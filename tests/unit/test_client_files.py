@@ -118,12 +118,12 @@ def test_a_token_from_a_pipe_is_read_once() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"ca": b"garbage"}, "ca: it has no certificate in PEM form"),
-        ({"ca": PAIR.key}, "ca: it has no certificate in PEM form"),
-        ({"cert": PAIR.key}, "cert: it has no certificate in PEM form"),
+        ({"ca": b"garbage"}, "ca: no certificate in PEM format"),
+        ({"ca": PAIR.key}, "ca: no certificate in PEM format"),
+        ({"cert": PAIR.key}, "cert: no certificate in PEM format"),
         ({"cert": PAIR.certificate[:-60]}, "cert: a certificate is malformed"),
-        ({"key": PAIR.certificate}, "key: it has no private key in PEM form"),
-        ({"key": OTHER.key}, "key: the private key is not that of the certificate"),
+        ({"key": PAIR.certificate}, "key: no private key in PEM format"),
+        ({"key": OTHER.key}, "key: the private key does not match the certificate"),
         ({"cert": EXPIRED.certificate, "key": EXPIRED.key}, "cert: a certificate expired at 20"),
         ({"cert": EARLY.certificate, "key": EARLY.key}, "cert: a certificate is not valid before 20"),
     ],
