@@ -24,7 +24,7 @@ def test_a_changed_quotes_file_counts_without_a_restart_and_a_broken_one_does_no
 
         assert quote() == "old"
         quotes.write_text("broken\n")
-        refused = server.wait_for("file_refused")
+        refused = server.wait_for("reload_failed")
         assert refused["problem"] == "line 1: expected quote ~ author"
         assert quote() == "old"
         quotes.write_text("new ~ Ann\n")
