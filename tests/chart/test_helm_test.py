@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,7 @@ import trustme
 from app.services import SERVICES
 from tests.chart.chart import rendered
 from tests.support.certificates import NAMES, issued
-from tests.support.servers.echo import ECHO, PYTHONPATH
-from tests.support.servers.process import ROOT, ServerProcess, environment, server_process
+from tests.support.servers.process import ROOT, ServerProcess, environment, server_process, with_probe
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - of this test only
 KEYS = {"issuer": "https://issuer.example/", "audience": "quoter", "keys": {"existingSecret": "keys"}}
@@ -22,7 +21,7 @@ KEYS = {"issuer": "https://issuer.example/", "audience": "quoter", "keys": {"exi
 UNAVAILABLE, PERMISSION_DENIED, UNAUTHENTICATED = 64 + 14, 64 + 7, 64 + 16
 
 # The script starts the command line several times.
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 
 def script(
@@ -30,7 +29,7 @@ def script(
     server: ServerProcess,
     token: Path,
     ca: Path = Path("none"),
-    path: str = PYTHONPATH,
+    env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     [container] = rendered(values)["Pod/quoter-test"]["spec"]["containers"]
     written: str = container["args"][0]
@@ -43,10 +42,10 @@ def script(
         written = written.replace(there, here)
     return subprocess.run(
         [*container["command"], written],
-        env=environment(PYTHONPATH=path),
+        env=env or with_probe(),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
 
@@ -62,16 +61,11 @@ REJECTED = "a call without a token was rejected"
 NO_CALL = "no call: no method is marked NO_SIDE_EFFECTS"
 
 
-def serving(**variables: str) -> AbstractContextManager[ServerProcess]:
-    """A server with the echo, which has a method that is marked NO_SIDE_EFFECTS."""
-    return server_process(PYTHONPATH=PYTHONPATH, **variables)
-
-
 @contextmanager
 def with_tokens(tmp_path: Path, **variables: str) -> Iterator[ServerProcess]:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"default:{TOKEN}\n")
-    with serving(
+    with server_process(
         APP_AUTH_MODE="tokens", APP_AUTH_TOKENS_FILE=str(tokens), APP_REFLECTION="false", **variables
     ) as server:
         yield server
@@ -93,7 +87,7 @@ def test_with_tokens_it_checks_health_and_that_calls_need_the_token(token: Path,
 def test_a_caller_without_the_permission_passes_only_where_the_values_have_permissions(
     token: Path, tmp_path: Path
 ) -> None:
-    services = [service.name for service in (*SERVICES, ECHO)]
+    services = [service.name for service in SERVICES]
     require = "; ".join(f"{name} name:somebody-else" for name in services)
     with with_tokens(tmp_path, APP_AUTH_REQUIRE=require) as server:
         done = script({"auth": {"require": require}}, server, token)
@@ -109,7 +103,7 @@ def test_with_an_issuer_it_fails_where_the_server_answers_without_a_token(
         done = script(values, server, token)
         assert done.returncode == 0, done.stderr
         assert done.stdout.splitlines() == ["ready", "SERVING", REJECTED]
-    with serving() as server:
+    with server_process() as server:
         done = script(values, server, token)
         assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "a call without a token was answered")
         done = script({"auth": {"mode": "none"}}, server, token)
@@ -121,7 +115,7 @@ def test_without_a_method_that_is_safe_to_call_it_only_checks_health(token: Path
     no_services = "from app import services\nservices.SERVICES = ()\n"
     (tmp_path / "sitecustomize.py").write_text(no_services)
     with with_tokens(tmp_path) as server:
-        done = script({}, server, token, path=f"{tmp_path}:{ROOT}")
+        done = script({}, server, token, env=environment(PYTHONPATH=f"{tmp_path}:{ROOT}"))
         assert done.returncode == 0, done.stderr
         lines = done.stdout.splitlines()
         assert (lines[:2], lines[-1]) == (["ready", "SERVING"], NO_CALL)
@@ -143,7 +137,7 @@ def test_with_tls_it_calls_if_the_secret_has_the_ca_and_prints_a_line_if_not(
     cert, key = str(tmp_path / "cert"), str(tmp_path / "key")
     tls = {"enabled": True, "existingSecret": "certificate"}
     values = {"auth": {"mode": "none"}, "tls": tls}
-    with serving(APP_TLS_CERT_FILE=cert, APP_TLS_KEY_FILE=key) as server:
+    with server_process(APP_TLS_CERT_FILE=cert, APP_TLS_KEY_FILE=key) as server:
         done = script(values, server, token, tmp_path / "ca")
         assert done.returncode == 0, done.stderr
         assert "answered" in done.stdout

@@ -12,12 +12,12 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from app.services import SERVICES
 from app.tools.methods import is_harmless
 from tests.e2e.calling import HEADLESS, PYTHON, Pod, failed, own, summary
 from tests.e2e.cluster import CHART, RELEASE, Namespace, local_echo, notes, succeed
 from tests.e2e.plugin import Measured
 from tests.support.certificates import Pair, issued
+from tests.support.servers.program import SHIPPED
 
 TLS = ("--set", "tls.enabled=true", "--set", "tls.existingSecret=certificate", "--set", "drain.clients=own")
 MUTUAL = ("--set", "tls.clientCa.enabled=true", "--set", "tls.clientCa.existingSecret=clients-ca")
@@ -113,7 +113,7 @@ def answered(namespace: Namespace) -> int:
 
 
 def test_helm_test_calls_over_tls(secure: Namespace) -> None:
-    safe = any(is_harmless(method) for service in SERVICES for method in service.descriptor.methods)
+    safe = any(is_harmless(method) for service in SHIPPED for method in service.descriptor.methods)
     before = answered(secure)
     secure.test(RELEASE)
     assert answered(secure) == before + safe

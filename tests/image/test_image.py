@@ -15,9 +15,9 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from app.services import SERVICES
 from app.tools.methods import full_name, is_harmless
 from tests.image.built import ROOT, Built, Container, build, podman
+from tests.support.servers.program import SHIPPED
 from tests.support.servers.server import DRAIN_STEPS
 
 pytestmark = pytest.mark.timeout(900)
@@ -87,7 +87,7 @@ ANSWERS = {
 
 def codes_of_calls(channel: grpc.Channel) -> set[grpc.StatusCode]:
     """The codes of a health check, and of an empty request to every method without side effects."""
-    methods = [method for service in SERVICES for method in service.descriptor.methods if is_harmless(method)]
+    methods = [method for service in SHIPPED for method in service.descriptor.methods if is_harmless(method)]
     codes = set()
     for path in ("grpc.health.v1.Health/Check", *map(full_name, methods)):
         call: Any = channel.unary_unary(f"/{path}")
