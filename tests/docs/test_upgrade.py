@@ -37,5 +37,5 @@ def test_the_new_messages_are_those_of_the_program() -> None:
 
 def literal(message: str) -> str:
     """The longest part of a message that has no value in it."""
-    parts = re.split(r"\d+|…|/SERVICE/METHOD|calls", message.strip("` "))
+    parts = re.split(r"\d+|…|/SERVICE/METHOD|calls|nbf", message.strip("` "))
     return max(parts, key=len)
