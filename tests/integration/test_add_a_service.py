@@ -65,6 +65,7 @@ def commands(copy: Checkout, text: str, target: str = "") -> None:
         pattern = re.escape(shown).replace(r"\.\.\.", r".*")
         assert re.fullmatch(pattern, printed, flags=re.DOTALL), f"$ {command}\n{printed}"
         assert done.returncode == 0 or shown.startswith("quoter: "), f"$ {command}\n{printed}"
+        assert "still named in" not in printed, f"$ {command}\n{printed}"
 
 
 @pytest.mark.timeout(600)

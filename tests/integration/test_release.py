@@ -62,7 +62,7 @@ def test_the_version_is_set_everywhere_and_the_tag_and_its_commands_are_printed(
 
 def test_no_file_keeps_the_old_version(copy: Checkout) -> None:
     copy.run("make", "release", f"VERSION={NEXT}")
-    history = ("CHANGELOG.md", "uv.lock", "go.sum", "go.mod", "package-lock.json")
+    history = ("CHANGELOG.md", "uv.lock", "go.sum", "go.mod", "package-lock.json", "upgrade.py")
     quoted = f'"{CURRENT}"'.encode()
     files = [name for name in copy.run("git", "ls-files").splitlines() if not name.endswith(history)]
     assert [name for name in files if quoted in (copy.root / name).read_bytes()] == []
