@@ -120,5 +120,9 @@ class CallEnded(Exception):
     """Raised in a handler whose call has ended, so that its thread becomes free. No answer can be sent."""
 
 
+class UsageError(Exception):
+    """A command was used wrongly: an argument, an option, a file, its input. Shown without a traceback."""
+
+
 class StartError(Exception):
     """The process cannot start. One problem a line: what is wrong, and what was expected."""

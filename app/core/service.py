@@ -18,6 +18,7 @@ S = TypeVar("S", bound=Section, default=Section)
 Rule = Callable[[Any], Iterator[FieldViolation]]
 
 # A command of the service: a function of a channel to the server and of its own typer parameters.
+# It raises UsageError (app/core/errors.py) where it is used wrongly; other exceptions are bugs.
 Verb = Callable[..., None]
 
 

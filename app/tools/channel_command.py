@@ -3,13 +3,16 @@
 import inspect
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from app.core.code import CODE_LABELS
+from app.core.errors import UsageError
 from app.core.metadata import REQUEST_ID
 from app.core.name import NAME
 from app.core.service import Verb
@@ -25,6 +28,7 @@ from app.tools.options import (
     TokenFile,
     UseTls,
     check_files,
+    check_text,
     tls_of,
 )
 from app.tools.unavailable import explain_unavailable
@@ -65,25 +69,26 @@ def over_channel(function: Verb, services: Sequence[ServiceDescriptor]) -> Calla
         quiet_grpc()
         files = {"--ca": ca, "--cert": cert, "--key": key, "--token-file": token_file}
         try:
+            check_text({"--target": target, "--server-name": server_name, **arguments})
             check_files(files)
             secured = tls_of(ca, cert, key, server_name, tls=tls)
-            with channel(
-                target,
-                tls=secured,
-                token_file=token_file,
-                allow_plaintext_token=allow_plaintext_token,
-                timeout=timeout,
-                services=services,
-            ) as opened:
+            with usage_errors(files):
+                opened = channel(
+                    target,
+                    tls=secured,
+                    token_file=token_file,
+                    allow_plaintext_token=allow_plaintext_token,
+                    timeout=timeout,
+                    services=services,
+                )
+            with opened:
                 function(opened, **arguments)
         except grpc.RpcError as error:
             fail(_explain(error, target, secured), code=exit_code(code_of(error)))
-        except (OSError, ValueError) as error:
-            if isinstance(error, BrokenPipeError):
-                raise
-            text = _CLIENTS_NAME.sub(lambda found: _OPTIONS[found[0]], str(error))
-            option = next((name for name, path in files.items() if text.startswith(f"{path}: ")), "")
-            fail(f"{option}: {text}" if option else text, code=INVALID)
+        except BrokenPipeError:  # an OSError, too
+            raise
+        except (OSError, UsageError) as error:  # any other exception is a bug, and ends in a traceback
+            fail(str(error), code=INVALID)
 
     # typer reads a command's parameters from its signature.
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
@@ -93,6 +98,17 @@ def over_channel(function: Verb, services: Sequence[ServiceDescriptor]) -> Calla
     command.__annotations__ = {one.name: one.annotation for one in parameters}
     command.__name__, command.__doc__ = function.__name__.rstrip("_"), function.__doc__
     return command
+
+
+@contextmanager
+def usage_errors(files: Mapping[str, Path | None]) -> Iterator[None]:
+    """Makes UsageErrors of what the client raises for arguments that it refuses, with the options' names."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        text = _CLIENTS_NAME.sub(lambda found: _OPTIONS[found[0]], str(error))
+        option = next((name for name, path in files.items() if text.startswith(f"{path}: ")), "")
+        raise UsageError(f"{option}: {text}" if option else text) from None
 
 
 def quiet_grpc() -> None:

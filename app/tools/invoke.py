@@ -8,6 +8,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from app.core.errors import UsageError
 from app.tools.methods import full_name
 
 
@@ -20,7 +21,7 @@ def invoke(
 ) -> Iterator[Message]:
     """Sends the requests and yields the replies: one each unless the method streams them.
 
-    Raises grpc.RpcError, and ValueError unless there is exactly one request for a method that takes one.
+    Raises grpc.RpcError, and UsageError unless there is exactly one request for a method that takes one.
     """
     path = f"/{full_name(method)}"
     codecs: dict[str, Any] = {
@@ -42,8 +43,8 @@ def request_type(method: MethodDescriptor) -> type[Message]:
 
 
 def only(requests: Iterable[Message]) -> Message:
-    """Returns the request of a method that takes one. Raises ValueError for none or several."""
+    """Returns the request of a method that takes one. Raises UsageError for none or several."""
     found = list(requests)
     if len(found) != 1:
-        raise ValueError(f"the method takes one request, got {len(found)}")
+        raise UsageError(f"the method takes one request, got {len(found)}")
     return found[0]

@@ -7,13 +7,15 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
+from app.core.errors import UsageError
+from app.core.lines import text_lines
 from app.tools.invoke import request_type
 
 
 def parse_json(method: MethodDescriptor, text: str) -> list[Message]:
     """Parses a JSON object as a request, or an array of them if the method takes a stream.
 
-    Raises ValueError with a message of one line.
+    Raises UsageError with a message of one line.
     """
     try:
         value = json.loads(text)
@@ -21,7 +23,7 @@ def parse_json(method: MethodDescriptor, text: str) -> list[Message]:
         return [_parse_request(method, one) for one in values]
     except (ValueError, RecursionError, json_format.ParseError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"invalid JSON for {method.input_type.full_name}: {reason}") from None
+        raise UsageError(f"invalid JSON for {method.input_type.full_name}: {reason}") from None
 
 
 def _parse_request(method: MethodDescriptor, value: object) -> Message:
@@ -39,13 +41,13 @@ class JsonLines:
     def __init__(self, method: MethodDescriptor, lines: Iterable[str]) -> None:
         self._method = method
         self._lines = lines
-        self.error: ValueError | None = None
+        self.error: UsageError | None = None
 
     def __iter__(self) -> Iterator[Message]:
-        for line in self._lines:
-            if line.strip():
-                try:
+        try:
+            for line in text_lines(self._lines):
+                if line.strip():
                     yield from parse_json(self._method, line)
-                except ValueError as error:
-                    self.error = error
-                    raise
+        except UsageError as error:
+            self.error = error
+            raise

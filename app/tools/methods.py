@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
+from app.core.errors import UsageError
+
 
 def full_name(method: MethodDescriptor) -> str:
     """Returns a name such as `acme.inventory.v1.InventoryService/GetItem`, the path without its first `/`."""
@@ -29,7 +31,7 @@ class Methods:
     def find(self, name: str) -> MethodDescriptor:
         """Finds a method by `package.Service/Method`; accepts a leading `/`, and `Service/Method` too.
 
-        Raises ValueError, which lists the methods that exist.
+        Raises UsageError, which lists the methods that exist.
         """
         service, _, wanted = name.removeprefix("/").rpartition("/")
         candidates = [
@@ -41,15 +43,15 @@ class Methods:
             if method.name == wanted:
                 return method
         names = ", ".join(full_name(method) for method in candidates or self._methods)
-        raise ValueError(f"unknown method {name!r}; expected one of {names}")
+        raise UsageError(f"unknown method {name!r}; expected one of {names}")
 
     def harmless(self) -> MethodDescriptor:
-        """Returns the first unary method marked NO_SIDE_EFFECTS. Raises ValueError if there is none."""
+        """Returns the first unary method marked NO_SIDE_EFFECTS. Raises UsageError if there is none."""
         for method in self._methods:
             if is_harmless(method):
                 return method
         names = ", ".join(map(full_name, self._methods))
-        raise ValueError(f"no unary method is marked NO_SIDE_EFFECTS; name one of {names}")
+        raise UsageError(f"no unary method is marked NO_SIDE_EFFECTS; name one of {names}")
 
     def complete(self, incomplete: str) -> list[str]:
         """Returns the full names that begin so; if there are none, those without a package."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.core.errors import UsageError
 from app.core.name import variable
 
 if TYPE_CHECKING:
@@ -37,22 +38,32 @@ Timeout = Annotated[
 
 
 def check_files(files: Mapping[str, Path | None]) -> None:
-    """Raises ValueError, which names the option, for a file that cannot be read."""
+    """Raises UsageError, which names the option, for a file that cannot be read."""
     for option, path in files.items():
         if path is not None:
             try:
                 path.open("rb").close()
             except OSError as error:
-                raise ValueError(f"{option}: {path}: {error.strerror}") from None
+                raise UsageError(f"{option}: {path}: {error.strerror}") from None
+
+
+def check_text(arguments: Mapping[str, object]) -> None:
+    """Raises UsageError for a text that is not UTF-8, which no message and no target can have."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and not value.isascii():
+            try:
+                value.encode()
+            except UnicodeEncodeError:
+                raise UsageError(f"{name}: {value!r} is not UTF-8") from None
 
 
 def tls_of(
     ca: Path | None, cert: Path | None, key: Path | None, server_name: str | None, *, tls: bool
 ) -> "Tls | None":
-    """Returns what the options ask for; None without any of them. Raises ValueError."""
+    """Returns what the options ask for; None without any of them. Raises UsageError."""
     from app.client.tls import Tls
 
     if (cert is None) is not (key is None):
-        raise ValueError("--cert and --key are required together: a certificate and its private key")
+        raise UsageError("--cert and --key are required together: a certificate and its private key")
     named = any((ca, cert, key, server_name))
     return Tls(ca, cert, key, server_name or None) if tls or named else None

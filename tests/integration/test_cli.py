@@ -4,17 +4,21 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 import trustme
+from typer.testing import CliRunner
 
+from app.cli import command_line
+from app.core.errors import UsageError
 from tests.gen.probe_pb2 import ProbeReply, ProbeRequest
 from tests.support.certificates import issued
 from tests.support.clients.command_line import Terminal, run
-from tests.support.servers.probe import Probe, probe_service
+from tests.support.servers.probe import PROBE, Probe, probe_service
 from tests.support.servers.probed import probed
 from tests.support.servers.process import ROOT, environment, with_probe
 from tests.support.servers.server import TOKEN, Server, running
@@ -165,6 +169,53 @@ def test_an_error_is_one_line_with_an_exit_code_for_scripts(
     assert done.stdout == ""
     assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def broken(_channel: grpc.Channel) -> None:
+    """Fail."""
+    raise ValueError("a bug")
+
+
+def misused(_channel: grpc.Channel, author: str) -> None:
+    """Refuse the argument."""
+    raise UsageError(f"no author {author!r}")
+
+
+def test_only_a_usage_error_of_a_command_is_shown_as_wrong_usage(server: Server) -> None:
+    commands = command_line([replace(PROBE, verbs=(broken, misused))])
+    target = ("--target", server.target)
+    done = CliRunner().invoke(commands, ["misused", "me", *target], prog_name="quoter")
+    assert (done.exit_code, done.stderr) == (2, "quoter: no author 'me'\n")
+    with pytest.raises(ValueError, match="a bug"):
+        CliRunner().invoke(commands, ["broken", *target], prog_name="quoter", catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "message"),
+    [
+        (["health", b"\xff"], b"", r"service: '\udcff' is not UTF-8"),
+        (["health", "--target", b"\xff"], b"", r"--target: '\udcff' is not UTF-8"),
+        (
+            ["call", "Probe/Unary", b'{"text": "\xff"}'],
+            b"",
+            r"""request: '{"text": "\udcff"}' is not UTF-8""",
+        ),
+        (["call", "Probe/Unary", "-"], b'{"text": "\xff"}\n', "standard input: expected text in utf-8"),
+        (["call", "Probe/ClientStream", "-"], b"{}\n\xff\n", "standard input: expected text in utf-8"),
+    ],
+)
+def test_text_that_is_not_utf_8_is_wrong_usage_and_not_a_bug(
+    server: Server, arguments: list[str | bytes], given: bytes, message: str
+) -> None:
+    done = subprocess.run(
+        ["quoter", *arguments],
+        input=given,
+        env=with_probe(QUOTER_TARGET=server.target, PYTHONIOENCODING="utf-8:strict"),
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stderr.decode()) == (2, f"quoter: {message}\n")
 
 
 def test_without_a_server_the_error_explains_how_to_start_one() -> None:

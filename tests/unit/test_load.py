@@ -11,6 +11,7 @@ import grpc
 import pytest
 from rich.console import Console
 
+from app.core.errors import UsageError
 from app.tools.load.command import parse_duration
 from app.tools.load.drive import Drive
 from app.tools.load.figures import Figures, Latencies
@@ -58,7 +59,7 @@ def test_durations(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "0s", "30", "s", "-1s", "1s 2s", "30sec", "8d", "169h", "1e3s"])
 def test_invalid_durations_are_rejected(text: str) -> None:
-    with pytest.raises(ValueError, match=r"invalid value .* expected a duration up to a week"):
+    with pytest.raises(UsageError, match=r"--for: invalid value .* expected a duration up to a week"):
         parse_duration(text)
 
 

@@ -11,6 +11,8 @@ from typing import Annotated
 import grpc
 import typer
 
+from app.core.errors import UsageError
+from app.core.lines import text_lines
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.services.quotes.quotes import Quote, parse_quotes
@@ -68,16 +70,16 @@ def add(
 
 
 def _given(arguments: list[str], file: Path | None) -> list[Quote]:
-    """Raises ValueError, which says where it is wrong."""
+    """Raises UsageError, which says where it is wrong."""
     if arguments and file is not None:
-        raise ValueError("name quotes or a --file, not both")
+        raise UsageError("name quotes or a --file, not both")
     if arguments:
         return [quote for text in arguments for quote in _parsed(os.fsencode(text), repr(text))]
     if file is not None:
         try:
             content = file.read_bytes()
         except OSError as error:
-            raise ValueError(f"--file: {file}: {error.strerror}") from None
+            raise UsageError(f"--file: {file}: {error.strerror}") from None
         return _parsed(content, str(file))
     if sys.stdin.isatty():
         sys.stderr.write("A quote ~ author a line, and Ctrl-D at the end:\n")
@@ -89,7 +91,7 @@ def _parsed(content: bytes, source: str) -> list[Quote]:
         return list(parse_quotes(content))
     except ValueError as error:
         wrong = str(error) if b"\n" in content else str(error).removeprefix("line 1: ")
-        raise ValueError(f"{source}: {wrong}") from None
+        raise UsageError(f"{source}: {wrong}") from None
 
 
 def converse(channel: grpc.Channel) -> None:
@@ -114,7 +116,7 @@ def converse(channel: grpc.Channel) -> None:
 def _lines() -> Iterator[str]:
     """Those of standard input; asked for one by one on a terminal."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        yield from sys.stdin
+        yield from text_lines(sys.stdin)
         return
     with suppress(ImportError):  # not every Python has it; with it, one can edit a line
         import readline  # noqa: F401, PLC0415 - `input` uses it once it is imported

@@ -8,6 +8,7 @@ import typer
 from google.protobuf.descriptor import ServiceDescriptor
 from rich.console import Console
 
+from app.core.errors import UsageError
 from app.core.name import variable
 from app.tools.channel_command import quiet_grpc
 from app.tools.exit import FAILED, INVALID, exit_code, fail
@@ -58,7 +59,7 @@ def doctor_command(services: Sequence[ServiceDescriptor]) -> Callable[..., None]
         quiet_grpc()
         try:
             secured = tls_of(ca, cert, key, server_name, tls=tls)
-        except ValueError as error:
+        except UsageError as error:
             fail(str(error), code=INVALID)
         arguments = Arguments(
             target=target,

@@ -27,7 +27,7 @@ def calls_of(
     """Returns a function that starts a call of the method with these requests.
 
     Messages are serialized once, and replies are not parsed. Streams of replies are read to the end on a
-    thread of `streams`. Raises ValueError unless there is exactly one request for a method that takes one.
+    thread of `streams`. Raises UsageError unless there is exactly one request for a method that takes one.
     """
     if not method.client_streaming:
         requests = [only(requests)]

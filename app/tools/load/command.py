@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rich.console import Console
 from rich.live import Live
 
+from app.core.errors import UsageError
 from app.core.service import Verb
 from app.tools.exit import FAILED
 from app.tools.json_requests import parse_json
@@ -70,10 +71,7 @@ def load_command(methods: Methods) -> Verb:
         """
         descriptor = methods.find(method) if method else methods.harmless()
         requests = parse_json(descriptor, request)
-        try:
-            seconds = parse_duration(duration)
-        except ValueError as error:
-            raise ValueError(f"--for: {error}") from None
+        seconds = parse_duration(duration)
         _connect(channel)
         with ThreadPoolExecutor(in_flight) as streams:
             start = calls_of(channel, descriptor, requests, streams)
@@ -89,10 +87,12 @@ def load_command(methods: Methods) -> Verb:
 
 
 def parse_duration(text: str) -> float:
-    """Returns the seconds of `30s`, `2m`, `1m30s` or `500ms`. Raises ValueError."""
+    """Returns the seconds of `30s`, `2m`, `1m30s` or `500ms`. Raises UsageError."""
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     if not _DURATION.fullmatch(text) or not 0 < seconds <= _LONGEST:
-        raise ValueError(f"invalid value {text!r}: expected a duration up to a week, such as 30s or 2m")
+        raise UsageError(
+            f"--for: invalid value {text!r}: expected a duration up to a week, such as 30s or 2m"
+        )
     return seconds
 
 
