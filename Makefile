@@ -33,27 +33,27 @@ GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/
 .DEFAULT_GOAL := help
 .PHONY: help setup run test test-fast stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
 
-help: ## list these targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: .venv/.locked ## install what everything below needs into .venv, from the lock file
+setup: .venv/.locked ## install the development environment into .venv, from the lock file
 
 run: setup ## serve all services on localhost:50051, with metrics on localhost:9464
 	@.venv/bin/python -m app serve
 
-test: setup ## run everything that can be tested on this machine without a cluster
+test: setup ## run all tests that need no cluster
 	.venv/bin/python -m pytest $(SPREAD) $(PYTEST)
 
-test-fast: setup ## the same without the tests that are marked as slow: a third of the time
+test-fast: setup ## run the tests that are not marked slow
 	.venv/bin/python -m pytest $(SPREAD) -m "not release and not slow" $(PYTEST)
 
-stock: setup ## check what docs/outcomes.md shows of the usual stack of interceptors
+stock: setup ## check the rows of docs/outcomes.md about the usual stack of interceptors
 	.venv/bin/python -m pytest tests/stock $(PYTEST)
 
 interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through the whole chain
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
 
-chart: .venv/.chart ## check the chart: renders, golden files, Kubernetes' schemas, kube-score
+chart: .venv/.chart ## check the chart: rendered output, golden files, Kubernetes schemas, kube-score
 	.venv/bin/helm lint --strict helm/quoter
 	.venv/bin/python -m pytest tests/chart $(wildcard tests/services/*/chart) $(PYTEST)
 
@@ -74,41 +74,41 @@ gen: setup ## generate app/gen and tests/gen from their protos, the tables of se
 service: setup ## write a new service: make service NAME=Inventory PACKAGE=acme.inventory.v1
 	@.venv/bin/python -m deploy.service "$(NAME)" "$(PACKAGE)"
 
-remove: setup ## take a service out of this checkout, whole: make remove SERVICE=the name of its folder
+remove: setup ## remove a service, by the name of its folder: make remove SERVICE=NAME
 	@.venv/bin/python -m deploy.remove "$(SERVICE)" $(if $(FORCE),--force)
 
 image: ## build the container image, with podman or docker: make image IMAGE=…
 	SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH) $(CONTAINERS) build $(if $(findstring podman,$(CONTAINERS)),--timestamp $(SOURCE_DATE_EPOCH)) \
 	  $(BUILD_OPTIONS) $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(LABELS) -t $(IMAGE) .
 
-image-archive: image ## the same, and write it to dist/image.tar, which kind and minikube load
+image-archive: image ## build the image and write it to dist/image.tar, which kind and minikube load
 	@mkdir -p dist
 	@rm -f dist/image.tar
 	$(CONTAINERS) save --output dist/image.tar $(IMAGE)
 
-image-test: setup ## build the image, twice, and look at what is in it, how it starts, and that both are equal; podman
+image-test: setup ## build the image twice; check its content, its start, and that both builds are equal (podman)
 	.venv/bin/python -m pytest tests/image -s $(PYTEST)
 
-sbom: $(UV) ## write the packages of the image with versions and hashes, as CycloneDX: make sbom SBOM=…
+sbom: $(UV) ## write the packages of the image, with versions and hashes, as CycloneDX: make sbom SBOM=…
 	@mkdir -p $(dir $(SBOM))
 	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export -o $(SBOM) >/dev/null
 
-pin: ## write the digests of the Dockerfile's base images into it, as their registry has them
+pin: ## pin the base images of the Dockerfile by the digests in their registry
 	@$(PYTHON) deploy/pin.py Dockerfile
 
-e2e: .venv/.ghz ## try all that it claims on the cluster of KUBECONFIG, or on a test cluster beside this checkout
+e2e: .venv/.ghz ## run the end-to-end tests on the cluster of KUBECONFIG, or on a test cluster beside this checkout
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
-e2e-full: ## the same, with ten updates and ten deletions in place of three
+e2e-full: ## run the end-to-end tests with ten updates and ten deletions instead of three
 	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"
 
-bench: .venv/.bench ## print what a call costs the server, beside what it costs others; nine minutes on a quiet machine
+bench: .venv/.bench ## measure what a call costs, beside other servers; nine minutes on a quiet machine
 	.venv/bin/python -m tests.bench $(BENCH)
 
-overload: .venv/.bench ## ask a server for five times what it can carry, and look what its callers see; a minute
+overload: .venv/.bench ## measure goodput and latency at five times the capacity of a server; a minute
 	.venv/bin/python -m tests.bench.overload $(BENCH)
 
-soak: .venv/.bench ## make two million calls and more, and look whether the server grows; twenty minutes
+soak: .venv/.bench ## make more than two million calls and check that memory does not grow; twenty minutes
 	.venv/bin/python -m tests.bench.soak $(BENCH)
 
 release: setup ## set the version everywhere, and print how to commit and tag it: make release VERSION=0.2.0
