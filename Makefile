@@ -68,8 +68,9 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 
 gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, and the chart's schema and table
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
-	@.venv/bin/python docs/generate.py
-	@.venv/bin/python helm/generate.py
+	@.venv/bin/python docs/generate.py && .venv/bin/python helm/generate.py || { \
+	  echo "gen: generated the code of the protos; the rest failed as above. If a service cannot be imported," \
+	    "edit its handlers and rules for its new proto, and run make gen again." >&2; exit 1; }
 
 service: setup ## write a new service: make service NAME=Inventory PACKAGE=acme.inventory.v1
 	@.venv/bin/python -m deploy.service "$(NAME)" "$(PACKAGE)"

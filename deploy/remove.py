@@ -131,7 +131,9 @@ def remove(folder: str, *, force: bool) -> None:
     for path in sorted(before - set(checkout.files())):
         print(f"deleted  {path} (generated)")
     print("generated the rest anew: make gen")
-    for mention in mentions(pattern):
+    if found := mentions(pattern):
+        print("\nThese lines have a word of the service's names; edit those that mean it:")
+    for mention in found:
         print(f"still named in {mention}")
 
 

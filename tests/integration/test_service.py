@@ -49,6 +49,19 @@ def test_a_new_service_is_served_healthy_counted_callable_and_tested(copy: Check
     assert "- [stock_items](stock_items.md): `acme.stock_items.v1.StockItemsService`\n" in listed
 
 
+def test_gen_says_what_to_do_where_handlers_lag_behind_their_proto(copy: Checkout) -> None:
+    copy.run("make", "service", "NAME=StockItems", "PACKAGE=acme.stock_items.v1")
+    proto = "protos/acme/stock_items/v1/stock_items.proto"
+    copy.write(proto, copy.text(proto).replace("GetItem", "FetchItem"))
+    done = copy.attempt("make", "gen")
+    assert done.returncode != 0
+    assert "gen: generated the code of the protos; the rest failed as above." in done.stderr
+    assert "FetchItemRequest" in copy.text("app/gen/acme/stock_items/v1/stock_items_pb2.pyi")
+    module = "app/services/stock_items/__init__.py"
+    copy.write(module, copy.text(module).replace("GetItem", "FetchItem"))
+    copy.run("make", "gen")
+
+
 def test_a_service_that_exists_is_not_overwritten(copy: Checkout) -> None:
     copy.write("app/services/inventory/__init__.py", "")
     before = copy.run("git", "status", "--porcelain")
