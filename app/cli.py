@@ -54,9 +54,10 @@ def serve(context: typer.Context) -> None:
         plural = "" if len(mistakes) == 1 else "s"
         fail(f"cannot start: {len(mistakes)} configuration error{plural}", *mistakes, code=INVALID)
     try:
-        server.run(settings, context.obj or Signals())
+        status = server.run(settings, context.obj or Signals())
     except StartError as error:
         fail(f"cannot start: {error}", code=INVALID)
+    raise typer.Exit(status)
 
 
 def version() -> None:

@@ -24,9 +24,12 @@ from app.settings import Settings
 from app.telemetry.logs import logs
 from app.wiring import Parts, open_parts
 
+# The exit status after a drain that cancelled calls, or left a handler behind.
+CUT = 3
 
-def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] = SERVICES) -> None:
-    """Serves until SIGTERM or Ctrl-C, drains, and returns. Raises StartError."""
+
+def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] = SERVICES) -> int:
+    """Serves until SIGTERM or Ctrl-C, drains, and returns the exit status. Raises StartError."""
     began = time.perf_counter()
     run_in_batches()
     with logs(settings.server.log_level, settings.server.log_format):
@@ -58,7 +61,8 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
         log.info("stopped")
     if not server.clean:
         # A handler whose client has gone is still in a blocking call; Python would wait for it on exit.
-        os._exit(0)
+        os._exit(CUT)
+    return 0 if server.finished else CUT
 
 
 @dataclass
@@ -69,6 +73,7 @@ class RunningServer:
     addresses: tuple[Address, ...]
     metrics: tuple[Address, ...]
     drain_delay: float  # seconds; may be changed until the drain begins
+    finished: bool = True  # after the drain: whether no call had to be cancelled
     clean: bool = True  # after the drain: whether every thread has ended
 
 
@@ -101,7 +106,7 @@ def _start(settings: Settings, parts: Parts) -> RunningServer:
 
 def _drain(settings: Settings, parts: Parts, server: RunningServer) -> None:
     """Ends calls, then threads. The parts are closed next: services, spans, and the metrics port last."""
-    drain(
+    server.finished = drain(
         parts.server,
         delay=server.drain_delay,
         grace=settings.server.drain_grace,

@@ -6,6 +6,9 @@ from collections.abc import Callable
 import grpc
 import structlog
 
+# The shortest grace, in seconds: an idle server needs a moment to stop, and to end its health Watches.
+_MOMENT = 0.2
+
 
 def drain(
     server: grpc.Server,
@@ -14,8 +17,11 @@ def drain(
     grace: float,
     set_not_serving: Callable[[], None],
     end_watches: Callable[[], None],
-) -> None:
-    """Stops the server: every accepted call may finish, within `delay` + `grace` seconds. Logs each step."""
+) -> bool:
+    """Stops the server: every accepted call may finish, within `delay` + `grace` seconds. Logs each step.
+
+    Returns whether all of them have; those that had not were cancelled.
+    """
     log = structlog.get_logger()
     began = time.monotonic()
 
@@ -25,18 +31,20 @@ def drain(
     time.sleep(delay)
 
     # 2. New calls are refused, health Watches end, and calls in flight may finish within the grace period.
+    allowed = max(grace, _MOMENT)
     stopping = time.monotonic()
-    stopped = server.stop(grace)
+    stopped = server.stop(allowed)
     end_watches()
     log.info("drain_refusing_new_calls", after_seconds=_since(began))
     # At the end of the grace period grpc cancels the calls that are left, and has stopped then, too.
-    finished = stopped.wait(grace) and (grace == 0 or time.monotonic() - stopping < grace)
+    finished = stopped.wait(allowed) and time.monotonic() - stopping < allowed
 
     # 3. What is left has been cancelled.
     if not finished:
         log.warning("drain_grace_over", after_seconds=_since(began), what="calls still running are cancelled")
         stopped.wait(1)
     log.info("drain_calls_ended", after_seconds=_since(began), all_finished=finished)
+    return finished
 
 
 def _since(began: float) -> float:

@@ -2,26 +2,30 @@
 
 import json
 import os
+import queue
 import re
 import signal
 import socket
 import threading
 import time
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from app.core.errors import StartError
+from app.server import CUT
 from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import outcome
 from tests.support.servers.probed import probed
-from tests.support.servers.process import run, server_process, started
+from tests.support.servers.process import ServerProcess, run, server_process, started
 from tests.support.servers.server import DRAIN_STEPS, TOKEN, running
 from tests.support.waiting import until
 
@@ -123,8 +127,39 @@ def test_the_drain_is_bounded_by_the_grace() -> None:
     release.set()
 
 
+def open_streams(server: ServerProcess) -> str:
+    with urllib.request.urlopen(server.serving["metrics"][0]) as page:  # noqa: S310 - loopback
+        lines = page.read().decode().splitlines()
+    [line] = [one for one in lines if one.startswith("grpc_server_started_total{") and "BidiStream" in one]
+    return str(line.split()[-1])
+
+
+@pytest.mark.parametrize("grace", ["0", "0.3"])
+def test_a_drain_that_cancels_a_call_exits_with_3(grace: str) -> None:
+    variables = {"APP_DRAIN_DELAY": "0", "APP_DRAIN_GRACE": grace}
+    with server_process(**variables) as server, grpc.insecure_channel(server.target) as channel:
+        requests: queue.SimpleQueue[pb.ProbeRequest] = queue.SimpleQueue()
+        replies = stub_for(channel).BidiStream(iter(requests.get, None), timeout=60)
+        until(lambda: open_streams(server) == "1.0")
+        assert server.end() == CUT == 3
+        assert "drain_grace_over" in server.events()
+        with pytest.raises(grpc.RpcError):
+            next(replies)
+
+
+def test_a_grace_of_0_is_clean_for_a_server_that_has_only_health_watches() -> None:
+    variables = {"APP_DRAIN_DELAY": "0", "APP_DRAIN_GRACE": "0"}
+    with server_process(**variables) as server, grpc.insecure_channel(server.target) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watched = stub.Watch(health_pb2.HealthCheckRequest(), timeout=60)
+        next(watched)
+        assert server.end() == 0
+        assert [status.status for status in watched][-1:] == [health_pb2.HealthCheckResponse.NOT_SERVING]
+
+
 STUCK = """
 import time
+import urllib.request
 from app.runtime.signals import Signals
 from app.server import run
 from tests.support.servers.probe import Probe, probe_service
@@ -146,7 +181,7 @@ def test_a_handler_that_never_returns_does_not_hold_the_exit() -> None:
         call = stub_for(channel).Unary.future(pb.ProbeRequest())
         server.wait_for("stuck")
         began = time.monotonic()
-        assert server.end() == 0
+        assert server.end() == CUT
         assert time.monotonic() - began < 5
         assert server.events()[-4:] == DRAIN_STEPS[-4:]
         assert call.done()
