@@ -312,6 +312,23 @@ def test_a_channel_that_only_its_calls_refer_to_is_closed_after_the_last_of_them
     server.stop(0).wait()
 
 
+def test_a_client_of_the_core_rounds_its_deadline_up_or_repeats_one_that_is_up_to_3_percent_longer() -> None:
+    """`Call.expired` allows for it, and knows these clients by their user agent."""
+    seen: list[tuple[str, float]] = []
+
+    def note(_request: Any, context: Any) -> bytes:
+        agent = str(dict(context.invocation_metadata())["user-agent"])
+        seen.append((agent, context.time_remaining()))
+        return b""
+
+    with plain(note) as channel:
+        for timeout in (1.001, 12.34, 123.4, 500.0, 487.0):
+            channel.unary_unary("/a/b")(b"", timeout=timeout)
+    assert all("grpc-c/" in agent for agent, _ in seen)
+    granted = [remaining for _, remaining in seen]
+    assert granted == [pytest.approx(sent, abs=0.3) for sent in (1.01, 12.4, 124, 501, 501)]
+
+
 REGISTERED = """
 import resource
 import grpc

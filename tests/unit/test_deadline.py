@@ -9,10 +9,13 @@ from app.core.errors import DeadlineExceeded
 from app.core.method import Arity, Method
 from app.interceptors.deadline import Deadline
 
+EXACT = "grpc-go/1.75.0"
+INEXACT = "grpc-python/1.85.1 grpc-c/58.0.0 (linux; chttp2)"
 
-def call(remaining: float) -> Call:
+
+def call(remaining: float, client: str = EXACT) -> Call:
     """A call whose client leaves it so many seconds."""
-    made = Call(Method("a.B", "C", Arity.UNARY), ())
+    made = Call(Method("a.B", "C", Arity.UNARY), (("user-agent", client),))
     context: Any = SimpleNamespace(time_remaining=lambda: remaining, is_active=lambda: True)
     made.context = context
     return made
@@ -48,3 +51,29 @@ def test_a_call_past_the_servers_deadline_is_deadline_exceeded() -> None:
     time.sleep(0.001)
     with pytest.raises(DeadlineExceeded, match="exceeded the server's maximum deadline"):
         made.check_deadline()
+
+
+@pytest.mark.parametrize(
+    ("client", "deadline", "remaining", "expired"),
+    [
+        (EXACT, 300, 3, False),
+        (EXACT, 300, 0.1, False),
+        (EXACT, 300, 0.04, True),
+        (EXACT, 300, 0, True),
+        (EXACT, 1, 0.06, False),
+        (EXACT, 1, 0.04, True),
+        (EXACT, 0.01, 0.006, False),
+        (EXACT, 0.01, 0.004, True),
+        ("", 300, 3, False),
+        (INEXACT, 301, 9, True),  # 292 s, sent as the 301 s of an earlier call
+        (INEXACT, 300, 13, False),
+        (INEXACT, 1.01, 0.009, True),
+        (INEXACT, 1.01, 0.1, False),
+    ],
+)
+def test_a_cancel_counts_as_the_deadline_only_as_near_to_it_as_the_client_is_inexact(
+    client: str, deadline: float, remaining: float, expired: bool
+) -> None:
+    made = call(remaining, client)
+    made.accepted_at -= deadline - remaining
+    assert made.expired() is expired
