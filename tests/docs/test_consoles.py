@@ -11,6 +11,8 @@ from tests.docs.pages import PAGES, Block, Page
 from tests.support.servers.process import ROOT, environment
 from tests.support.servers.server import Server, running
 
+pytestmark = pytest.mark.slow
+
 # tests/integration/test_add_a_service.py follows this one, in a copy of the checkout.
 IN_A_COPY = "docs/add-a-service.md"
 CONSOLES = [

@@ -169,6 +169,7 @@ def test_a_call_that_is_written_byte_by_byte_is_taken_with_a_good_token(guarded:
     until(lambda: guarded.at.server.calls()[-1]["code"] == "OK")
 
 
+@pytest.mark.slow
 def test_thousands_of_mutated_tokens_let_nobody_in(guarded: Guarded) -> None:
     made = [token(algorithm) for algorithm in ("RS256", "ES256", "EdDSA")]
     stream = mutated(made, random.Random(2))  # noqa: S311 - no secret

@@ -9,6 +9,8 @@ import pytest
 from tests.support.servers.probe import METHODS
 from tests.support.servers.process import ROOT, environment, with_probe
 
+pytestmark = pytest.mark.slow
+
 # As bash does it: the words, and which of them the cursor is on.
 PROGRAM = """
 source <(_QUOTER_COMPLETE=source_bash quoter)

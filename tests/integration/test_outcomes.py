@@ -173,6 +173,7 @@ def test_an_unknown_method_adds_no_series_is_not_named_and_is_refused_before_aut
         assert path.strip("/") not in at.server.log_text() or path == "/probe.Probe/"
 
 
+@pytest.mark.slow
 def test_a_client_stream_that_is_cut_is_never_taken_for_complete() -> None:
     """Grpc ends the iterator of some cut streams as if they were complete; reading once more raises."""
     complete: list[int] = []

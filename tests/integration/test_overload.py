@@ -14,12 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 
 from tests.bench.process import TOKEN, server
 from tests.bench.slow import TAKES
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.servers.process import server_process
+
+pytestmark = pytest.mark.slow
 
 CROWD = Path(__file__).parents[1] / "support" / "clients" / "constant_rate.py"
 WORKERS, MOST = 2, 3

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Page
-from tests.support.fork import forked, python
+from tests.support.checkout import Checkout
 
 # Prints what clients see, then what span, metric and log line agree on.
 PROGRAM = """
@@ -34,6 +34,7 @@ with running(auth_mode="tokens", auth_tokens_file=tokens) as server:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_a_file_and_a_line_make_a_concern_that_every_call_passes(tmp_path: Path) -> None:
     page = Page("CONTRIBUTING.md")
@@ -45,16 +46,15 @@ def test_a_file_and_a_line_make_a_concern_that_every_call_passes(tmp_path: Path)
     [below] = re.findall(r"above `(\w+)`", text)
     [concern] = re.findall(r"^class (\w+)\(Concern\)", module, flags=re.MULTILINE)
 
-    fork = forked(tmp_path)
-    (fork / name).write_text(module)
-    root = fork / "app" / "wiring.py"
-    before, found, after = root.read_text().partition(f"        {below}(")
+    copy = Checkout(tmp_path)
+    copy.write(name, module)
+    before, found, after = copy.text("app/wiring.py").partition(f"        {below}(")
     assert found
     imported = f"from {name.removesuffix('.py').replace('/', '.')} import {concern}\n"
     start = before.index("from app.interceptors.tracing")
-    root.write_text(before[:start] + imported + before[start:] + f"        {line}{found}{after}")
+    copy.write("app/wiring.py", before[:start] + imported + before[start:] + f"        {line}{found}{after}")
 
-    assert python(fork, "-c", PROGRAM).splitlines() == [
+    assert copy.python("-c", PROGRAM).splitlines() == [
         "UNAUTHENTICATED",
         "PERMISSION_DENIED",
         "OK",

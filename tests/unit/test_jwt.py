@@ -139,6 +139,7 @@ def test_whatever_form_the_keys_have_no_attack_gets_through(form: str) -> None:
     assert taken <= (wrong_kid_alone if form in {"PEM", "JWKS without kids"} else set())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_a_hundred_thousand_mutated_tokens_let_nobody_in(seed: int) -> None:
     keys = public_keys()
