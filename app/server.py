@@ -34,6 +34,8 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
     run_in_batches()
     with logs(settings.server.log_level, settings.server.log_format):
         log = structlog.get_logger()
+        if settings.strangers:
+            log.warning("unknown_variables", variables=list(settings.strangers))
 
         # Start: the server answers calls from here on.
         with serving(settings, services) as server:

@@ -22,6 +22,9 @@ FRAME: Mapping[str, type[Section]] = {
     "Authentication and authorization": AuthSettings,
 }
 
+# A variable that begins so and is no setting is a mistake: the server may be less protected than was meant.
+_PROTECTED = ("APP_AUTH_", "APP_JWT_", "APP_TLS_")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -33,6 +36,8 @@ class Settings:
     # The services that the program has, whether or not they are served, and a section for each.
     services: tuple[Service[Any], ...]
     sections: Mapping[type[Section], Section]
+    # Variables that begin as settings do, and are none: APP_ENV, for one, is set by many platforms.
+    strangers: tuple[str, ...]
 
     def of(self, service: Service[AnySection]) -> AnySection:
         section = self.sections[service.settings]
@@ -74,7 +79,12 @@ def load(
 ) -> Settings:
     """Reads all settings. Raises StartError with every mistake, each on a line that names its variable."""
     kinds = list(dict.fromkeys(sections(services).values()))
-    mistakes = list(unknown(environment, kinds))
+    mistakes, strangers = [], []
+    for name, close in unknown(environment, kinds).items():
+        if close or name.startswith(_PROTECTED):
+            mistakes.append(f"{name}: unknown setting" + (f"; did you mean {close}?" if close else ""))
+        else:
+            strangers.append(name)
     found = {kind: read(kind, environment, mistakes) for kind in kinds}
 
     def section(kind: type[AnySection]) -> AnySection:
@@ -88,6 +98,7 @@ def load(
         tls=section(TlsSettings),
         services=tuple(services),
         sections=found,
+        strangers=tuple(strangers),
     )
     mistakes += failed_checks(settings)
     if mistakes:

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,6 +16,10 @@ AnySection = TypeVar("AnySection", bound=Section)
 _SERVICE_LINK = re.compile(
     r"\w+(_SERVICE_HOST|_SERVICE_PORT(_\w+)?|_PORT_\d+_(TCP|UDP|SCTP)(_\w+)?)=.*|\w+_PORT(_\w+)?=\w+://.*"
 )
+
+# How alike a variable and a setting are, without the prefix, for the one to be taken for the other, misspelt:
+# TLS_KEY and TLS_KEY_FILE are, SERVER and SERVICES are not. `difflib` describes the measure.
+_CLOSE = 0.72
 
 
 def read(section: type[AnySection], environment: Mapping[str, str], mistakes: list[str]) -> AnySection:
@@ -46,16 +50,21 @@ def _value(name: str, text: str, wanted: ValueType) -> object:
             return wanted.parser.parse(text)
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
+    if "enum" in wanted.schema:  # in whatever case: INFO is info
+        text = next((one for one in wanted.schema["enum"] if one.lower() == text.lower()), text)
     try:
         return TypeAdapter(wanted.annotation).validate_python(text)
     except ValidationError:
         raise ValueError(f"invalid value {text!r} for {name}: expected {wanted}") from None
 
 
-def unknown(environment: Mapping[str, str], sections: Iterable[type[Section]]) -> Iterator[str]:
-    """A mistake for each variable with our prefix that is no setting."""
-    known = [name for section in sections for name in settings_of(section)]
+def unknown(environment: Mapping[str, str], sections: Iterable[type[Section]]) -> dict[str, str]:
+    """The variables with our prefix that are no settings, each with the setting that it resembles, or ""."""
+    known = [name.removeprefix(PREFIX) for section in sections for name in settings_of(section)]
+    found = {}
     for name, value in environment.items():
-        if name.startswith(PREFIX) and name not in known and not _SERVICE_LINK.fullmatch(f"{name}={value}"):
-            close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            yield f"{name}: unknown setting" + (f"; did you mean {close[0]}?" if close else "")
+        bare = name.removeprefix(PREFIX)
+        if bare != name and bare not in known and not _SERVICE_LINK.fullmatch(f"{name}={value}"):
+            close = difflib.get_close_matches(bare.upper(), known, n=1, cutoff=_CLOSE)
+            found[name] = PREFIX + close[0] if close else ""
+    return found

@@ -210,6 +210,14 @@ def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_pat
     assert "Traceback" not in done.stderr
 
 
+def test_a_variable_of_the_platforms_is_a_warning_in_the_log_without_its_value() -> None:
+    with server_process(APP_ENV="s3cret", APP_LOG_LEVEL="INFO") as server:
+        assert server.end() == 0
+        [line] = [one for one in map(json.loads, server.output) if one["event"] == "unknown_variables"]
+        assert (line["level"], line["variables"]) == ("warning", ["APP_ENV"])
+        assert "s3cret" not in "".join(server.output)
+
+
 def test_a_port_in_use_is_an_error_with_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

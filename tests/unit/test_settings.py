@@ -194,13 +194,49 @@ def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pyt
         "APP_PORT_80_TCP_ADDR": "10.96.0.7",
     }.items():
         env.setenv(name, value)
-    load()
+    assert load().strangers == ()
     env.setenv("APP_PORT", "50051")
-    assert problems(env)[0].startswith("APP_PORT: unknown setting")
+    assert load().strangers == ("APP_PORT",)
 
 
-def test_a_setting_that_this_version_does_not_have_is_never_passed_over(env: pytest.MonkeyPatch) -> None:
-    assert problems(env, APP_TLS_CIPHERS="all")[0].startswith("APP_TLS_CIPHERS: unknown setting")
+@pytest.mark.parametrize("name", ["APP_ENV", "APP_NAME", "APP_VERSION", "APP_DEBUG", "APP_SERVER", "APP_URL"])
+def test_a_variable_of_the_platforms_does_not_stop_the_start(env: pytest.MonkeyPatch, name: str) -> None:
+    env.setenv(name, "production")
+    assert load().strangers == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("APP_AUTH_TOKEN_FILE", "APP_AUTH_TOKENS_FILE"),
+        ("APP_AUTH_TOKNES_FILE", "APP_AUTH_TOKENS_FILE"),
+        ("APP_AUTHTOKENSFILE", "APP_AUTH_TOKENS_FILE"),
+        ("APP_TOKENS_FILE", "APP_AUTH_TOKENS_FILE"),
+        ("APP_AUTH_TOKENS", "APP_AUTH_TOKENS_FILE"),
+        ("APP_REQUIRE", "APP_AUTH_REQUIRE"),
+        ("APP_TLS_KEY", "APP_TLS_KEY_FILE"),
+        ("APP_LITSEN", "APP_LISTEN"),
+        ("APP_workers", "APP_WORKERS"),
+        ("APP_LOGLEVEL", "APP_LOG_LEVEL"),
+    ],
+)
+def test_a_misspelt_setting_stops_the_start(env: pytest.MonkeyPatch, name: str, meant: str) -> None:
+    assert problems(env, **{name: "x"}) == [f"{name}: unknown setting; did you mean {meant}?"]
+
+
+@pytest.mark.parametrize("name", ["APP_TLS_CIPHERS", "APP_AUTH_OFF", "APP_JWT_NEVER"])
+def test_a_protection_that_this_version_does_not_have_is_never_passed_over(
+    env: pytest.MonkeyPatch, name: str
+) -> None:
+    assert problems(env, **{name: "all"})[0].startswith(f"{name}: unknown setting")
+
+
+def test_a_setting_with_a_choice_of_words_takes_them_in_capitals_too(env: pytest.MonkeyPatch) -> None:
+    for name, value in {"APP_LOG_LEVEL": "INFO", "APP_LOG_FORMAT": "Json", "APP_AUTH_MODE": "NONE"}.items():
+        env.setenv(name, value)
+    settings = load()
+    assert (settings.server.log_level, settings.server.log_format) == ("info", "json")
+    assert settings.auth.auth_mode == "none"
 
 
 JWT = {"APP_AUTH_MODE": "jwt", "APP_JWT_ISSUER": "https://issuer.test/", "APP_JWT_AUDIENCE": "quoter"}
