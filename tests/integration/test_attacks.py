@@ -102,13 +102,13 @@ def test_there_are_more_than_five_hundred_attacks_and_each_sends_another_token()
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_a_token_that_is_not_good_lets_nobody_in(guarded: Guarded, name: str) -> None:
+def test_a_call_with_an_invalid_token_is_rejected(guarded: Guarded, name: str) -> None:
     error = guarded.refusal([bearer(TOKENS[name]())])
     assert code(error) is Status.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_a_good_token_in_the_wrong_place_lets_nobody_in(guarded: Guarded, name: str) -> None:
+def test_a_call_with_a_valid_token_in_the_wrong_place_is_rejected(guarded: Guarded, name: str) -> None:
     error = guarded.refusal(PLACES[name]())
     assert code(error) is Status.UNAUTHENTICATED
 
@@ -153,7 +153,7 @@ RAW: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_what_grpcs_clients_refuse_to_send_lets_nobody_in(guarded: Guarded, name: str) -> None:
+def test_headers_that_grpc_clients_refuse_to_send_are_rejected(guarded: Guarded, name: str) -> None:
     """Some of it is ended by grpc itself, which the chain sees as a call that was cancelled."""
     made, seen = token(), len(guarded.at.server.calls())
     guarded.sent |= set(pieces(made))
@@ -170,7 +170,7 @@ def test_a_call_that_is_written_byte_by_byte_is_taken_with_a_good_token(guarded:
 
 
 @pytest.mark.slow
-def test_thousands_of_mutated_tokens_let_nobody_in(guarded: Guarded) -> None:
+def test_thousands_of_mutated_tokens_are_rejected(guarded: Guarded) -> None:
     made = [token(algorithm) for algorithm in ("RS256", "ES256", "EdDSA")]
     stream = mutated(made, random.Random(2))  # noqa: S311 - no secret
     for number in range(3000):

@@ -8,8 +8,8 @@ import pytest
 
 from app.core.refusal import Refusal as Gate
 from tests.support.outcomes.exchange import Exchange
-from tests.support.outcomes.observed_server import Counts, Ending, Kept
-from tests.support.outcomes.our_server import Ours
+from tests.support.outcomes.observed_server import Counts, Ending, ReusedServer
+from tests.support.outcomes.our_server import OurServer
 from tests.support.outcomes.table import GRACE, OK, TABLE, Case
 from tests.support.servers.probe import TYPES
 
@@ -23,9 +23,11 @@ def test_only_what_ends_a_call_outside_the_server_has_pairs_of_codes() -> None:
 
 
 @pytest.fixture(scope="module")
-def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Ours]]:
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReusedServer[OurServer]]:
     tokens = tmp_path_factory.mktemp("exactness") / "tokens"
-    servers = Kept(lambda max_deadline, grace: Ours(tokens, max_deadline=max_deadline, drain_grace=grace))
+    servers = ReusedServer(
+        lambda max_deadline, grace: OurServer(tokens, max_deadline=max_deadline, drain_grace=grace)
+    )
     yield servers
     servers.close()
 
@@ -34,8 +36,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept[Ours]]:
     ("case", "method"),
     [pytest.param(case, method, id=f"{method}-{case.what}") for case in TABLE for method in case.methods],
 )
-def test_what_is_written_down_of_a_call_is_what_its_client_saw(
-    case: Case, method: str, kept: Kept[Ours]
+def test_span_metric_and_log_line_have_the_code_that_the_client_saw(
+    case: Case, method: str, kept: ReusedServer[OurServer]
 ) -> None:
     at = kept.server(case.max_deadline, case.grace)
     before = at.counts()

@@ -92,7 +92,7 @@ def listed(server: Server) -> list[str]:
         return [service.name for service in reply.list_services_response.service]
 
 
-def test_reflection_lists_and_describes_what_is_served(server: Server, channel: grpc.Channel) -> None:
+def test_reflection_lists_and_describes_the_services(server: Server, channel: grpc.Channel) -> None:
     assert {"probe.Probe", "grpc.health.v1.Health"} <= set(listed(server))
     stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
     request = reflection_pb2.ServerReflectionRequest(file_containing_symbol="probe.Probe")

@@ -29,7 +29,7 @@ def asked(at: Probed, path: str = "/probe.Probe/Unary") -> list[str]:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_that_asks_is_told_which_server_answered(method: str) -> None:
+def test_a_call_with_the_request_header_gets_the_instance_id(method: str) -> None:
     with probed() as at:
         call = at.channel.stream_stream(f"/probe.Probe/{method}")(iter([b""]), metadata=ASKING, timeout=5)
         assert list(call)
@@ -37,14 +37,14 @@ def test_a_call_that_asks_is_told_which_server_answered(method: str) -> None:
         assert re.fullmatch(RANDOM, at.server.handle.instance)
 
 
-def test_a_call_that_does_not_ask_is_not_told() -> None:
+def test_a_call_without_the_request_header_gets_no_instance_id() -> None:
     with probed() as at:
         call = at.channel.unary_unary("/probe.Probe/Unary").future(b"", timeout=5)
         assert call.code() is grpc.StatusCode.OK
         assert answers(call) == []
 
 
-def test_refusals_and_health_checks_tell_it_too() -> None:
+def test_rejected_calls_and_health_checks_get_the_instance_id_too() -> None:
     with probed(max_metadata_bytes=1024) as at:
         own = [at.server.handle.instance]
         assert asked(at, "/no.Such/Method") == own
@@ -58,7 +58,7 @@ def test_refusals_and_health_checks_tell_it_too() -> None:
         assert answers(call) == own
 
 
-def test_what_a_handler_says_of_itself_does_not_take_its_place() -> None:
+def test_an_instance_id_that_a_handler_sends_does_not_replace_the_servers() -> None:
     def claim(_request: Any, context: Any) -> None:
         context.set_trailing_metadata((("x-instance", "mine"),))
 
@@ -67,12 +67,12 @@ def test_what_a_handler_says_of_itself_does_not_take_its_place() -> None:
         assert asked(at) == ["mine", at.server.handle.instance]
 
 
-def test_each_server_has_its_own() -> None:
+def test_each_server_has_its_own_instance_id() -> None:
     with running() as one, running() as other:
         assert one.handle.instance != other.handle.instance
 
 
-def test_the_log_says_it_when_the_server_serves() -> None:
+def test_the_log_line_of_the_start_has_the_instance_id() -> None:
     with server_process() as started:
         instance = started.serving["instance"]
         assert re.fullmatch(RANDOM, instance)
@@ -83,7 +83,7 @@ def test_the_log_says_it_when_the_server_serves() -> None:
         channel.close()
 
 
-def test_spans_have_it_as_an_attribute_of_their_resource() -> None:
+def test_the_resource_of_spans_has_the_instance_id() -> None:
     with tracer_provider("test") as one, tracer_provider("test") as other:
         found = [str(each.resource.attributes["service.instance.id"]) for each in (one, other)]
     assert all(re.fullmatch(RANDOM, each) for each in found)
@@ -97,12 +97,14 @@ def instance_and_attribute(monkeypatch: pytest.MonkeyPatch, given: str) -> tuple
 
 
 @pytest.mark.parametrize("given", ["quoter-5d8f-x7k2p", "627cc493-f310-47de-96bd-71410b7dec09", "a" * 128])
-def test_the_environments_own_is_used_everywhere(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+def test_an_instance_id_of_the_environment_is_used_everywhere(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
     assert instance_and_attribute(monkeypatch, given) == (given, given)
 
 
 @pytest.mark.parametrize(("given", "kept"), [("a%20b", "a b"), ("a" * 129, "a" * 129), ("%C3%A9", "é")])
-def test_one_that_is_long_or_unsafe_stays_on_the_spans_alone(
+def test_a_long_or_unsafe_instance_id_of_the_environment_is_only_on_spans(
     monkeypatch: pytest.MonkeyPatch, given: str, kept: str
 ) -> None:
     instance, attribute = instance_and_attribute(monkeypatch, given)

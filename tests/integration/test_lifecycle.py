@@ -83,7 +83,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
         assert time.monotonic() - began < 1
 
 
-def test_what_runs_may_finish_within_the_grace_and_its_line_and_span_are_kept() -> None:
+def test_a_call_in_flight_finishes_within_the_grace_period_with_log_line_and_span() -> None:
     with probed(drain_grace=10) as at:
         running = threading.Event()
 
@@ -187,7 +187,9 @@ def test_a_handler_that_never_returns_does_not_hold_the_exit() -> None:
         assert call.done()
 
 
-def test_all_mistakes_are_told_at_once_with_exit_code_2_and_no_traceback(tmp_path: Path) -> None:
+def test_all_configuration_errors_are_reported_together_with_exit_status_2_and_no_traceback(
+    tmp_path: Path,
+) -> None:
     ca = tmp_path / "ca.pem"
     ca.write_text("no certificate\n")
     done = run(
@@ -294,7 +296,7 @@ def handles_signals(pid: int) -> bool:
     return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def test_a_reader_of_the_log_that_leaves_takes_neither_calls_nor_the_drain_along() -> None:
+def test_calls_and_drain_go_on_when_the_reader_of_the_log_leaves() -> None:
     read, write = os.pipe()
     with socket.create_server(("127.0.0.1", 0)) as free:
         target = f"127.0.0.1:{free.getsockname()[1]}"
@@ -354,7 +356,7 @@ def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() 
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "abc", "invalid OTEL_EXPORTER_OTLP_… variable"),
     ],
 )
-def test_a_variable_of_opentelemetrys_that_does_not_fit_stops_the_start_in_words(
+def test_an_invalid_variable_of_opentelemetry_is_a_start_error(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
@@ -363,7 +365,7 @@ def test_a_variable_of_opentelemetrys_that_does_not_fit_stops_the_start_in_words
         pass
 
 
-def test_a_variable_that_opentelemetry_reads_when_it_is_imported_is_refused_in_words_too() -> None:
+def test_an_invalid_variable_that_opentelemetry_reads_on_import_is_a_start_error_too() -> None:
     done = run("serve", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="abc")
     assert done.returncode == 2
     assert done.stderr == (

@@ -60,7 +60,9 @@ def test_an_error_of_the_domain(method: str, how: Any) -> None:
 @pytest.mark.parametrize(
     "bug", [ValueError("s3cret in a bug"), SystemExit("s3cret"), grpc.RpcError("s3cret")]
 )
-def test_a_bug_is_internal_and_only_the_log_says_more(method: str, bug: BaseException) -> None:
+def test_an_unhandled_exception_is_internal_and_only_the_log_has_details(
+    method: str, bug: BaseException
+) -> None:
     def fail(_request: Any, _context: Any) -> None:
         raise bug
 
@@ -91,7 +93,7 @@ def test_a_method_that_the_servicer_does_not_override_is_unimplemented(method: s
 
 
 @each_method
-def test_a_reply_of_the_wrong_kind_is_a_bug(method: str) -> None:
+def test_a_reply_of_the_wrong_type_is_an_internal_error(method: str) -> None:
     class Wrong(Probe):
         def Unary(self, request: Any, context: Any) -> Any:  # noqa: ARG002
             return None
@@ -140,7 +142,7 @@ def test_a_handler_that_swallows_what_a_read_raised_does_not_turn_it_into_a_succ
         assert at.seen() == [("ClientStream", "InvalidArgument")]
 
 
-def test_a_malformed_message_is_no_bug() -> None:
+def test_a_malformed_message_is_not_logged_as_an_unhandled_exception() -> None:
     with probed() as at:
         assert outcome(lambda: at.channel.unary_unary("/probe.Probe/Unary")(b"\xff")) is Status.INTERNAL
         assert not at.server.lines("unhandled_exception")
@@ -174,7 +176,7 @@ def test_an_unknown_method_adds_no_series_is_not_named_and_is_refused_before_aut
 
 
 @pytest.mark.slow
-def test_a_client_stream_that_is_cut_is_never_taken_for_complete() -> None:
+def test_a_handler_never_sees_a_cut_client_stream_as_complete() -> None:
     """Grpc ends the iterator of some cut streams as if they were complete; reading once more raises."""
     complete: list[int] = []
     with probed() as at:

@@ -127,7 +127,7 @@ def test_nothing_is_written_where_one_image_cannot_be_read(
     assert dockerfile.read_text() == before
 
 
-def test_a_registry_that_cannot_be_reached_is_said_in_words(tmp_path: Path) -> None:
+def test_an_unreachable_registry_is_an_error_in_one_line(tmp_path: Path) -> None:
     with web() as server:
         image = f"{urlsplit(server.url).netloc}/library/python:3.13-slim-trixie"
     dockerfile = dockerfile_of(tmp_path, image)  # whose registry has gone

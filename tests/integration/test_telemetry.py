@@ -65,7 +65,7 @@ def test_every_method_and_code_starts_at_zero(server: Server) -> None:
         assert {labels["grpc_type"] for labels, _ in samples if labels["grpc_method"] == method} == {kind}
 
 
-def test_the_metrics_port_tells_about_the_process_and_refuses_the_rest_in_words(server: Server) -> None:
+def test_the_metrics_port_serves_process_metrics_and_answers_other_paths_with_404(server: Server) -> None:
     assert "process_cpu_seconds_total" in server.get("/metrics")[1]
     assert server.get("/") == (404, "this port serves /metrics, /healthz and /readyz\n")
 
@@ -182,7 +182,7 @@ class Interceptor(grpc.ServerInterceptor):
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_the_usual_rejecting_handler_of_one_arity_and_no_codecs_is_taken_as_it_is_meant(method: str) -> None:
+def test_a_rejecting_handler_of_another_arity_without_codecs_rejects_the_call(method: str) -> None:
     def abort(_request: Any, context: Any) -> None:
         context.abort(grpc.StatusCode.PERMISSION_DENIED, "no entry")
 
@@ -193,7 +193,7 @@ def test_the_usual_rejecting_handler_of_one_arity_and_no_codecs_is_taken_as_it_i
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_an_interceptor_that_raises_is_a_bug_like_any_other(method: str) -> None:
+def test_an_exception_of_an_interceptor_is_an_internal_error(method: str) -> None:
     def fail(_continuation: Any, _details: Any) -> None:
         raise ValueError("s3cret")
 
@@ -204,7 +204,7 @@ def test_an_interceptor_that_raises_is_a_bug_like_any_other(method: str) -> None
         assert at.seen() == [(method, "Internal")]
 
 
-def test_a_non_blocking_handler_keeps_being_one() -> None:
+def test_a_non_blocking_handler_stays_non_blocking() -> None:
     handed: list[Any] = []
 
     class NonBlocking(Probe):

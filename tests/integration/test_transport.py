@@ -105,7 +105,7 @@ def test_a_message_over_the_limit_ends_a_stream_that_had_good_ones_before() -> N
 
 
 @each_method
-def test_grpc_itself_refuses_what_is_over_twice_the_limit_and_the_server_sees_a_cancel(method: str) -> None:
+def test_grpc_rejects_messages_over_twice_the_limit_and_the_server_records_a_cancel(method: str) -> None:
     with probed(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, 2 * LIMIT + 1)) is Status.RESOURCE_EXHAUSTED
         until(at.server.calls)
@@ -115,7 +115,7 @@ def test_grpc_itself_refuses_what_is_over_twice_the_limit_and_the_server_sees_a_
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.Deflate])
 @each_method
-def test_what_is_small_only_while_it_is_compressed_is_refused(
+def test_a_compressed_message_is_limited_by_its_decompressed_size(
     method: str, compression: grpc.Compression
 ) -> None:
     with probed(max_message_bytes=LIMIT) as at:
@@ -192,7 +192,7 @@ def started(at: Probed) -> float:
     return at.server.total("grpc_server_started_total", grpc_service="probe.Probe")
 
 
-def test_calls_over_the_limit_of_a_connection_wait_at_their_client_and_do_not_fail(
+def test_calls_over_the_limit_of_a_connection_wait_in_the_client_and_do_not_fail(
     held: tuple[Probed, threading.Event],
 ) -> None:
     at, release = held
@@ -272,7 +272,7 @@ def accepted(port: int) -> Iterator[socket.socket]:
 
 
 @pytest.mark.parametrize("call", ["with a call", "without"])
-def test_a_client_that_pings_too_often_is_told_and_cut_off_and_one_within_the_limit_is_not(call: str) -> None:
+def test_a_client_that_pings_too_often_gets_goaway_and_one_within_the_limit_does_not(call: str) -> None:
     with probed(permit_keepalive_time=0.1) as at:
         for interval, cut_off in ((0.01, True), (0.2, False)):
             with http2.connected(at.server.target) as connection:
@@ -301,7 +301,7 @@ def test_common_clients_keepalives_are_permitted_by_default() -> None:
             assert connection.frames(GoAwayFrame, least) == []
 
 
-def test_a_connection_of_its_age_is_told_to_go_and_its_call_finishes() -> None:
+def test_a_connection_at_its_maximum_age_gets_goaway_and_its_call_finishes() -> None:
     with probed(max_connection_age=0.3) as at:
         at.probe.on_call = lambda _request, _context: time.sleep(1)
         with http2.connected(at.server.target) as connection:

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 import pytest
 
 from tests.docs.pages import Page
-from tests.support.outcomes.observed_server import Kept
+from tests.support.outcomes.observed_server import ReusedServer
 from tests.support.outcomes.table import Case
-from tests.support.outcomes.usual_server import Theirs
+from tests.support.outcomes.usual_server import UsualServer
 from tests.support.outcomes.usual_table import CASES, HEAD, measured
 
 
 @pytest.fixture(scope="module")
-def kept() -> Iterator[Kept[Theirs]]:
+def kept() -> Iterator[ReusedServer[UsualServer]]:
     logging.getLogger("grpc").setLevel(logging.CRITICAL)  # it logs every exception of a handler
-    stocks = Kept(lambda _bound, grace: Theirs(grace))
+    stocks = ReusedServer(lambda _bound, grace: UsualServer(grace))
     yield stocks
     stocks.close()
     logging.getLogger("grpc").setLevel(logging.NOTSET)
@@ -28,7 +28,7 @@ SHOWN = Page("docs/outcomes.md").generated("usual stack").splitlines()
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=case.what) for case in CASES])
-def test_the_usual_stack_records_what_the_table_shows(case: Case, kept: Kept[Theirs]) -> None:
+def test_the_usual_stack_records_what_the_table_shows(case: Case, kept: ReusedServer[UsualServer]) -> None:
     row = measured(case, kept)
     if row not in SHOWN:  # a machine that is held up lets a deadline pass before its time
         row = measured(case, kept)

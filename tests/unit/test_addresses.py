@@ -40,7 +40,7 @@ def test_an_address_reads_as_grpc_writes_it(text: str, expected: list[str]) -> N
         ("localhost:1,127.0.0.1:1", "twice"),
     ],
 )
-def test_an_address_that_grpc_would_bind_otherwise_is_refused_in_words(text: str, reason: str) -> None:
+def test_an_address_that_grpc_would_bind_differently_is_invalid(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_addresses(text)
 

@@ -59,7 +59,7 @@ def test_an_encrypted_key_is_refused_with_what_to_do(form: PrivateFormat) -> Non
         parse_private_key(pem(RSA, form, BestAvailableEncryption(b"secret")))
 
 
-def test_a_public_key_or_a_der_file_is_told_from_a_private_key() -> None:
+def test_a_public_key_and_a_der_file_are_not_private_keys_in_pem() -> None:
     public = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     der = RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     for content in (public, der, b""):

@@ -78,7 +78,7 @@ def early(algorithm: str = "EdDSA", /, **changes: Any) -> bytes:
 
 
 @each_algorithm
-def test_a_good_token_tells_who_calls(algorithm: str) -> None:
+def test_a_valid_token_names_its_caller(algorithm: str) -> None:
     assert Verifier().jwt(early(algorithm, sub="auth0|André 1")) == Caller("auth0|André 1")
 
 
@@ -141,7 +141,7 @@ def test_whatever_form_the_keys_have_no_attack_gets_through(form: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_a_hundred_thousand_mutated_tokens_let_nobody_in(seed: int) -> None:
+def test_a_hundred_thousand_mutated_tokens_are_rejected(seed: int) -> None:
     keys = public_keys()
     verifier = JwtVerifier(lambda: keys, ExpectedClaims(ISSUER, AUDIENCE, 10))
     good = [token(algorithm) for algorithm in ("RS256", "RS256", "RS256", "ES256", "EdDSA")]
@@ -242,14 +242,14 @@ def test_scopes_are_read_from_scope_or_scp_as_issuers_write_them(given: Any, sco
         (lambda: early(header={"typ": "logout+jwt"}), "type is not accepted"),
     ],
 )
-def test_what_is_wrong_is_said_in_words_that_repeat_nothing(made: Any, words: str) -> None:
+def test_the_reason_of_a_rejected_token_repeats_nothing_of_it(made: Any, words: str) -> None:
     with pytest.raises(Unauthenticated, match=words) as caught:
         Verifier().jwt(made())
     assert "s3cret" not in caught.value.message
     assert "attacker" not in caught.value.message
 
 
-def test_a_token_that_nobody_has_signed_is_told_nothing_of_its_claims() -> None:
+def test_the_claims_of_an_unsigned_token_do_not_change_the_answer() -> None:
     forged = signed({"alg": "EdDSA"}, claims(exp=1), private("EdDSA", "attacker"), "EdDSA")
     with pytest.raises(Unauthenticated, match="not signed with a trusted key"):
         Verifier().jwt(forged)

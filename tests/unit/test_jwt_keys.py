@@ -135,7 +135,7 @@ PASSED_OVER: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", PASSED_OVER)
-def test_a_key_of_a_jwks_that_is_no_good_is_passed_over_with_the_reason(name: str) -> None:
+def test_an_unusable_key_of_a_jwks_is_ignored_with_the_reason(name: str) -> None:
     made, reason = PASSED_OVER[name]
     keys = parse_keys(jwks(made(), jwk(private("EdDSA"), kid="good")), ALL)
     assert keys.names == ["EdDSA good"]
@@ -147,7 +147,7 @@ def test_a_key_of_a_jwks_that_is_no_good_is_passed_over_with_the_reason(name: st
         parse_keys(jwks(made()), ALL)
 
 
-def test_a_secret_is_passed_over_unless_hs256_is_asked_for() -> None:
+def test_a_secret_is_ignored_unless_hs256_is_configured() -> None:
     keys = parse_keys(issuers_jwks(secret_jwk()), PUBLIC)
     assert keys.skipped == ("key 4: the key is for HS256, which APP_JWT_ALGORITHMS does not list",)
     assert b64(SECRET).decode() not in str(keys.skipped)
@@ -166,7 +166,7 @@ def test_a_secret_is_passed_over_unless_hs256_is_asked_for() -> None:
         (b'{"keys": [1' + b",1" * 100 + b"]}", "101 keys; expected at most 100"),
     ],
 )
-def test_what_is_no_jwks_is_refused(content: bytes, reason: str) -> None:
+def test_content_that_is_no_jwks_is_invalid(content: bytes, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_keys(content, ALL)
 
@@ -193,6 +193,6 @@ def test_any_bytes_are_keys_or_a_value_error(content: bytes) -> None:
         | st.sampled_from(["RSA", "EC", "OKP", "oct", "P-256", "AQAB", "sig", "", "=é"]),
     )
 )
-def test_any_jwk_is_a_key_or_passed_over(member: Any) -> None:
+def test_any_jwk_is_a_key_or_is_ignored(member: Any) -> None:
     keys = parse_keys(jwks(member, jwk(private("EdDSA"))), ALL)
     assert len(keys.usable) + len(keys.skipped) == 2

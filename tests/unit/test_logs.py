@@ -103,7 +103,7 @@ class Broken(io.StringIO):
         raise OSError(28, "No space left on device")
 
 
-def test_what_cannot_be_written_is_lost_and_fails_nobody() -> None:
+def test_a_line_that_cannot_be_written_is_dropped_and_fails_no_call() -> None:
     with logs("info", "json", Broken()):
         structlog.get_logger().error("event")
         writer("info", "call")(dict, {"a": 1})

@@ -32,14 +32,14 @@ def read(raw: Iterator[bytes], how: Any) -> Any:
     return how(raw, call, reader(bytes, Hooks.of([])))
 
 
-def test_a_request_that_was_cut_is_not_taken_for_one_that_is_missing() -> None:
+def test_a_cut_request_is_not_reported_as_missing() -> None:
     with pytest.raises(grpc.RpcError):
         read(Cut(), only_request)
     with pytest.raises(Unimplemented):
         read(iter([]), only_request)
 
 
-def test_a_stream_that_was_cut_is_not_taken_for_a_complete_one() -> None:
+def test_a_cut_stream_does_not_end_as_a_complete_one() -> None:
     with pytest.raises(grpc.RpcError):
         list(read(Cut(), Requests))
     assert list(read(iter([b"a"]), Requests)) == [b"a"]

@@ -39,7 +39,7 @@ BOTH = Conventions(older=True, newer=True)
         ("rpc;http", OLDER),
     ],
 )
-def test_the_opt_in_is_a_list_in_which_dup_wins_and_what_is_unknown_is_passed_over(
+def test_the_opt_in_is_a_list_in_which_dup_wins_and_unknown_entries_are_ignored(
     value: str | None, expected: Conventions
 ) -> None:
     environment = {} if value is None else {"OTEL_SEMCONV_STABILITY_OPT_IN": value}

@@ -60,7 +60,7 @@ def test_without_any_variable_the_server_is_on_loopback_and_open(env: pytest.Mon
     assert settings.server.services == ("probe.Probe", "probe.Other")
 
 
-def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
+def test_all_configuration_errors_are_reported_together_with_variable_and_expected_value(
     env: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     shelf = tmp_path / "labels"
@@ -101,7 +101,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_variable_and_what_is_right(
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:50051", "[::]:50051", "127.0.0.1:1,10.0.0.1:1"])
-def test_beyond_loopback_the_auth_mode_must_be_said(env: pytest.MonkeyPatch, address: str) -> None:
+def test_the_auth_mode_is_required_beyond_loopback(env: pytest.MonkeyPatch, address: str) -> None:
     [problem] = problems(env, APP_LISTEN=address)
     assert problem.startswith("APP_AUTH_MODE: required, because")
     env.setenv("APP_AUTH_MODE", "none")
@@ -185,7 +185,7 @@ def test_an_empty_variable_counts_as_unset(env: pytest.MonkeyPatch) -> None:
     assert load(services=SERVED).server.workers == ServerSettings().workers
 
 
-def test_what_kubernetes_sets_for_a_service_called_app_is_not_a_mistake(env: pytest.MonkeyPatch) -> None:
+def test_variables_that_kubernetes_sets_for_a_service_called_app_are_ignored(env: pytest.MonkeyPatch) -> None:
     for name, value in {
         "APP_PORT": "tcp://10.96.0.7:80",
         "APP_SERVICE_HOST": "10.96.0.7",
@@ -300,7 +300,7 @@ def test_jwt_with_all_that_it_needs(env: pytest.MonkeyPatch, keys: str) -> None:
         ("APP_AUTH_TOKENS_FILE", "/etc/hostname", "only valid with APP_AUTH_MODE=tokens"),
     ],
 )
-def test_a_mistake_with_jwt_is_told_in_words(
+def test_an_invalid_setting_of_jwt_is_an_error_with_its_reason(
     env: pytest.MonkeyPatch, keys: str, name: str, value: str, problem: str
 ) -> None:
     [found] = problems(env, **(JWT | {"APP_JWT_KEYS_FILE": keys} | {name: value}))
@@ -337,7 +337,7 @@ def test_a_secret_is_not_fetched_from_a_url(env: pytest.MonkeyPatch) -> None:
         ("APP_JWT_LEEWAY", "5"),
     ],
 )
-def test_a_setting_of_another_mode_is_not_passed_over(
+def test_a_setting_of_another_mode_is_an_error(
     env: pytest.MonkeyPatch, tmp_path: Path, mode: str, name: str, value: str
 ) -> None:
     tokens = tmp_path / "tokens"
@@ -365,7 +365,7 @@ def test_a_setting_of_another_mode_is_not_passed_over(
         ("probe.Probe name:ann or scope:x", "scope:x requires APP_AUTH_MODE=jwt"),
     ],
 )
-def test_a_rule_that_could_not_be_kept_stops_the_start(
+def test_a_rule_that_cannot_be_applied_is_an_error(
     env: pytest.MonkeyPatch, tmp_path: Path, rules: str, problem: str
 ) -> None:
     tokens = tmp_path / "tokens"
@@ -376,7 +376,7 @@ def test_a_rule_that_could_not_be_kept_stops_the_start(
     assert problem in found
 
 
-def test_rules_without_anybody_who_could_keep_them_stop_the_start(env: pytest.MonkeyPatch) -> None:
+def test_rules_without_authentication_are_an_error(env: pytest.MonkeyPatch) -> None:
     [found] = problems(env, APP_AUTH_REQUIRE="probe.Probe name:ann")
     assert found.startswith("APP_AUTH_REQUIRE: only valid with APP_AUTH_MODE=tokens or jwt")
 

@@ -78,7 +78,9 @@ WRONG: dict[str, tuple[dict[str, bytes], str]] = {
 
 
 @pytest.mark.parametrize("how", WRONG)
-def test_what_is_wrong_keeps_the_last_good_pair_and_is_said_once(how: str, tmp_path: Path, log: Log) -> None:
+def test_an_invalid_pair_is_logged_once_and_the_last_valid_one_stays(
+    how: str, tmp_path: Path, log: Log
+) -> None:
     changes, problem = WRONG[how]
     files = Files(tmp_path)
     first = files.tls.value
@@ -101,7 +103,7 @@ def test_a_file_that_is_gone_is_named(tmp_path: Path, log: Log) -> None:
 
 
 @pytest.mark.parametrize("how", sorted(set(WRONG) - {"an expired one", "an early one"}))
-def test_a_start_with_what_is_wrong_says_so(how: str, tmp_path: Path) -> None:
+def test_an_invalid_file_is_a_start_error(how: str, tmp_path: Path) -> None:
     changes, problem = WRONG[how]
     with pytest.raises(StartError) as caught:
         Files(tmp_path, **changes)

@@ -90,7 +90,9 @@ BAD: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_answer_is_told_once_and_the_last_good_value_stays(name: str, at: Web, log: Log) -> None:
+def test_an_invalid_response_is_logged_once_and_the_last_valid_value_stays(
+    name: str, at: Web, log: Log
+) -> None:
     found = watched(at)
     at.answer, problem = BAD[name]
     for _ in range(3):
@@ -111,7 +113,7 @@ def test_a_bad_first_answer_stops_the_start(name: str, at: Web) -> None:
         watched(at)
 
 
-def test_a_server_that_is_not_there_is_told_in_words(log: Log) -> None:
+def test_an_unreachable_server_is_logged_with_the_reason(log: Log) -> None:
     with web() as at:
         at.serve(b"1")
         found = watched(at)
@@ -199,12 +201,12 @@ def test_a_server_that_failed_is_asked_again_after_the_cooldown_and_not_the_peri
         until(lambda: found.value == 2)
 
 
-def test_a_proxy_is_not_asked_for_what_is_on_this_machine(at: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_on_this_machine_is_fetched_without_a_proxy(at: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     assert watched(at).value == 1
 
 
-def test_what_stands_behind_the_question_mark_is_sent_and_not_told(at: Web, log: Log) -> None:
+def test_the_query_of_a_url_is_sent_and_never_logged(at: Web, log: Log) -> None:
     asked: list[str] = []
 
     def answer(request: BaseHTTPRequestHandler) -> None:
@@ -277,7 +279,7 @@ def test_https_is_right_and_http_to_this_machine(url: str) -> None:
         ("http://127.0.0.1@attacker.test/", "a user or password in a URL is not valid"),
     ],
 )
-def test_another_url_is_refused_in_words(url: str, reason: str) -> None:
+def test_an_invalid_url_is_rejected_with_the_reason(url: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason) as caught:
         check_url(url)
     assert "s3cret" not in str(caught.value)

@@ -13,10 +13,10 @@ import grpc
 from app.core.call import current_call
 from tests.gen import probe_pb2 as pb
 from tests.gen.probe_pb2_grpc import ProbeServicer
-from tests.support.outcomes.observed_server import Observed
+from tests.support.outcomes.observed_server import ObservedServer
 from tests.support.servers.script import hold, notice
 
-Play = Callable[[Observed, str], object]  # given the method to call
+Play = Callable[[ObservedServer, str], object]  # given the method to call
 
 # Where a handler is when its call is ended.
 WORKING: Mapping[str, Any] = {"start": hold}
@@ -61,7 +61,7 @@ def made(**how: Any) -> Play:
     return lambda at, method: at.calls(method, **how).end()
 
 
-def made_when_full(at: Observed, method: str) -> None:
+def made_when_full(at: ObservedServer, method: str) -> None:
     with at.full(method):
         at.calls(method).end()
 
@@ -69,14 +69,14 @@ def made_when_full(at: Observed, method: str) -> None:
 def made_by_narrow(**how: Any) -> Play:
     """The client's channel takes no reply of more than a byte."""
 
-    def play(at: Observed, method: str) -> None:
+    def play(at: ObservedServer, method: str) -> None:
         narrow = at.connect(at.target, ("grpc.max_receive_message_length", 1))
         at.calls(method, channel=narrow, **how).end().over().go_on()
 
     return play
 
 
-def made_after_stop(at: Observed, method: str) -> None:
+def made_after_stop(at: ObservedServer, method: str) -> None:
     running = at.calls(method, 1, start=hold, company=True).come_to("running")
     at.drain()
     at.calls(method).end()
@@ -88,17 +88,17 @@ def cancelled(**how: Any) -> Play:
     return lambda at, method: at.calls(method, **how).come_to("running").cancel().over().go_on().end()
 
 
-def cancelled_in_queue(at: Observed, method: str) -> None:
+def cancelled_in_queue(at: ObservedServer, method: str) -> None:
     with at.busy():
         at.calls(method).come_to("arrived").cancel().end()
         at.heard()
 
 
-def cancelled_after_the_end(at: Observed, method: str) -> None:
+def cancelled_after_the_end(at: ObservedServer, method: str) -> None:
     at.calls(method).end().cancel().end()
 
 
-def cancelled_at_any_moment(at: Observed, method: str) -> None:
+def cancelled_at_any_moment(at: ObservedServer, method: str) -> None:
     for _ in range(3):
         for _ in range(at.places):
             call = at.calls(method, 1)
@@ -107,7 +107,7 @@ def cancelled_at_any_moment(at: Observed, method: str) -> None:
         at.rest()  # a call that its client has left keeps its place until then
 
 
-def late_at_work(at: Observed, method: str) -> None:
+def late_at_work(at: ObservedServer, method: str) -> None:
     calls = at.calls(method, start=hold, timeout=0.15)
     time.sleep(0.03)
     calls.cancel().end().over()
@@ -115,7 +115,7 @@ def late_at_work(at: Observed, method: str) -> None:
     calls.go_on()
 
 
-def late_in_queue(at: Observed, method: str) -> None:
+def late_in_queue(at: ObservedServer, method: str) -> None:
     with at.busy():
         at.calls(method, timeout=0.1).cancel().end()
         time.sleep(0.12)
@@ -124,7 +124,7 @@ def late_in_queue(at: Observed, method: str) -> None:
 def expired(**how: Any) -> Play:
     """The client's deadline passes, and the server's clock has it too when the handler looks up."""
 
-    def play(at: Observed, method: str) -> None:
+    def play(at: ObservedServer, method: str) -> None:
         calls = at.calls(method, timeout=0.15, **how).end().over()
         time.sleep(0.05)
         calls.go_on()
@@ -132,19 +132,19 @@ def expired(**how: Any) -> Play:
     return play
 
 
-def expired_in_queue(at: Observed, method: str) -> None:
+def expired_in_queue(at: ObservedServer, method: str) -> None:
     with at.busy():
         at.calls(method, timeout=0.1).end()
         at.heard()
         time.sleep(0.05)
 
 
-def expired_above_a_second(at: Observed, method: str) -> None:
+def expired_above_a_second(at: ObservedServer, method: str) -> None:
     # On the wire it is 1.01 s.
     at.calls(method, start=hold, timeout=1.001).end().over().go_on()
 
 
-def expired_at_any_moment(at: Observed, method: str) -> None:
+def expired_at_any_moment(at: ObservedServer, method: str) -> None:
     for _ in range(3):
         for _ in range(at.places):
             at.calls(method, 1, timeout=random.uniform(0, 0.006)).end()  # noqa: S311 - as above
@@ -154,7 +154,7 @@ def expired_at_any_moment(at: Observed, method: str) -> None:
 def cut(**how: Any) -> Play:
     """The client's connection is cut."""
 
-    def play(at: Observed, method: str) -> None:
+    def play(at: ObservedServer, method: str) -> None:
         proxy = at.proxy()
         calls = at.calls(method, channel=at.connect(proxy.target), **how).come_to("running")
         proxy.cut()
@@ -163,7 +163,7 @@ def cut(**how: Any) -> Play:
     return play
 
 
-def cut_in_queue(at: Observed, method: str) -> None:
+def cut_in_queue(at: ObservedServer, method: str) -> None:
     proxy = at.proxy()
     with at.busy():
         calls = at.calls(method, channel=at.connect(proxy.target)).come_to("arrived")
@@ -172,12 +172,12 @@ def cut_in_queue(at: Observed, method: str) -> None:
         at.heard()
 
 
-def blocked(at: Observed, method: str) -> None:
+def blocked(at: ObservedServer, method: str) -> None:
     """The handler does nothing that could end it, until its call has ended."""
     at.calls(method, start=hold).end().over().go_on()
 
 
-def drained(at: Observed, method: str) -> None:
+def drained(at: ObservedServer, method: str) -> None:
     """The calls run when the server begins to stop, and finish within its grace."""
     calls = at.calls(method, start=hold).come_to("running")
     at.drain()
@@ -185,7 +185,7 @@ def drained(at: Observed, method: str) -> None:
     at.drained()
 
 
-def drained_in_queue(at: Observed, method: str) -> None:
+def drained_in_queue(at: ObservedServer, method: str) -> None:
     with at.busy():
         calls = at.calls(method).come_to("arrived")
         at.drain()
@@ -196,7 +196,7 @@ def drained_in_queue(at: Observed, method: str) -> None:
 def cut_by_grace(**how: Any) -> Play:
     """The calls run at the end of the grace."""
 
-    def play(at: Observed, method: str) -> None:
+    def play(at: ObservedServer, method: str) -> None:
         calls = at.calls(method, **how).come_to("running")
         at.drain()
         calls.over().go_on().end()
@@ -205,7 +205,7 @@ def cut_by_grace(**how: Any) -> Play:
     return play
 
 
-def cut_for_good(at: Observed, method: str) -> None:
+def cut_for_good(at: ObservedServer, method: str) -> None:
     """The handler does not return as long as there is a process."""
     calls = at.calls(method, start=hold).come_to("running")
     at.drain()

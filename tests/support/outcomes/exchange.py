@@ -24,7 +24,7 @@ class Exchange:
     A client of a stream sends two messages, and closes its side.
     """
 
-    def __init__(  # noqa: PLR0913 - as in Observed.calls
+    def __init__(  # noqa: PLR0913 - as in ObservedServer.calls
         self,
         channel: Any,
         method: str,

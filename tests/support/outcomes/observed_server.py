@@ -24,14 +24,14 @@ CODES: dict[object, grpc.StatusCode] = {
     name: code for code in grpc.StatusCode for name in (code.value[0], CODE_LABELS[code], code.name)
 }
 
-Said = tuple[str, grpc.StatusCode]  # a method and a status code
+MethodAndCode = tuple[str, grpc.StatusCode]  # a method and a status code
 
 
 class Counts:
     """The `grpc_server_…` metrics at one moment, but for those of health checks."""
 
     def __init__(self, exposition: str) -> None:
-        self.handled: Counter[Said] = Counter()
+        self.handled: Counter[MethodAndCode] = Counter()
         self.refused: Counter[str] = Counter()  # by reason
         self.types: dict[str, set[str]] = defaultdict(set)  # of each method
         self._values: Counter[tuple[str, str]] = Counter()
@@ -67,8 +67,8 @@ class Ending:
 
     call: Exchange
     seen: grpc.StatusCode | None  # None: it has no end
-    traced: Sequence[Said]  # in each span of it
-    logged: Sequence[Said]  # in each line of it
+    traced: Sequence[MethodAndCode]  # in each span of it
+    logged: Sequence[MethodAndCode]  # in each line of it
 
 
 class Calls(list[Exchange]):
@@ -118,7 +118,7 @@ class Arrivals(grpc.ServerInterceptor):
         return continuation(details)
 
 
-class Observed(ABC):
+class ObservedServer(ABC):
     """A server, a channel to it, and the calls that were made. Subclasses start it, and say what it wrote."""
 
     workers = 4  # unary calls that run at once
@@ -232,10 +232,10 @@ class Observed(ABC):
     def close(self) -> None: ...
 
 
-Server = TypeVar("Server", bound=Observed)
+Server = TypeVar("Server", bound=ObservedServer)
 
 
-class Kept(Generic[Server]):
+class ReusedServer(Generic[Server]):
     """The server of the last case, as long as the next one can have it too."""
 
     def __init__(self, start: Callable[[float, float], Server]) -> None:

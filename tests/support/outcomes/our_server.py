@@ -12,13 +12,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from app.core.service import Service
 from tests.support.outcomes.exchange import PATIENCE
-from tests.support.outcomes.observed_server import Arrivals, Counts, Observed
+from tests.support.outcomes.observed_server import Arrivals, Counts, ObservedServer
 from tests.support.servers.probe import Probe, service
 from tests.support.servers.server import TOKEN, running
 from tests.support.waiting import until
 
 
-class Ours(Observed):
+class OurServer(ObservedServer):
     """Every concern is on."""
 
     callers = MappingProxyType(

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from tests.gen import probe_pb2_grpc
 from tests.support.outcomes.exchange import PATIENCE
-from tests.support.outcomes.observed_server import Arrivals, Counts, Observed
+from tests.support.outcomes.observed_server import Arrivals, Counts, ObservedServer
 from tests.support.servers.probe import Probe
 from tests.support.servers.usual_stack import interceptors, token
 
@@ -36,7 +36,7 @@ class Pool(ThreadPoolExecutor):
         return future
 
 
-class Theirs(Observed):
+class UsualServer(ObservedServer):
     times = 2
 
     def __init__(self, grace: float) -> None:

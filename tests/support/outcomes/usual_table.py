@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 
 import grpc
 
-from tests.support.outcomes.observed_server import Kept, Said
+from tests.support.outcomes.observed_server import MethodAndCode, ReusedServer
 from tests.support.outcomes.table import LONG_DEADLINE, READ_MANY, TABLE, Case, arities
-from tests.support.outcomes.usual_server import Theirs
+from tests.support.outcomes.usual_server import UsualServer
 
 # Not those that have several outcomes, nor what the stack does not have: a maximum deadline, and
 # sizes that the chain refuses before grpc does.
@@ -35,7 +35,7 @@ CUT_IN_A_READ = {
 
 def stock_table() -> str:
     """The table of docs/outcomes.md. Of each signal: that it is right (✓), or what it says instead."""
-    kept = Kept(lambda _max_deadline, grace: Theirs(grace))
+    kept = ReusedServer(lambda _max_deadline, grace: UsualServer(grace))
     rows = [measured(case, kept) for case in CASES]
     kept.close()
     return "\n".join((HEAD, *rows))
@@ -44,7 +44,7 @@ def stock_table() -> str:
 HEAD = "| event | client sees | span | metric | log line |\n|---|---|---|---|---|"
 
 
-def measured(case: Case, kept: Kept[Theirs]) -> str:
+def measured(case: Case, kept: ReusedServer[UsualServer]) -> str:
     """A row of it."""
     cells = {
         method: cell(case, method, kept.server(case.max_deadline, case.grace)) for method in case.methods
@@ -53,7 +53,7 @@ def measured(case: Case, kept: Kept[Theirs]) -> str:
     return f"| {case.what} | {' | '.join(columns)} |"
 
 
-def cell(case: Case, method: str, at: Theirs) -> tuple[str, str, str, str]:
+def cell(case: Case, method: str, at: UsualServer) -> tuple[str, str, str, str]:
     """What the client sees, and what span, metric and log line say."""
     before = at.counts()
     case.play(at, method)
@@ -81,7 +81,7 @@ def in_words(codes: Iterable[grpc.StatusCode]) -> str:
     return " or ".join(sorted({code.name for code in codes})) or "nothing"
 
 
-def in_short(found: Counter[Said], right: Counter[Said]) -> str:
+def in_short(found: Counter[MethodAndCode], right: Counter[MethodAndCode]) -> str:
     return "✓" if found == right else in_words(code for _, code in found)
 
 
