@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import grpc
 from grpc_health.v1 import health
-from grpc_reflection.v1alpha import reflection
 from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
@@ -38,6 +37,7 @@ from app.interceptors.validation import Validation
 from app.runtime.health import Health
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
+from app.runtime.reflection import REFLECTION, add_reflection
 from app.runtime.transport import options
 from app.settings import Settings
 from app.telemetry.conventions import Conventions
@@ -51,7 +51,7 @@ from app.tls.server_credentials import ServerCredentials
 # Exact names. Probes and tools have no token, and must be answered when nobody else is.
 HEALTH = health.SERVICE_NAME
 PROBES = frozenset({HEALTH})
-EXEMPT = frozenset({HEALTH, reflection.SERVICE_NAME})
+EXEMPT = PROBES | REFLECTION
 
 
 class Telemetry(NamedTuple):
@@ -186,7 +186,7 @@ def open_parts(
             service.add_to_server(servicer, registrar)
         status.add_to_server(registrar)
         if settings.server.reflection:
-            reflection.enable_server_reflection([*names, HEALTH, reflection.SERVICE_NAME], registrar)
+            add_reflection([*names, HEALTH], registrar)
         yield Parts(server, status, pools, credentials, telemetry.instance, metrics)
 
 

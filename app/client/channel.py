@@ -34,6 +34,7 @@ def channel(
     services: Sequence[ServiceDescriptor] = (),
     config: ServiceConfig = _SERVICE_CONFIG,
     keepalive: Keepalive | None = _KEEPALIVE,
+    proxy: bool = True,
     tracing: TracerProvider | None = None,
     metrics: "CollectorRegistry | None" = None,
 ) -> grpc.Channel:
@@ -51,6 +52,7 @@ def channel(
     `services` are the services to call, such as `DESCRIPTOR.services_by_name["InventoryService"]` of a
     generated module. Their methods that are safe to repeat are retried as `config` says (see `retries.py`);
     no other calls are. The default `keepalive` is for servers of this project; other servers may need None.
+    Without `proxy`, the channel connects directly, even if the environment names a proxy (http_proxy, …).
 
     With `tracing`, each call has a span; the standard OTEL_… variables apply. With `metrics`, calls are
     counted and measured in that registry, as by go-grpc-prometheus; several channels may share a registry.
@@ -58,7 +60,7 @@ def channel(
     Raises ValueError if the target is empty, `config` names unknown methods, the token must not be sent, or
     a file is invalid, and OSError if a file cannot be read. Close the channel when it is no longer needed.
     """
-    found = options(target, services, config, keepalive)
+    found = options(target, services, config, keepalive, proxy=proxy)
     if token_file is not None and tls is None:
         check_plaintext(target, allowed=allow_plaintext_token)
     token = None if token_file is None else Token(token_file)
@@ -77,6 +79,7 @@ def aio_channel(
     services: Sequence[ServiceDescriptor] = (),
     config: ServiceConfig = _SERVICE_CONFIG,
     keepalive: Keepalive | None = _KEEPALIVE,
+    proxy: bool = True,
 ) -> grpc.aio.Channel:
     """Opens a channel for `grpc.aio`, with the balancing, retries and keepalive of `channel()`.
 
@@ -85,7 +88,7 @@ def aio_channel(
     new certificates, open a new channel. Raises the errors of `channel()`, and ValueError for a token
     that would be sent to another machine without TLS: send such a token as metadata of each call.
     """
-    found = options(target, services, config, keepalive)
+    found = options(target, services, config, keepalive, proxy=proxy)
     token = None if token_file is None else Token(token_file)
     if tls is not None:
         found += tls.options(target)

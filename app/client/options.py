@@ -34,7 +34,12 @@ class Keepalive(ValidatedConfig):
 
 
 def options(
-    target: str, services: Sequence[ServiceDescriptor], config: ServiceConfig, keepalive: Keepalive | None
+    target: str,
+    services: Sequence[ServiceDescriptor],
+    config: ServiceConfig,
+    keepalive: Keepalive | None,
+    *,
+    proxy: bool = True,
 ) -> Options:
     """Returns the options of a channel; grpc/impl/channel_arg_names.h of grpc describes them.
 
@@ -58,6 +63,6 @@ def options(
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.max_pings_without_data", 0),  # by default two, and then one a minute
         ]
-    if is_loopback(target):
+    if not proxy or is_loopback(target):
         found.append(("grpc.enable_http_proxy", 0))  # by default grpc uses http_proxy even for loopback
     return found

@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+_MESSAGES: Any = health_pb2
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -35,6 +36,13 @@ class Health(health.HealthServicer):
         self.ready = ready
         for name in self._names:
             self.set(name, _SERVING if ready else _NOT_SERVING)
+
+    def List(self, request: Any, context: grpc.ServicerContext) -> Any:
+        """The health of every name; the types of grpcio-health-checking lack the messages."""
+        del request
+        names = (LIVENESS, *self._names)
+        checked = {name: self.Check(health_pb2.HealthCheckRequest(service=name), context) for name in names}
+        return _MESSAGES.HealthListResponse(statuses=checked)
 
     def Watch(
         self,

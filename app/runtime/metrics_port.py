@@ -1,5 +1,6 @@
 """The HTTP port beside the gRPC ones: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes."""
 
+import errno
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,11 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from app.core.address import Address
 from app.core.errors import StartError
 from app.core.file import reason_of
+
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+
+# The errors of a host without IPv6.
+_NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 @contextmanager
@@ -30,7 +36,7 @@ def metrics_port(
         for address in addresses:
             server = servers.enter_context(_listen(address.beside(served)))
             server.set_app(application)
-            served.append(address.at(server.server_port))
+            served.append(Address(str(server.server_address[0]), server.server_port))
             thread = Thread(
                 target=server.serve_forever, args=(0.05,), name=f"metrics {served[-1]}", daemon=True
             )
@@ -73,6 +79,8 @@ def _listen(address: Address) -> _Server:
     try:
         return kind((address.host, address.port or 0), _Handler)
     except OSError as error:
+        if address.host == "::" and error.errno in _NO_IPV6:
+            return _listen(Address("0.0.0.0", address.port))  # noqa: S104 - as gRPC does for its own port
         raise StartError(f"APP_METRICS_LISTEN: {address}: {reason_of(error)}") from error
 
 
@@ -81,11 +89,9 @@ def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         def answer(status: str, text: str) -> Iterable[bytes]:
-            start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+            start_response(status, [_TEXT])
             return [text.encode()]
 
-        if environ["REQUEST_METHOD"] != "GET":
-            return answer("405 Method Not Allowed", "this port answers GET\n")
         match environ["PATH_INFO"]:
             case "/metrics":
                 body: Iterable[bytes] = metrics(environ, start_response)
@@ -101,4 +107,27 @@ def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:
             case _:
                 return answer("404 Not Found", "this port serves /metrics, /healthz and /readyz\n")
 
-    return application
+    def by_method(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        match environ["REQUEST_METHOD"]:
+            case "GET":
+                return application(environ, start_response)
+            case "HEAD":
+                return _head(application, environ, start_response)
+            case _:
+                start_response("405 Method Not Allowed", [("Allow", "GET, HEAD"), _TEXT])
+                return [b"this port answers GET and HEAD\n"]
+
+    return by_method
+
+
+def _head(application: Any, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answers as the application answers GET, without the body."""
+    answers: list[tuple[str, list[tuple[str, str]]]] = []
+
+    def note(status: str, headers: list[tuple[str, str]]) -> None:
+        answers.append((status, headers))
+
+    body = b"".join(application({**environ, "REQUEST_METHOD": "GET"}, note))
+    [(status, headers)] = answers
+    start_response(status, [*headers, ("Content-Length", str(len(body)))])
+    return []

@@ -9,8 +9,8 @@ from typing import Any
 
 import structlog
 
-# Reflection streams open at once, each on a thread; tools have one for a moment.
-MAX_REFLECTIONS = 4
+# Reflection streams open at once, each on a thread. Some tools keep theirs open.
+MAX_REFLECTIONS = 32
 
 # Seconds to wait, after the last call has ended, for handlers that still run although their client has left.
 _PATIENCE = 1.0

@@ -50,7 +50,9 @@ def settings(objects: Objects, files: dict[str, Path], monkeypatch: pytest.Monke
     for name, value in given.items():
         assert value is not None
         monkeypatch.setenv(name, str(files.get(value, value)))
-    return load(services=[ECHO])
+    found = load(services=[ECHO])
+    assert found.strangers == ()
+    return found
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))

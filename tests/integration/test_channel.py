@@ -7,6 +7,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,29 @@ def test_calls_to_loopback_do_not_use_a_proxy(form: str, monkeypatch: pytest.Mon
         with open_channel(target, timeout=5) as channel:
             call: Any = channel.unary_unary("/a.B/C")
             assert call(b"a") == b"a"
+
+
+# This machine, by a name that the client does not take for it before it is resolved.
+SOMEWHERE = "LOCALHOST"
+
+
+def test_a_channel_may_ignore_the_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # nobody is there
+    with backends(echo) as [server]:
+        target = f"{SOMEWHERE}:{server.address.rpartition(':')[2]}"
+        for proxy, code in ((True, Status.UNAVAILABLE), (False, Status.OK)):
+            with open_channel(target, timeout=5, proxy=proxy) as channel:
+                call: Any = channel.unary_unary("/a.B/C")
+                assert outcome(partial(call, b"a")) is code
+
+        async def called(*, proxy: bool) -> Any:
+            async with aio_channel(target, proxy=proxy) as channel:
+                call: Any = channel.unary_unary("/a.B/C")
+                return await call(b"a", timeout=5)
+
+        assert asyncio.run(called(proxy=False)) == b"a"
+        with pytest.raises(grpc.RpcError):
+            asyncio.run(called(proxy=True))
 
 
 def run(several: list[Backend], work: Callable[[Any], Awaitable[None]], **settings: Any) -> None:

@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -99,6 +100,55 @@ def test_reflection_lists_and_describes_the_services(server: Server, channel: gr
     [reply] = stub.ServerReflectionInfo(iter([request]), timeout=5)
     [file] = reply.file_descriptor_response.file_descriptor_proto
     assert descriptor_pb2.FileDescriptorProto.FromString(file).name == "probe.proto"
+
+
+V1 = "grpc.reflection.v1.ServerReflection"
+
+
+def test_reflection_v1_answers_as_v1alpha_does_and_describes_itself(
+    server: Server, channel: grpc.Channel
+) -> None:
+    assert {V1, "grpc.reflection.v1alpha.ServerReflection"} <= set(listed(server))
+    messages: Any = reflection_pb2
+    call: Any = channel.stream_stream(
+        f"/{V1}/ServerReflectionInfo",
+        messages.ServerReflectionRequest.SerializeToString,
+        messages.ServerReflectionResponse.FromString,
+    )
+    names = ("probe.Probe", V1, "grpc.reflection.v1.ServerReflectionRequest")
+    requests = [messages.ServerReflectionRequest(file_containing_symbol=name) for name in names]
+    replies = list(call(iter(requests), timeout=5))
+    assert [reply.original_request for reply in replies] == requests
+    probe, *own = (
+        descriptor_pb2.FileDescriptorProto.FromString(reply.file_descriptor_response.file_descriptor_proto[0])
+        for reply in replies
+    )
+    assert probe.name == "probe.proto"
+    for file in own:
+        assert (file.name, file.package) == ("grpc/reflection/v1/reflection.proto", "grpc.reflection.v1")
+        assert "v1alpha" not in str(file)
+
+
+def test_more_than_four_tools_may_use_reflection_at_a_time(channel: grpc.Channel) -> None:
+    stub: Any = reflection_pb2_grpc.ServerReflectionStub(channel)
+    hold = threading.Event()
+
+    def requests() -> Iterator[reflection_pb2.ServerReflectionRequest]:
+        yield reflection_pb2.ServerReflectionRequest(list_services="")
+        hold.wait(10)
+
+    streams = [stub.ServerReflectionInfo(requests(), timeout=10) for _ in range(20)]
+    assert all(next(stream).list_services_response.service for stream in streams)
+    hold.set()
+    assert [list(stream) for stream in streams] == [[]] * 20
+
+
+def test_health_lists_every_name(channel: grpc.Channel) -> None:
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    messages: Any = health_pb2
+    reply = stub.List(messages.HealthListRequest(), timeout=5)
+    found = {name: status.status for name, status in reply.statuses.items()}
+    assert found == dict.fromkeys(("", "liveness", "probe.Probe"), SERVING)
 
 
 def test_reflection_can_be_off_and_only_chosen_services_are_served() -> None:

@@ -1,9 +1,13 @@
 """What a call leaves behind: metrics as Go has them, spans, log lines."""
 
+import errno
 import platform
 import re
+import socket
+import socketserver
 import threading
 import time
+from http.client import HTTPConnection
 from importlib.metadata import version
 from typing import Any
 
@@ -13,6 +17,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
 from app.core.call import current_call
+from app.core.errors import StartError
 from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import outcome
@@ -68,6 +73,47 @@ def test_every_method_and_code_starts_at_zero(server: Server) -> None:
 def test_the_metrics_port_serves_process_metrics_and_answers_other_paths_with_404(server: Server) -> None:
     assert "process_cpu_seconds_total" in server.get("/metrics")[1]
     assert server.get("/") == (404, "this port serves /metrics, /healthz and /readyz\n")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/"])
+def test_head_on_the_metrics_port_is_get_without_the_body(server: Server, path: str) -> None:
+    answers = {}
+    for method in ("GET", "HEAD"):
+        connection = HTTPConnection(str(server.handle.metrics[0]), timeout=5)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        answers[method] = answer.status, answer.headers["Content-Type"], int(answer.headers["Content-Length"])
+        assert bool(answer.read()) is (method == "GET")
+        connection.close()
+    assert answers["HEAD"][:2] == answers["GET"][:2]
+    assert answers["HEAD"][2] == pytest.approx(answers["GET"][2], abs=200), "the metrics change"
+
+
+def test_other_methods_on_the_metrics_port_are_refused_with_those_that_are_allowed(server: Server) -> None:
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        connection = HTTPConnection(str(server.handle.metrics[0]), timeout=5)
+        connection.request(method, "/metrics")
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+        assert answer.read() == b"this port answers GET and HEAD\n"
+        connection.close()
+
+
+def test_the_metrics_port_listens_on_ipv4_where_there_is_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.socket
+
+    def without_ipv6(family: int = socket.AF_INET, *arguments: Any, **options: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+        return real(family, *arguments, **options)
+
+    monkeypatch.setattr(vars(socketserver)["socket"], "socket", without_ipv6)
+    with running(metrics_listen="[::]:0") as server:
+        [address] = server.handle.metrics
+        assert address.host == "0.0.0.0"  # noqa: S104 - for every address
+        assert server.get("/healthz") == (200, "ok\n")
+    with pytest.raises(StartError, match=r"APP_METRICS_LISTEN: \[::1\]:0: Address family not supported"):
+        running(metrics_listen="[::1]:0").__enter__()
 
 
 def test_the_build_is_a_metric_of_the_same_name_in_every_fork(server: Server) -> None:
