@@ -20,7 +20,7 @@ class Checkout:
             source, copy = ROOT / name, self.root / name
             if source.is_file():
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(source, copy)
+                shutil.copy(source, copy)  # with its mode
         self._share_environment()
         self.run("git", "init", "-q")
         self.run("git", "config", "user.name", "test")
@@ -36,6 +36,7 @@ class Checkout:
         uv.parent.mkdir(parents=True)
         uv.write_text(_UV.format(uv=ROOT / ".uv" / "bin" / "uv"))
         uv.chmod(0o755)
+        uv.with_name("python").symlink_to(ROOT / ".uv" / "bin" / "python")
         (self.root / ".venv" / ".locked").touch()
 
     def commit(self) -> None:
