@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
+.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,7 +45,10 @@ test: setup ## run all tests that need no cluster
 	.venv/bin/python -m pytest $(SPREAD) $(PYTEST)
 
 test-fast: setup ## run the tests that are not marked slow
-	.venv/bin/python -m pytest $(SPREAD) -m "not release and not slow" $(PYTEST)
+	.venv/bin/python -m pytest $(SPREAD) -m "not release and not copy and not slow" $(PYTEST)
+
+test-copies: setup ## run the tests of make service, make remove and docs/add-a-service.md, in copies of this checkout
+	.venv/bin/python -m pytest -m copy -n 2 $(PYTEST)
 
 stock: setup ## check the rows of docs/outcomes.md about the usual stack of interceptors
 	.venv/bin/python -m pytest tests/stock $(PYTEST)

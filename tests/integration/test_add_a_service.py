@@ -68,7 +68,7 @@ def commands(copy: Checkout, text: str, target: str = "") -> None:
         assert "still named in" not in printed, f"$ {command}\n{printed}"
 
 
-@pytest.mark.slow
+@pytest.mark.copy
 @pytest.mark.timeout(600)
 def test_every_edit_and_every_command_of_the_page_works(tmp_path: Path) -> None:
     copy = Checkout(tmp_path)

@@ -12,6 +12,8 @@ from deploy import checkout
 from deploy.release import ReleaseError, checked, with_section
 from tests.support.checkout import Checkout
 
+pytestmark = pytest.mark.copy
+
 CURRENT, PROJECT = checkout.version(), checkout.project()
 NEXT = f"{int(CURRENT.partition('.')[0]) + 1}.0.0"
 ENTRY = "\n## Unreleased\n\n### Added\n\n- A sample.\n"

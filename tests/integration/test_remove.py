@@ -19,7 +19,7 @@ package acme.users.v1;
 import "{needed}";
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # `make gen` takes a while on a busy machine
+pytestmark = [pytest.mark.copy, pytest.mark.timeout(300)]  # `make gen` takes a while on a busy machine
 
 
 @pytest.fixture

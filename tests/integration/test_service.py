@@ -21,7 +21,7 @@ with running(SERVICES) as server:
     print(server.handled()[("acme.stock_items.v1.StockItemsService", "GetItem", "OK")])
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # `make gen` takes a while on a busy machine
+pytestmark = [pytest.mark.copy, pytest.mark.timeout(300)]  # `make gen` takes a while on a busy machine
 
 
 @pytest.fixture
