@@ -10,7 +10,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from opentelemetry.trace import TracerProvider
 
 from app.client.observer import Observer, ObserverInterceptor
-from app.client.options import Keepalive, Options, options
+from app.client.options import Keepalive, Options, options, size_options
 from app.client.propagation import CallDefaults
 from app.client.reloading import ReloadingChannel, ReloadingFiles
 from app.client.service_config import ServiceConfig
@@ -35,6 +35,8 @@ def channel(
     config: ServiceConfig = _SERVICE_CONFIG,
     keepalive: Keepalive | None = _KEEPALIVE,
     proxy: bool = True,
+    max_receive_bytes: int | None = None,
+    max_send_bytes: int | None = None,
     tracing: TracerProvider | None = None,
     metrics: "CollectorRegistry | None" = None,
 ) -> grpc.Channel:
@@ -53,6 +55,8 @@ def channel(
     generated module. Their methods that are safe to repeat are retried as `config` says (see `retries.py`);
     no other calls are. The default `keepalive` is for servers of this project; other servers may need None.
     Without `proxy`, the channel connects directly, even if the environment names a proxy (http_proxy, …).
+    A message above `max_receive_bytes` or `max_send_bytes` ends its call with RESOURCE_EXHAUSTED; by default,
+    gRPC receives 4 MiB and sends any size.
 
     With `tracing`, each call has a span; the standard OTEL_… variables apply. With `metrics`, calls are
     counted and measured in that registry, as by go-grpc-prometheus; several channels may share a registry.
@@ -61,6 +65,7 @@ def channel(
     a file is invalid, and OSError if a file cannot be read. Close the channel when it is no longer needed.
     """
     found = options(target, services, config, keepalive, proxy=proxy)
+    found += size_options(max_receive_bytes=max_receive_bytes, max_send_bytes=max_send_bytes)
     if token_file is not None and tls is None:
         check_plaintext(target, allowed=allow_plaintext_token)
     token = None if token_file is None else Token(token_file)
@@ -80,6 +85,8 @@ def aio_channel(
     config: ServiceConfig = _SERVICE_CONFIG,
     keepalive: Keepalive | None = _KEEPALIVE,
     proxy: bool = True,
+    max_receive_bytes: int | None = None,
+    max_send_bytes: int | None = None,
 ) -> grpc.aio.Channel:
     """Opens a channel for `grpc.aio`, with the balancing, retries and keepalive of `channel()`.
 
@@ -89,6 +96,7 @@ def aio_channel(
     that would be sent to another machine without TLS: send such a token as metadata of each call.
     """
     found = options(target, services, config, keepalive, proxy=proxy)
+    found += size_options(max_receive_bytes=max_receive_bytes, max_send_bytes=max_send_bytes)
     token = None if token_file is None else Token(token_file)
     if tls is not None:
         found += tls.options(target)

@@ -11,6 +11,9 @@ from app.client.validated_config import ValidatedConfig
 
 Options = list[tuple[str, str | int]]
 
+# The largest message in bytes: protobuf has no larger ones.
+LARGEST = 2**31 - 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class Keepalive(ValidatedConfig):
@@ -65,4 +68,18 @@ def options(
         ]
     if not proxy or is_loopback(target):
         found.append(("grpc.enable_http_proxy", 0))  # by default grpc uses http_proxy even for loopback
+    return found
+
+
+def size_options(*, max_receive_bytes: int | None, max_send_bytes: int | None) -> Options:
+    """Returns the options for the sizes of messages. Raises ValueError for a size that gRPC cannot use."""
+    found: Options = []
+    for direction, most in (("receive", max_receive_bytes), ("send", max_send_bytes)):
+        if most is not None:
+            if type(most) is not int or not 1 <= most <= LARGEST:
+                raise ValueError(
+                    f"invalid value {most!r} for max_{direction}_bytes:"
+                    f" expected an integer of bytes from 1 to {LARGEST}"
+                )
+            found.append((f"grpc.max_{direction}_message_length", most))
     return found

@@ -21,6 +21,7 @@ from app.tools.options import (
     CaFile,
     CertFile,
     KeyFile,
+    MaxMessageBytes,
     PlaintextToken,
     ServerName,
     Target,
@@ -45,6 +46,8 @@ _OPTIONS = {
     "token_file": "--token-file",
     "allow_plaintext_token": "--allow-plaintext-token",
 }
+# What grpc's client says of a reply that is too large.
+_TOO_LARGE = re.compile(r"CLIENT: Received message larger than max (\(.*?\))")
 _CLIENTS_NAME = re.compile(rf"(?<![\w/.-])({'|'.join(_OPTIONS)})(?![\w/.-])")
 
 
@@ -62,6 +65,7 @@ def over_channel(function: Verb, services: Sequence[ServiceDescriptor]) -> Calla
         token_file: TokenFile = None,
         allow_plaintext_token: PlaintextToken = False,
         timeout: Timeout = 10.0,
+        max_message_bytes: MaxMessageBytes = 4 * 1024 * 1024,
         **arguments: Any,
     ) -> None:
         from app.client.channel import channel
@@ -80,6 +84,7 @@ def over_channel(function: Verb, services: Sequence[ServiceDescriptor]) -> Calla
                     allow_plaintext_token=allow_plaintext_token,
                     timeout=timeout,
                     services=services,
+                    max_receive_bytes=max_message_bytes,
                 )
             with opened:
                 function(opened, **arguments)
@@ -129,6 +134,8 @@ def _explain(error: Any, target: str, tls: "Tls | None") -> str:
         return f"{details}; set --token-file to a file with a token"
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return f"{target} does not serve this method: {details}"
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and (sizes := _TOO_LARGE.search(details)):
+        return f"the reply is larger than --max-message-bytes {sizes[1]}"
     answered = any(key == REQUEST_ID for key, _ in error.trailing_metadata() or ())
     if code is grpc.StatusCode.UNAVAILABLE and not answered:
         return f"{explain_unavailable(target, details, tls)}; {further}"

@@ -8,13 +8,14 @@ import typer
 
 from app.core.errors import UsageError
 from app.core.name import variable
+from app.core.section import variable as setting_variable
 
 if TYPE_CHECKING:
     from app.client.tls import Tls
 
 
-def server_option(name: str, text: str, *, envvar: bool = True, **options: Any) -> Any:
-    envvars = variable(name) if envvar else None
+def server_option(name: str, text: str, *, envvar: bool | list[str] = True, **options: Any) -> Any:
+    envvars = envvar if isinstance(envvar, list) else variable(name) if envvar else None
     return typer.Option(name, help=text, envvar=envvars, rich_help_panel="The server", **options)
 
 
@@ -34,6 +35,17 @@ PlaintextToken = Annotated[
 Timeout = Annotated[
     float,
     server_option("--timeout", "The deadline of a call, in seconds.", envvar=False, min=0.001, max=86_400),
+]
+# The server's own variable too, so that commands beside it, as in its pod, receive what it sends.
+MaxMessageBytes = Annotated[
+    int,
+    server_option(
+        "--max-message-bytes",
+        "The largest reply to receive, in bytes.",
+        envvar=[variable("--max-message-bytes"), setting_variable("max_message_bytes")],
+        min=1,
+        max=2**31 - 1,
+    ),
 ]
 
 

@@ -153,6 +153,47 @@ def test_calls_to_loopback_do_not_use_a_proxy(form: str, monkeypatch: pytest.Mon
             assert call(b"a") == b"a"
 
 
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.mark.parametrize("of_asyncio", [False, True])
+@pytest.mark.parametrize(
+    ("limits", "sent", "code"),
+    [
+        ({}, 5 * MEBIBYTE, Status.RESOURCE_EXHAUSTED),
+        ({"max_receive_bytes": 6 * MEBIBYTE}, 5 * MEBIBYTE, Status.OK),
+        ({"max_receive_bytes": 999}, 999, Status.OK),
+        ({"max_receive_bytes": 999}, 1000, Status.RESOURCE_EXHAUSTED),
+        ({"max_send_bytes": 999}, 999, Status.OK),
+        ({"max_send_bytes": 999}, 1000, Status.RESOURCE_EXHAUSTED),
+    ],
+)
+def test_the_sizes_of_messages_are_those_of_the_channel(
+    limits: dict[str, Any], sent: int, code: Status, *, of_asyncio: bool
+) -> None:
+    async def called(target: str) -> Any:
+        async with aio_channel(target, **limits) as channel:
+            call: Any = channel.unary_unary("/a.B/C")
+            return await call(b"a" * sent, timeout=20)
+
+    server = Backend(echo, options=[("grpc.max_receive_message_length", -1)])
+    if of_asyncio:
+        found = outcome(lambda: asyncio.run(called(server.address)))
+    else:
+        with open_channel(server.address, timeout=20, **limits) as channel:
+            call: Any = channel.unary_unary("/a.B/C")
+            found = outcome(lambda: call(b"a" * sent))
+    server.stop()
+    assert found is code
+
+
+@pytest.mark.parametrize("size", [0, -1, 2**31, True, 1.5])
+@pytest.mark.parametrize("name", ["max_receive_bytes", "max_send_bytes"])
+def test_a_size_that_grpc_would_take_for_something_else_is_refused(name: str, size: Any) -> None:
+    with pytest.raises(ValueError, match=f"for {name}: expected an integer of bytes from 1 to 2147483647"):
+        open_channel("a:1", **{name: size})
+
+
 # This machine, by a name that the client does not take for it before it is resolved.
 SOMEWHERE = "LOCALHOST"
 

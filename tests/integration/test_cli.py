@@ -171,6 +171,33 @@ def test_an_error_is_one_line_with_an_exit_code_for_scripts(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("options", "variables"),
+    [
+        (("--max-message-bytes", "7000000"), {}),
+        ((), {"QUOTER_MAX_MESSAGE_BYTES": "7000000"}),
+        ((), {"APP_MAX_MESSAGE_BYTES": "7000000"}),
+    ],
+)
+def test_commands_receive_replies_as_large_as_the_server_is_set_to_send(
+    options: tuple[str, ...], variables: dict[str, str]
+) -> None:
+    request = json.dumps({"text": "a" * 6_000_000})
+    with running([probe_service(Echo())], max_message_bytes=7_000_000) as large:
+        load = ("load", "Probe/Unary", request, "--rps", "2", "--for", "1s", "--target", large.target)
+        assert run(*load, *options, **variables).exit_code == 0
+        assert run(*load).exit_code == 1
+
+
+def test_a_reply_that_is_too_large_names_the_option(server: Server) -> None:
+    request = json.dumps({"text": "a" * 1000})
+    done = run("call", "Probe/Unary", request, "--max-message-bytes", "1002", "--target", server.target)
+    assert done.exit_code == 72
+    assert done.stderr == "quoter: the reply is larger than --max-message-bytes (1003 vs. 1002)\n"
+    done = run("call", "Probe/Unary", request, "--max-message-bytes", "1003", "--target", server.target)
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
 def broken(_channel: grpc.Channel) -> None:
     """Fail."""
     raise ValueError("a bug")

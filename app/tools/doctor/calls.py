@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from app.client.channel import channel
+from app.client.options import LARGEST
 from app.core.code import CODE_LABELS
 from app.core.name import NAME
 from app.tools.doctor.facts import Arguments, Facts, Reply
@@ -28,6 +29,7 @@ def open_channel(arguments: Arguments, *, token: bool) -> grpc.Channel:
         token_file=arguments.token_file if token else None,
         allow_plaintext_token=arguments.allow_plaintext_token,
         timeout=arguments.timeout,
+        max_receive_bytes=LARGEST,
     )
 
 
