@@ -24,6 +24,8 @@ from app.interceptors.chain import Chain
 from app.interceptors.concern import Concern
 from app.interceptors.deadline import Deadline
 from app.interceptors.errors import Errors
+from app.interceptors.first_message import FirstMessages
+from app.interceptors.half_calls import Bound
 from app.interceptors.instance import Instance
 from app.interceptors.limit import ConcurrencyLimit, Limit
 from app.interceptors.message_size import MessageSize
@@ -88,9 +90,9 @@ def concerns(
         Metrics(telemetry.registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, an exception becomes a status code that the three above see
-        UnknownMethod(),  # on acceptance, as the next two: refused calls never wait for a worker
-        Limit(limit_of(settings)),  # before the call waits for a worker or costs more
-        MetadataSize(settings.server.max_metadata_bytes),  # after Limit: it reads all of the metadata
+        UnknownMethod(),  # on acceptance: refused calls never wait for a worker
+        Limit(limit_of(settings)),  # when the first message is there, before the call waits for a worker
+        MetadataSize(settings.server.max_metadata_bytes),  # on acceptance
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
         Deadline(settings.server.max_deadline, exempt=PROBES),  # after what waits: is there time left?
         MessageSize(settings.server.max_message_bytes),  # of each message, before it is decoded or sent
@@ -117,15 +119,15 @@ def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
     return choose
 
 
-def pool_of(pools: Pools) -> Callable[[Method], ThreadPoolExecutor | None]:
-    """Every kind of call has its own threads; unary ones have the server's."""
+def pool_of(pools: Pools) -> Callable[[Method], ThreadPoolExecutor]:
+    """Every kind of call has its own threads."""
 
-    def choose(method: Method) -> ThreadPoolExecutor | None:
+    def choose(method: Method) -> ThreadPoolExecutor:
         if method.service == HEALTH:
             return pools.health if method.arity is Arity.UNARY else pools.watches
         if method.service in EXEMPT:
             return pools.reflection
-        return None if method.arity is Arity.UNARY else pools.streams
+        return pools.workers if method.arity is Arity.UNARY else pools.streams
 
     return choose
 
@@ -170,10 +172,19 @@ def open_parts(
         for concern in listed:
             if isinstance(concern, AbstractContextManager):
                 opened.enter_context(concern)
+        first_messages = opened.enter_context(
+            FirstMessages(
+                pools.refusals,
+                calls=Bound(settings.server.max_half_calls, settings.server.first_message_timeout),
+                streams=Bound(settings.server.max_streams, settings.server.max_deadline),
+                never_answering_first=EXEMPT,
+            )
+        )
         chain = Chain(
             listed,
             refusals=pools.refusals,
             pool_of=pool_of(pools),
+            first_messages=first_messages,
             followed=bool(interceptors),
         )
         server = grpc.server(

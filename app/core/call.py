@@ -76,6 +76,9 @@ class Call(grpc.ServicerContext):
     code_label = ""  # its name in CODE_LABELS, once the call is over
     duration = 0.0  # seconds from acceptance to the end, once the call is over
     context: grpc.ServicerContext = _NO_CONTEXT  # grpc's own context
+    first_message: bytes | None = None  # where it was read before a worker took the call up, until it is used
+    admitted = False  # whether it counts against the limit of its kind
+    began = False  # whether the handler of a stream has read a message
 
     def __init__(self, method: "Method", metadata: Metadata) -> None:
         self.method = method
@@ -110,6 +113,11 @@ class Call(grpc.ServicerContext):
             raise DeadlineExceeded("the call exceeded the server's maximum deadline")
 
     # grpc.RpcContext
+
+    @property
+    def taken_up(self) -> bool:
+        """Whether a worker has taken the call up."""
+        return self.context is not _NO_CONTEXT
 
     def is_active(self) -> bool:
         return self.context.is_active()

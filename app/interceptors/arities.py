@@ -39,10 +39,18 @@ class Behavior(Protocol):
     def __call__(self, *arguments: Any) -> Any: ...
 
 
-def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor | None) -> Handler:
-    """Returns a grpc handler that runs the given one within the hooks.
+def behavior_of(handler: Handler) -> Behavior:
+    """The handler's function, whatever its arity."""
+    return cast(
+        "Behavior",
+        handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream,
+    )
 
-    Keeps the attributes of Behavior; `pool` is the thread pool of a handler that names none.
+
+def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor) -> Handler:
+    """Returns a grpc handler that runs the given one within the hooks, on that pool.
+
+    Keeps `experimental_non_blocking` of Behavior.
     """
     endpoint = _Endpoint(handler, hooks)
     if not handler.response_streaming:
@@ -52,7 +60,7 @@ def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor | None) -> Han
         behavior.experimental_non_blocking = True
     else:
         behavior = cast("Behavior", _stream_reply(endpoint))
-    behavior.experimental_thread_pool = getattr(endpoint.function, "experimental_thread_pool", None) or pool
+    behavior.experimental_thread_pool = pool
     if handler.response_streaming:
         return grpc.stream_stream_rpc_method_handler(behavior)
     return grpc.stream_unary_rpc_method_handler(behavior)
@@ -79,10 +87,7 @@ class _Endpoint:
 
     def __init__(self, handler: Handler, hooks: Hooks) -> None:
         self.hooks = hooks
-        self.function = cast(
-            "Behavior",
-            handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream,
-        )
+        self.function = behavior_of(handler)
         self._start, self._send_bytes, self._send = hooks.start, hooks.send_bytes, hooks.send
         self._requests = Requests if handler.request_streaming else only_request
         # To grpc, no codec means messages as they are on the wire.

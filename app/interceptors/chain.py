@@ -8,8 +8,12 @@ the way out, from the innermost to the outermost. The list itself, with the reas
 
     stage        thread            hook           who may refuse            what ends the call
     -----------  ----------------  -------------  ------------------------  -------------------------------
-    accepted     grpc's polling    accept         UnknownMethod, Limit,     a refusal, which a thread of
+    accepted     grpc's polling    accept         UnknownMethod,            a refusal, which a thread of
                  thread (one)                     MetadataSize              the pool `refusals` answers
+    waiting      none              -              -                         its first message does not come
+                                                                            in time (first_message.py)
+    admitted     grpc's polling    admit          Limit                     a refusal, as above
+                 thread
     queued       none              -              -                         nothing: a call whose client
                                                                             left is started, and ends then
     started      a worker of the   start          Auth, Deadline            a refusal
@@ -25,7 +29,9 @@ the way out, from the innermost to the outermost. The list itself, with the reas
 
 - A message's stages repeat for each message of a stream; reading and sending alternate as the handler does.
 - A call that `accept` refused goes on with `failed` and `over`, on the pool `refusals`: `fail` of every
-  concern, and `end` of those outside the one that refused. The others have not seen it.
+  concern, and `end` of those outside the one that refused. The others have not seen it. After `accept`,
+  `end` runs for every concern, wherever the call ends.
+- A bidirectional stream may be admitted and started before its first message: its handler may answer first.
 - The server's own deadline is `call.expires_at`, which the concern Deadline sets at `start`. From there on
   `Call.check_deadline` raises at each read of a stream, at each send, in `call.wait` and at the stream's end.
 - A call that its client or its deadline has ended is noticed at the next read, send or wait. Its status is
@@ -47,8 +53,9 @@ import grpc
 from app.core.call import CURRENT_CALL, Call
 from app.core.errors import Unimplemented
 from app.core.method import UNKNOWN, Arity, Method
-from app.interceptors.arities import Handler, refusal, wrap
+from app.interceptors.arities import Handler, behavior_of, refusal, wrap
 from app.interceptors.concern import Concern
+from app.interceptors.first_message import FirstMessages
 from app.interceptors.hooks import Hook, Hooks
 
 
@@ -62,6 +69,7 @@ class _Entry:
     method: Method
     hooks: Hooks
     handler: Handler | None
+    pool: ThreadPoolExecutor
     wrapper: Handler
     refuse: Handler
     accept: Sequence[tuple[Hook, Handler]]
@@ -80,10 +88,11 @@ class Chain(grpc.ServerInterceptor):
         concerns: Sequence[Concern],
         *,
         refusals: ThreadPoolExecutor,
-        pool_of: Callable[[Method], ThreadPoolExecutor | None],
+        pool_of: Callable[[Method], ThreadPoolExecutor],
+        first_messages: FirstMessages,
         followed: bool = True,
     ) -> None:
-        """`refusals` answers what acceptance refuses; `pool_of` names a method's own pool, if it has one.
+        """`refusals` answers what acceptance refuses; `pool_of` names a method's pool.
 
         `followed` says whether the server has further interceptors. Without any, grpc's own look-up of the
         handler is skipped: the chain knows it.
@@ -91,6 +100,7 @@ class Chain(grpc.ServerInterceptor):
         self._concerns = concerns
         self._refusals = refusals
         self._pool_of = pool_of
+        self._first_messages = first_messages
         self._followed = followed
         self._entries: dict[str, _Entry] = {}
         self._unknown = self._entry(UNKNOWN, None)
@@ -109,17 +119,21 @@ class Chain(grpc.ServerInterceptor):
 
     def _entry(self, method: Method, handler: Handler | None) -> _Entry:
         hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
+        served = handler or _UNIMPLEMENTED
+        refuse = refusal(hooks, hooks.end, self._refusals)
+        own_pool: ThreadPoolExecutor | None = getattr(behavior_of(served), "experimental_thread_pool", None)
+        pool = self._first_messages.before(
+            own_pool or self._pool_of(method), method, hooks.admit, behavior_of(refuse)
+        )
         return _Entry(
             method,
             hooks,
             handler,
-            wrapper=self._wrap(handler or _UNIMPLEMENTED, hooks, method),
-            refuse=refusal(hooks, hooks.end, self._refusals),
+            pool,
+            wrapper=wrap(served, hooks, pool),
+            refuse=refuse,
             accept=[(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept],
         )
-
-    def _wrap(self, handler: Handler, hooks: Hooks, method: Method) -> Handler:
-        return wrap(handler, hooks, self._pool_of(method))
 
     def intercept_service(
         self,
@@ -152,7 +166,7 @@ class Chain(grpc.ServerInterceptor):
             return self._unknown
         if entry is self._unknown:
             return entry
-        wrapper = self._wrap(handler, entry.hooks, entry.method)
+        wrapper = wrap(handler, entry.hooks, entry.pool)
         return replace(entry, handler=handler, wrapper=wrapper)
 
 

@@ -10,8 +10,8 @@ class Concern:
     """Override the hooks that you need; a hook that is not overridden costs nothing per call.
 
     For one call the hooks run in the order in which they stand here, `receive_bytes` to `send` once for each
-    message; the table at the head of chain.py has their threads. `accept`, `start`, `receive_bytes` and
-    `receive` run from the outermost concern to the innermost, the others from the innermost to the outermost.
+    message; the table at the head of chain.py has their threads. `accept`, `admit`, `start`, `receive_bytes`
+    and `receive` run from the outermost concern to the innermost, the others the other way round.
     `end` runs once for every concern whose `accept` has returned.
 
     An observer records the call. A gate refuses it: it sets `call.refusal`, and raises a StatusError from any
@@ -31,8 +31,14 @@ class Concern:
         `call.method`, `call.metadata` and `call.accepted_at` are known, its peer and deadline not yet.
         """
 
+    def admit(self, call: Call) -> None:
+        """The first message has arrived, or the client has closed its side. On the polling thread, as above.
+
+        Does not run for a call that ends before.
+        """
+
     def start(self, call: Call) -> None:
-        """A worker has begun to serve the call; no message has been read yet."""
+        """A worker has begun to serve the call; no message has been decoded yet."""
 
     def receive_bytes(self, call: Call, data: bytes) -> None:
         """A request message has been read, and not decoded yet."""

@@ -31,6 +31,7 @@ class Hooks:
     """The hooks of one method's concerns, each in the order in which they run."""
 
     accept: Sequence[tuple[Hook, Sequence[Hook]]]  # each with the `end` hooks of those before it
+    admit: Sequence[Hook]
     start: Sequence[Hook]
     receive_bytes: Sequence[BytesHook]
     receive: Sequence[MessageHook]
@@ -51,6 +52,7 @@ class Hooks:
                 for position, one in enumerate(concerns)
                 if type(one).accept is not Concern.accept
             ],
+            admit=overridden("admit"),
             start=overridden("start"),
             receive_bytes=overridden("receive_bytes"),
             receive=overridden("receive"),

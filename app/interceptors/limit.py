@@ -16,7 +16,7 @@ _PUSHBACK = "100"
 class ConcurrencyLimit(Concern):
     """Admits at most `most` calls at once, and refuses others with RESOURCE_EXHAUSTED.
 
-    A call counts from its acceptance, before it waits for a worker, until it is over.
+    A call counts from when its first message has arrived, before it waits for a worker, until it is over.
     """
 
     def __init__(self, most: int, what: str) -> None:
@@ -25,10 +25,11 @@ class ConcurrencyLimit(Concern):
         self._lock = Lock()
         self._admitted = 0
 
-    def accept(self, call: Call) -> None:
+    def admit(self, call: Call) -> None:
         with self._lock:
             if self._admitted < self._most:
                 self._admitted += 1
+                call.admitted = True
                 return
         call.refusal = Refusal.LIMIT
         raise ResourceExhausted(
@@ -36,9 +37,14 @@ class ConcurrencyLimit(Concern):
             metadata=(("grpc-retry-pushback-ms", _PUSHBACK),),
         )
 
+    def start(self, call: Call) -> None:
+        if not call.admitted:  # third-party interceptors can lose the pool that admits calls
+            self.admit(call)
+
     def end(self, call: Call) -> None:
-        with self._lock:
-            self._admitted -= 1
+        if call.admitted:
+            with self._lock:
+                self._admitted -= 1
 
 
 class Limit(Concern):

@@ -6,7 +6,7 @@ from typing import Any
 from google.protobuf.message import DecodeError, Message
 
 from app.core.call import Call
-from app.core.errors import MalformedMessage, Unimplemented
+from app.core.errors import CallEnded, MalformedMessage, Unimplemented
 from app.interceptors.hooks import Hooks
 
 # Decodes one message of a call, and runs the hooks for it.
@@ -53,11 +53,10 @@ class Requests:
         if call.failure is not None:
             raise call.failure
         try:
-            try:
-                data = next(self._raw)
-            except StopIteration:
-                next(self._raw)  # raises RpcError where the stream was cut
-                raise
+            data = first_message(call)
+            if data is None:
+                data = self._next()
+            call.began = True
             message = self._read(data, call)
             call.check_deadline()
         except StopIteration:
@@ -67,10 +66,30 @@ class Requests:
             raise
         return message
 
+    def _next(self) -> bytes:
+        try:
+            return next(self._raw)
+        except StopIteration:
+            next(self._raw)  # raises RpcError where the stream was cut
+            raise
+
+
+def first_message(call: Call) -> bytes | None:
+    """Takes the message that was read before the call had a worker. Raises CallEnded after the call's end."""
+    data = call.first_message
+    if data is not None:
+        call.first_message = None
+        if not call.is_active():
+            raise CallEnded
+    return data
+
 
 def only_request(raw: Iterator[bytes], call: Call, read: Read) -> Message:
     """The one message of a method that takes one. Raises Unimplemented, as grpc does, where there is none."""
-    for data in raw:
-        return read(data, call)
-    next(raw, None)  # raises RpcError where the stream was cut
-    raise Unimplemented(f"missing request message: {call.method.path} takes exactly one")
+    data = first_message(call)
+    if data is None:
+        data = next(raw, None)
+    if data is None:
+        next(raw, None)  # raises RpcError where the stream was cut
+        raise Unimplemented(f"missing request message: {call.method.path} takes exactly one")
+    return read(data, call)

@@ -9,21 +9,13 @@ from typing import Any
 
 import structlog
 
+from app.core.null_future import NULL_FUTURE
+
 # Reflection streams open at once, each on a thread. Some tools keep theirs open.
 MAX_REFLECTIONS = 32
 
 # Seconds to wait, after the last call has ended, for handlers that still run although their client has left.
 _PATIENCE = 1.0
-
-
-class _NullFuture(Future[Any]):
-    """A future that never calls back."""
-
-    def add_done_callback(self, fn: Callable[[Future[Any]], object]) -> None:
-        """Ignored: grpc counts calls with it, for a limit of its own that is not used here."""
-
-
-_NULL_FUTURE = _NullFuture()
 
 
 class CallPool(ThreadPoolExecutor):
@@ -50,7 +42,7 @@ class CallPool(ThreadPoolExecutor):
         if kwargs:
             raise RuntimeError("the pool takes no keyword arguments")
         self._work.put((fn, args))
-        return _NULL_FUTURE
+        return NULL_FUTURE
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the threads after all submitted work; `cancel_futures` has no effect."""

@@ -19,7 +19,9 @@ class ServerSettings(Section):
 
     workers: Annotated[int, Interval(ge=1, le=1000)] = setting(32, "threads for unary calls")
     max_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
-        1000, "concurrent unary calls, queued ones included; exceeding it returns RESOURCE_EXHAUSTED"
+        1000,
+        "concurrent unary calls whose message has arrived, queued ones included; exceeding it returns"
+        " RESOURCE_EXHAUSTED",
     )
     max_streams: Annotated[int, Interval(ge=1, le=10_000)] = setting(
         100, "concurrent streams, each on its own thread; exceeding it returns RESOURCE_EXHAUSTED"
@@ -30,6 +32,16 @@ class ServerSettings(Section):
     )
     max_deadline: Annotated[float, Interval(gt=0, le=86_400), Unit("seconds")] = setting(
         300, "the longest duration of a call, streams included"
+    )
+    first_message_timeout: PositiveSeconds = setting(
+        5,
+        "how long a call that takes one request message may wait for it; exceeding it returns"
+        " DEADLINE_EXCEEDED",
+    )
+    max_half_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
+        256,
+        "concurrent calls that wait for that message, without a thread; beyond it, the oldest returns"
+        " DEADLINE_EXCEEDED",
     )
     max_connection_age: Seconds | None = setting(
         None, "the age at which a client is asked to open a new connection; unlimited when unset"

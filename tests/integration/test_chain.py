@@ -14,6 +14,8 @@ from app.core.errors import InvalidArgument
 from app.interceptors.chain import Chain
 from app.interceptors.concern import Concern
 from app.interceptors.errors import Errors
+from app.interceptors.first_message import FirstMessages
+from app.interceptors.half_calls import Bound
 from tests.gen import probe_pb2_grpc
 from tests.gen.probe_pb2 import ProbeRequest
 from tests.support.clients.status import outcome
@@ -27,7 +29,8 @@ Status = grpc.StatusCode
 def served(concerns: Sequence[Concern]) -> Iterator[Any]:
     """A server with this chain and the probe; yields a channel to it."""
     pool = ThreadPoolExecutor(2)
-    chain = Chain(concerns, refusals=pool, pool_of=lambda _method: None)
+    first = FirstMessages(pool, calls=Bound(10, 5), streams=Bound(10, 5))
+    chain = Chain(concerns, refusals=pool, pool_of=lambda _method: pool, first_messages=first)
     server = grpc.server(pool, interceptors=[chain])
     probe_pb2_grpc.add_ProbeServicer_to_server(Probe(), chain.registrar(server))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -56,6 +59,9 @@ class Recorder(Concern):
     def accept(self, call: Call) -> None:
         self._record("accept")
 
+    def admit(self, call: Call) -> None:
+        self._record("admit")
+
     def start(self, call: Call) -> None:
         self._record("start")
 
@@ -78,7 +84,7 @@ class Recorder(Concern):
         self._record("end")
 
 
-IN = ["accept", "start", "receive_bytes", "receive"]
+IN = ["accept", "admit", "start", "receive_bytes", "receive"]
 OUT = ["send_bytes", "send", "fail", "end"]
 
 

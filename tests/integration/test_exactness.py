@@ -26,7 +26,9 @@ def test_only_what_ends_a_call_outside_the_server_has_pairs_of_codes() -> None:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReusedServer[OurServer]]:
     tokens = tmp_path_factory.mktemp("exactness") / "tokens"
     servers = ReusedServer(
-        lambda max_deadline, grace: OurServer(tokens, max_deadline=max_deadline, drain_grace=grace)
+        lambda bound, grace: OurServer(
+            tokens, max_deadline=bound, first_message_timeout=bound, drain_grace=grace
+        )
     )
     yield servers
     servers.close()

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 from functools import partial
 from typing import Any
 from weakref import ref
@@ -16,6 +16,7 @@ import grpc
 import pytest
 import trustme
 
+from app.interceptors.read_ahead import read_ahead
 from tests.support.certificates import NAMES, issued, trusting
 from tests.support.clients.status import code, outcome
 from tests.support.waiting import until
@@ -251,6 +252,100 @@ def test_a_call_goes_to_a_pool_with_positional_arguments_alone() -> None:
     with plain(lambda requests, _context: next(requests), pool=Pool(2)) as channel:
         assert channel.unary_unary("/a/b")(b"1") == b"1"
     assert given == [{}]
+
+
+class _ReadingFirst(ThreadPoolExecutor):
+    """Submits a call once its first message has been read, or its client's side is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.read: list[bytes | None] = []
+        self.behaviours: list[Any] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        del kwargs
+        assert isinstance(fn.__self__, Context)
+        assert fn.__self__[WHO] == "/a/b"
+        self.behaviours.append(args[3])
+
+        def received(message: bytes | None) -> None:
+            self.read.append(message)
+            super(_ReadingFirst, self).submit(fn, *args)
+
+        assert read_ahead(args, received)
+        return Future()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_calls_first_message_may_be_read_before_its_handler_has_a_thread(stream: bool) -> None:
+    """And the handler reads on from the second. The arguments are those that read_ahead.py takes them for."""
+    pool = _ReadingFirst()
+
+    def behaviour(requests: Iterator[bytes], _context: Any) -> Any:
+        rest = b" ".join([pool.read[0] or b"none", *requests])
+        return iter([rest]) if stream else rest
+
+    with plain(behaviour, stream=stream, own_pool=pool) as channel:
+        call = channel.stream_stream("/a/b") if stream else channel.stream_unary("/a/b")
+        for sent in ([b"1", b"2", b"3"], [b"", b"2"], []):
+            pool.read.clear()
+            reply = call(iter(sent), timeout=5)
+            assert (list(reply) if stream else [reply]) == [
+                b" ".join([(sent or [b""])[0] or b"none", *sent[1:]])
+            ]
+            assert pool.read == [sent[0] if sent else None]
+    assert all(one.func is behaviour for one in pool.behaviours)
+
+
+def test_the_reading_of_a_first_message_ends_with_its_call() -> None:
+    pool = _ReadingFirst()
+    read: list[BaseException] = []
+
+    def behaviour(requests: Iterator[bytes], _context: Any) -> bytes:
+        for _ in range(2):  # the first may end as if the stream were complete
+            try:
+                next(requests)
+            except (grpc.RpcError, StopIteration) as error:
+                read.append(error)
+        return b""
+
+    never = threading.Event()
+    with plain(behaviour, own_pool=pool) as channel:
+        method = channel.stream_unary("/a/b")
+        for end in ("cancel", "deadline"):
+            call = method.future(iter(lambda: never.wait(5), True), timeout=0.2 if end == "deadline" else 5)
+            until(lambda: len(pool.behaviours) == 1)
+            if end == "cancel":
+                call.cancel()
+            until(lambda: len(read) == 2)
+            assert pool.read == [None]
+            assert isinstance(read[1], grpc.RpcError)
+            for seen in (pool.behaviours, pool.read, read):
+                seen.clear()
+        never.set()
+
+
+def test_a_call_may_be_answered_while_its_first_message_is_read() -> None:
+    """What comes of it later is None, and the server forgets the call."""
+    given: list[Any] = []
+    read: list[bytes | None] = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            assert read_ahead(args, read.append)
+            given.append(args[2])
+            return super().submit(fn, *args, **kwargs)
+
+    def refuse(_requests: Iterator[bytes], context: Any) -> Any:
+        context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no message")
+
+    never = threading.Event()
+    with plain(refuse, own_pool=Pool(1)) as channel:
+        call = channel.stream_unary("/a/b").future(iter(lambda: never.wait(5), True), timeout=5)
+        assert outcome(call.result) is grpc.StatusCode.DEADLINE_EXCEEDED
+        until(lambda: read == [None])
+        until(lambda: given[0].due == set())
+        never.set()
 
 
 # The client's

@@ -18,6 +18,10 @@
   value: {{ int64 .Values.limits.maxStreams | quote }}
 - name: APP_MAX_WATCHES
   value: {{ int64 .Values.limits.maxWatches | quote }}
+- name: APP_FIRST_MESSAGE_TIMEOUT
+  value: {{ .Values.limits.firstMessageTimeoutSeconds | quote }}
+- name: APP_MAX_HALF_CALLS
+  value: {{ int64 .Values.limits.maxHalfCalls | quote }}
 - name: APP_MAX_CONNECTION_CALLS
   value: {{ int64 .Values.limits.maxConnectionCalls | quote }}
 - name: APP_MAX_MESSAGE_BYTES

@@ -94,6 +94,10 @@ def cancelled_in_queue(at: ObservedServer, method: str) -> None:
         at.heard()
 
 
+def cancelled_as_half(at: ObservedServer, method: str) -> None:
+    at.calls(method, half=True).come_to("arrived").cancel().end().over()
+
+
 def cancelled_after_the_end(at: ObservedServer, method: str) -> None:
     at.calls(method).end().cancel().end()
 
@@ -132,6 +136,12 @@ def expired(**how: Any) -> Play:
     return play
 
 
+def expired_as_half(at: ObservedServer, method: str) -> None:
+    at.calls(method, half=True, timeout=0.15).end().over()
+    at.heard()
+    time.sleep(0.05)
+
+
 def expired_in_queue(at: ObservedServer, method: str) -> None:
     with at.busy():
         at.calls(method, timeout=0.1).end()
@@ -161,6 +171,13 @@ def cut(**how: Any) -> Play:
         calls.over().go_on().end()
 
     return play
+
+
+def cut_as_half(at: ObservedServer, method: str) -> None:
+    proxy = at.proxy()
+    calls = at.calls(method, half=True, channel=at.connect(proxy.target)).come_to("arrived")
+    proxy.cut()
+    calls.end()
 
 
 def cut_in_queue(at: ObservedServer, method: str) -> None:

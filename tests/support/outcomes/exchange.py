@@ -33,28 +33,30 @@ class Exchange:
         path: str = "",
         messages: Sequence[str | bytes] = (),
         keep_open: bool = False,
+        half: bool = False,
         timeout: float | None = None,
         metadata: Metadata = (),
     ) -> None:
         """`messages` are texts of requests, or bytes as they are; `path` is of another method.
 
-        `keep_open` sends one message, and keeps the client's side of the stream open after it.
+        `keep_open` sends one message, and keeps the client's side of the stream open after it. `half` sends
+        none, whatever the arity, and keeps it open.
         """
         self.method = method
         self.script = script
         self.trace = secrets.token_hex(16)
         self.received = 0  # messages that the client has got
         self._ended = threading.Event()
-        streamed = method in CLIENT_STREAMS
+        streamed = half or method in CLIENT_STREAMS
         self.messages = [
             one if isinstance(one, bytes) else _message(one)
-            for one in messages or ["a"] * (2 if streamed and not keep_open else 1)
+            for one in messages or ["a"] * (0 if half else 2 if streamed and not keep_open else 1)
         ]
         arity = ("stream_" if streamed else "unary_") + ("stream" if method in SERVER_STREAMS else "unary")
         call = getattr(channel, arity)(path or f"/probe.Probe/{method}")
         parent = f"00-{self.trace}-{secrets.token_hex(8)}-01"
         self._call = (call if method in SERVER_STREAMS else call.future)(
-            self._sent(keep_open) if streamed else self.messages[0],
+            self._sent(keep_open or half) if streamed else self.messages[0],
             timeout=timeout,
             metadata=((KEY, script.key), ("traceparent", parent), *metadata),
         )

@@ -38,9 +38,11 @@ READ_ONE, READ_MANY = ("Unary", "ServerStream"), ("ClientStream", "BidiStream")
 SEND_ONE, SEND_MANY = ("Unary", "ClientStream"), ("ServerStream", "BidiStream")
 LISTS, ADDS = ("ServerStream",), ("ClientStream",)
 TWO, THREE = ("Unary", "BidiStream"), ("Unary", "ServerStream", "BidiStream")
+HALF = ("Unary", "ServerStream", "ClientStream")  # the handler of the fourth runs before a message
 QUEUED = UNARY  # a stream has a thread of its own, and waits for no worker
 
 LONG_DEADLINE = 300.0  # seconds, longer than any case takes
+NO_DEADLINE_HERE = 30.0  # the same, for cases that are not compared with the usual stack
 
 # What ends a call outside the server's control.
 CLIENT, CONNECTION, TRANSPORT, GRACE = "client", "connection", "transport", "end of the grace"
@@ -57,7 +59,7 @@ class Case:
     by: Gate | str = ""  # who refuses the call, or ends it outside the server's control
     runs: bool = True  # whether its handler may
     unseen: int = 0  # messages that were read, and refused before the handler saw them
-    max_deadline: float = LONG_DEADLINE  # APP_MAX_DEADLINE
+    max_deadline: float = LONG_DEADLINE  # APP_MAX_DEADLINE, and APP_FIRST_MESSAGE_TIMEOUT
     grace: float = 0  # APP_DRAIN_GRACE, where the server is drained
 
     @property
@@ -90,6 +92,11 @@ FOR_GOOD: Codes = [(UNAVAILABLE, None)]
 # Grpc refuses what comes after stop, by either code.
 STOPPED: Codes = [(UNAVAILABLE, None), (CANCELLED, None)]
 
+
+def half(what: str, play: cases.Play, codes: Status | Codes, by: str) -> Case:
+    return Case(what, play, ALL, codes, by, max_deadline=NO_DEADLINE_HERE)
+
+
 TABLE: Final = (
     Case("answered", made(), ALL, OK),
     Case("error of the domain", made(start=cases.abort), ALL, Status.NOT_FOUND),
@@ -112,6 +119,11 @@ TABLE: Final = (
     Case("refused: long message", made(messages=[LONG]), ALL, EXHAUSTED, Gate.MESSAGE_SIZE),
     Case("refused: long message, later", made(messages=["a", LONG]), READ_MANY, EXHAUSTED, Gate.MESSAGE_SIZE),
     Case("refused: long metadata", made(metadata=cases.LONG_METADATA), ALL, EXHAUSTED, Gate.METADATA_SIZE),
+    # Half calls: no message comes
+    Case("refused: no message in time", made(half=True), HALF, EXPIRED, Gate.FIRST_MESSAGE, max_deadline=0.2),
+    half("half call, client cancels", cases.cancelled_as_half, CANCELLED, CLIENT),
+    half("half call, deadline passes", cases.expired_as_half, EARLY, CLIENT),
+    half("half call, connection cut", cases.cut_as_half, CUT, CONNECTION),
     # Cancelled
     Case("client cancels in the queue", cases.cancelled_in_queue, QUEUED, CANCELLED, CLIENT, runs=False),
     Case("client cancels, handler works", cancelled(**WORKING), ALL, CANCELLED, CLIENT),

@@ -1,0 +1,51 @@
+"""Reads a call's first message before the call has a thread.
+
+grpc offers no public way to that. This module alone uses grpc's private parts, as they are in the pinned
+version; tests/integration/test_grpc_assumptions.py names them. Where they are different, `read_ahead` returns
+False, and the call's thread waits for the message.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from grpc import _server
+from grpc._cython import cygrpc  # type: ignore[attr-defined]  # in no stub
+
+_private: Any = _server
+
+try:
+    _receive_message = _private._receive_message  # noqa: SLF001 - see above
+    _RECEIVING = _private._RECEIVE_MESSAGE_TOKEN  # noqa: SLF001
+    _State = _private._RPCState  # noqa: SLF001
+    _Read = cygrpc.ReceiveMessageOperation
+except AttributeError:
+    _receive_message = _RECEIVING = _State = _Read = None
+
+AVAILABLE = _Read is not None
+
+# Where grpc's server has them among the arguments that it submits to a pool.
+_EVENT, _STATE = 1, 2
+
+
+def read_ahead(arguments: Sequence[Any], received: Callable[[bytes | None], None]) -> bool:
+    """Begins to read, and returns whether it could.
+
+    `arguments` are those with which grpc has submitted the call to a pool, just now. `received` is called
+    once, on the polling thread: with the message, or with None where the client has closed its side without
+    one, or the call is over. It must not raise.
+    """
+    state: Any = arguments[_STATE] if len(arguments) > _STATE else None
+    if type(state) is not _State or not AVAILABLE:
+        return False
+    event = arguments[_EVENT]
+    receive = _receive_message(state, event.call, None)
+
+    def complete(completion: Any) -> Any:
+        done = receive(completion)  # grpc's own: it leaves the message in the state
+        message, state.request = state.request, None
+        received(message)
+        return done
+
+    event.call.start_server_batch((_Read(0),), complete)
+    state.due.add(_RECEIVING)
+    return True
