@@ -9,7 +9,7 @@ import re
 import shutil
 import sys
 import tempfile
-from importlib import resources
+from importlib import import_module, resources
 from pathlib import Path
 
 from grpc_tools import protoc
@@ -18,6 +18,13 @@ ROOT = Path(__file__).parents[1]
 
 # Each package of generated code, and the folder of its protos.
 PACKAGES = {"app.gen": ROOT / "protos", "tests.gen": ROOT / "tests" / "protos"}
+
+# Protos that others may import: google/protobuf/ of protoc, and those of googleapis-common-protos, such as
+# google/type/money.proto. Their code is installed, and not generated here.
+PROTOC = resources.files("grpc_tools").joinpath("_proto")
+COMMON = Path(import_module("google.type").__path__[0]).parents[1]
+# The package has this proto under the second name, and its code under the first.
+RENAMED = {"google/longrunning/operations.proto": "google/longrunning/operations_proto.proto"}
 
 # protoc would copy these comments into the docstrings.
 LINT_EXCEPTION = re.compile(r"^ *// buf:lint:ignore .*\n", re.MULTILINE)
@@ -28,7 +35,12 @@ def generate(protos: Path, package: str) -> dict[str, str]:
     names = sorted(path.relative_to(protos).as_posix() for path in protos.rglob("*.proto"))
     if not names:
         return {}
-    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as sources:
+    temporary = tempfile.TemporaryDirectory
+    with temporary() as folder, temporary() as sources, temporary() as renamed:
+        for name, installed in RENAMED.items():
+            copy = Path(renamed, name)
+            copy.parent.mkdir(parents=True)
+            copy.write_text((COMMON / installed).read_text())
         for name in names:
             source = Path(sources, name)
             source.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +48,9 @@ def generate(protos: Path, package: str) -> dict[str, str]:
         arguments = [
             "protoc",
             f"-I{sources}",
-            f"-I{resources.files('grpc_tools').joinpath('_proto')}",
+            f"-I{renamed}",
+            f"-I{PROTOC}",
+            f"-I{COMMON}",
             f"--python_out={folder}",
             f"--grpc_python_out={folder}",
             f"--mypy_out=quiet:{folder}",

@@ -28,6 +28,41 @@ def test_the_committed_code_is_generated_from_the_committed_protos(package: str)
     assert generated == committed, f"{package} has drifted from its protos: run `make gen`"
 
 
+COMMON = {
+    "google/api/annotations.proto": "",
+    "google/api/field_behavior.proto": "string text = 1 [(google.api.field_behavior) = REQUIRED];",
+    "google/longrunning/operations.proto": "google.longrunning.Operation operation = 2;",
+    "google/rpc/status.proto": "google.rpc.Status status = 3;",
+    "google/type/money.proto": "google.type.Money price = 4;",
+    "google/type/latlng.proto": "google.type.LatLng place = 5;",
+}
+
+
+def test_a_proto_may_import_those_of_googleapis_common_protos(tmp_path: Path) -> None:
+    protos = tmp_path / "protos"
+    (protos / "shop" / "v1").mkdir(parents=True)
+    (protos / "shop" / "v1" / "shop.proto").write_text(
+        'syntax = "proto3"; package shop.v1;'
+        + "".join(f'import "{name}";' for name in COMMON)
+        + f"message Item {{ {''.join(COMMON.values())} }}"
+        'service Shop { rpc Get(Item) returns (Item) { option (google.api.http) = { get: "/item" }; } }'
+    )
+    generated = SCRIPT["generate"](protos, "made.here")
+    assert {name.rpartition("/")[0] for name in generated} == {"shop/v1"}, "their code is installed"
+    for name, text in generated.items():
+        path = tmp_path / "made" / "here" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    program = (
+        "from google.type.money_pb2 import Money; from made.here.shop.v1 import shop_pb2, shop_pb2_grpc;"
+        "print(shop_pb2.Item(price=Money(units=3)).price.units)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, cwd=tmp_path, timeout=60, capture_output=True, text=True
+    )
+    assert done.stdout == "3\n"
+
+
 def test_a_proto_that_imports_others_works_at_any_depth(tmp_path: Path) -> None:
     protos = tmp_path / "protos"
     (protos / "deep").mkdir(parents=True)
