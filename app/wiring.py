@@ -25,7 +25,6 @@ from app.interceptors.concern import Concern
 from app.interceptors.deadline import Deadline
 from app.interceptors.errors import Errors
 from app.interceptors.first_message import FirstMessages
-from app.interceptors.half_calls import Bound
 from app.interceptors.instance import Instance
 from app.interceptors.limit import ConcurrencyLimit, Limit
 from app.interceptors.message_size import MessageSize
@@ -36,6 +35,7 @@ from app.interceptors.request_id import RequestId
 from app.interceptors.tracing import Tracing
 from app.interceptors.unknown_method import UnknownMethod
 from app.interceptors.validation import Validation
+from app.interceptors.waiting_calls import WaitingLimit
 from app.runtime.health import Health
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
@@ -91,10 +91,13 @@ def concerns(
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, an exception becomes a status code that the three above see
         UnknownMethod(),  # on acceptance: refused calls never wait for a worker
+        # FirstMessages refuses here, between acceptance and `admit`: calls whose first message does not come.
+        # It is no concern: it wraps the pools of the methods (`open_parts` makes it).
         Limit(limit_of(settings)),  # when the first message is there, before the call waits for a worker
         MetadataSize(settings.server.max_metadata_bytes),  # on acceptance
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
-        Deadline(settings.server.max_deadline, exempt=PROBES),  # after what waits: is there time left?
+        # After queueing: rejects calls whose deadline has passed.
+        Deadline(settings.server.max_deadline, exempt=PROBES),
         MessageSize(settings.server.max_message_bytes),  # of each message, before it is decoded or sent
         Validation({service.name: service.rules for service in services}),  # last: it needs the message
     ]
@@ -175,8 +178,8 @@ def open_parts(
         first_messages = opened.enter_context(
             FirstMessages(
                 pools.refusals,
-                calls=Bound(settings.server.max_half_calls, settings.server.first_message_timeout),
-                streams=Bound(settings.server.max_streams, settings.server.max_deadline),
+                calls=WaitingLimit(settings.server.max_waiting_calls, settings.server.first_message_timeout),
+                streams=WaitingLimit(settings.server.max_streams, settings.server.max_deadline),
                 never_answering_first=EXEMPT,
             )
         )

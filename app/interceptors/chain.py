@@ -10,8 +10,9 @@ the way out, from the innermost to the outermost. The list itself, with the reas
     -----------  ----------------  -------------  ------------------------  -------------------------------
     accepted     grpc's polling    accept         UnknownMethod,            a refusal, which a thread of
                  thread (one)                     MetadataSize              the pool `refusals` answers
-    waiting      none              -              -                         its first message does not come
-                                                                            in time (first_message.py)
+    waiting      none              -              FirstMessages             a refusal, as above, where the
+                                                  (no concern; see          first message does not come in
+                                                  first_message.py)         time or too many calls wait
     admitted     grpc's polling    admit          Limit                     a refusal, as above
                  thread
     queued       none              -              -                         nothing: a call whose client
@@ -37,10 +38,10 @@ the way out, from the innermost to the outermost. The list itself, with the reas
 - A call that its client or its deadline has ended is noticed at the next read, send or wait. Its status is
   CANCELLED or DEADLINE_EXCEEDED then, whatever its handler does, and nothing is sent.
 - Handlers that are non-blocking (`experimental_non_blocking`) send, fail and end on any thread.
-- Third-party interceptors are asked for the handler first of all, on the polling thread; what they raise
-  counts after every `accept`. What they wrap runs in the handler's place.
+- Third-party interceptors are asked for the handler first of all, on the polling thread; their exception is
+  used only if every `accept` has passed. What they wrap runs in the handler's place.
 
-What it does poorly: a running handler is never interrupted, for Python cannot stop a thread.
+Known limitation: a running handler is never interrupted, for Python cannot stop a thread.
 """
 
 from collections.abc import Callable, Mapping, Sequence

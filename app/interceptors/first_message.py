@@ -16,9 +16,9 @@ from app.core.call import CURRENT_CALL, Call
 from app.core.method import Arity, Method
 from app.core.null_future import NULL_FUTURE
 from app.interceptors.early_streams import EarlyStreams
-from app.interceptors.half_calls import Bound, HalfCalls
 from app.interceptors.hooks import Hook
 from app.interceptors.read_ahead import AVAILABLE, read_ahead
+from app.interceptors.waiting_calls import WaitingCalls, WaitingLimit
 from app.reload.ticker import Ticker
 
 # How often to look for calls that have waited too long, in seconds.
@@ -34,7 +34,7 @@ _HANDLER = 3
 class FirstMessages(Ticker):
     """The calls of a server that wait for their first message. `before` wraps the pool of each method.
 
-    Methods that take one message and those that take a stream have bounds of their own: a stream may begin
+    Methods that take one message and those that take a stream have separate limits: a stream may begin
     long before its first message. A call that has waited for too long ends with DEADLINE_EXCEEDED, and so
     does the oldest where too many wait.
 
@@ -47,8 +47,8 @@ class FirstMessages(Ticker):
         self,
         refusals: ThreadPoolExecutor,
         *,
-        calls: Bound,
-        streams: Bound,
+        calls: WaitingLimit,
+        streams: WaitingLimit,
         never_answering_first: frozenset[str] = frozenset(),
     ) -> None:
         """`refusals` is the pool on which calls end whose message does not come.
@@ -60,9 +60,9 @@ class FirstMessages(Ticker):
         super().__init__("first messages", _INTERVAL, self._end_old)
         self._refusals = refusals
         self._never_answering_first = never_answering_first
-        half_streams = HalfCalls[_Submitted](streams, self.refuse)
+        half_streams = WaitingCalls[_Submitted](streams, self.refuse)
         early = EarlyStreams(max(1, streams.most // 4), calls.seconds)
-        self._one_message = _Kind(HalfCalls(calls, self.refuse), None, refusals)
+        self._one_message = _Kind(WaitingCalls(calls, self.refuse), None, refusals)
         self._stream = _Kind(half_streams, None, None)
         self._answering_stream = _Kind(half_streams, early, None)
         if not AVAILABLE:
@@ -110,7 +110,7 @@ class _Kind:
     `without` is the pool for a call whose client's side is closed without a message; None: the call's own.
     """
 
-    half: HalfCalls[_Submitted]
+    half: WaitingCalls[_Submitted]
     early: EarlyStreams | None
     without: ThreadPoolExecutor | None
 

@@ -38,9 +38,9 @@ class ServerSettings(Section):
         "how long a call that takes one request message may wait for it; exceeding it returns"
         " DEADLINE_EXCEEDED",
     )
-    max_half_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
+    max_waiting_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
         256,
-        "concurrent calls that wait for that message, without a thread; beyond it, the oldest returns"
+        "calls waiting for their first message, without a thread; beyond it, the oldest returns"
         " DEADLINE_EXCEEDED",
     )
     max_connection_age: Seconds | None = setting(

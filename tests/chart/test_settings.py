@@ -86,7 +86,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
             "maxStreams": 7,
             "maxWatches": 10_000,
             "firstMessageTimeoutSeconds": 2.5,
-            "maxHalfCalls": 300,
+            "maxWaitingCalls": 300,
             "maxDeadlineSeconds": 1.5,
             "maxConnectionCalls": 99_999,
             "maxMessageBytes": 1_000_000_000,
@@ -105,7 +105,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert auth.jwt_jwks_url == "https://issuer.example/keys"
     assert (server.workers, server.max_calls) == (3, 100_000)
     assert (server.max_streams, server.max_watches) == (7, 10_000)
-    assert (server.first_message_timeout, server.max_half_calls) == (2.5, 300)
+    assert (server.first_message_timeout, server.max_waiting_calls) == (2.5, 300)
     assert (server.max_deadline, server.max_connection_calls) == (1.5, 99_999)
     assert (server.max_message_bytes, server.max_metadata_bytes) == (1_000_000_000, 1_048_576)
     assert (server.keepalive_time, server.keepalive_timeout) == (86_400, 0.5)

@@ -15,7 +15,7 @@ from app.interceptors.chain import Chain
 from app.interceptors.concern import Concern
 from app.interceptors.errors import Errors
 from app.interceptors.first_message import FirstMessages
-from app.interceptors.half_calls import Bound
+from app.interceptors.waiting_calls import WaitingLimit
 from tests.gen import probe_pb2_grpc
 from tests.gen.probe_pb2 import ProbeRequest
 from tests.support.clients.status import outcome
@@ -29,7 +29,7 @@ Status = grpc.StatusCode
 def served(concerns: Sequence[Concern]) -> Iterator[Any]:
     """A server with this chain and the probe; yields a channel to it."""
     pool = ThreadPoolExecutor(2)
-    first = FirstMessages(pool, calls=Bound(10, 5), streams=Bound(10, 5))
+    first = FirstMessages(pool, calls=WaitingLimit(10, 5), streams=WaitingLimit(10, 5))
     chain = Chain(concerns, refusals=pool, pool_of=lambda _method: pool, first_messages=first)
     server = grpc.server(pool, interceptors=[chain])
     probe_pb2_grpc.add_ProbeServicer_to_server(Probe(), chain.registrar(server))

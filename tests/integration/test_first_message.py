@@ -27,7 +27,7 @@ CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 REFLECTION = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 
 # Settings under which nothing but the test ends a half call.
-PATIENT: Any = {"first_message_timeout": 60, "max_half_calls": 1000}
+PATIENT: Any = {"first_message_timeout": 60, "max_waiting_calls": 1000}
 
 
 class Half:
@@ -148,8 +148,11 @@ def test_its_client_may_leave(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_past_the_bound_the_oldest_ends(method: str) -> None:
-    with probed(max_streams=4, first_message_timeout=60, max_half_calls=4) as at, half(at, method, 4) as old:
+def test_past_the_limit_the_oldest_ends(method: str) -> None:
+    with (
+        probed(max_streams=4, first_message_timeout=60, max_waiting_calls=4) as at,
+        half(at, method, 4) as old,
+    ):
         if method == "BidiStream":
             old[:0] = [Half(at.channel, method)]  # one has a thread, and waits there
         time.sleep(0.05)

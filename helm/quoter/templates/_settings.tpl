@@ -20,8 +20,8 @@
   value: {{ int64 .Values.limits.maxWatches | quote }}
 - name: APP_FIRST_MESSAGE_TIMEOUT
   value: {{ .Values.limits.firstMessageTimeoutSeconds | quote }}
-- name: APP_MAX_HALF_CALLS
-  value: {{ int64 .Values.limits.maxHalfCalls | quote }}
+- name: APP_MAX_WAITING_CALLS
+  value: {{ int64 .Values.limits.maxWaitingCalls | quote }}
 - name: APP_MAX_CONNECTION_CALLS
   value: {{ int64 .Values.limits.maxConnectionCalls | quote }}
 - name: APP_MAX_MESSAGE_BYTES

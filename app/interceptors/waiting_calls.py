@@ -16,28 +16,30 @@ T = TypeVar("T")
 # A younger call is not ended to make room, in seconds: its message may be on its way.
 _YOUNG = 0.1
 
-# How many calls are ended in one go, and which part of all that are due on top: to end one costs as much as
-# to serve one. Those that are late end within a second, those beyond the bound within a few.
-_LATE, _PART_OF_LATE = 20, 25
-_BEYOND, _PART_BEYOND = 10, 200
+# A batch is a number of calls plus a part of all that are due: to end one costs as much as to serve one.
+# Late calls end within a second, those beyond the limit within a few.
+_LATE_BATCH = 20
+_LATE_DIVISOR = 25
+_EXCESS_BATCH = 10
+_EXCESS_DIVISOR = 200
 
 
 @dataclass(frozen=True)
-class Bound:
+class WaitingLimit:
     """How many calls may wait at once, and how long each."""
 
     most: int
     seconds: float
 
 
-class HalfCalls(Generic[T]):
+class WaitingCalls(Generic[T]):
     """Keeps them in the order of their age, each with what is needed to end it.
 
     `add` and `take` are called on grpc's polling thread, `end_some` on another.
     """
 
-    def __init__(self, bound: Bound, end: Callable[[Call, T, Exception], None]) -> None:
-        self._bound = bound
+    def __init__(self, limit: WaitingLimit, end: Callable[[Call, T, Exception], None]) -> None:
+        self._limit = limit
         self._end = end
         self._waiting: dict[Call, T] = {}
 
@@ -55,14 +57,14 @@ class HalfCalls(Generic[T]):
         """
         waiting = list(self._waiting)  # a copy: calls come and go meanwhile
         age, now = attrgetter("accepted_at"), monotonic()
-        late = bisect_right(waiting, now - self._bound.seconds, key=age)
-        beyond = min(len(waiting) - self._bound.most, bisect_right(waiting, now - _YOUNG, key=age))
-        for call in waiting[: min(late, _LATE + late // _PART_OF_LATE)]:
-            self._end_one(call, f"no request message arrived within {self._bound.seconds:g} s")
-        if not late and beyond > 0:
-            for call in waiting[: min(beyond, _BEYOND + beyond // _PART_BEYOND)]:
-                self._end_one(call, f"too many calls wait for a request message (limit {self._bound.most})")
-        return late > 0 or beyond > 0
+        late = bisect_right(waiting, now - self._limit.seconds, key=age)
+        excess = min(len(waiting) - self._limit.most, bisect_right(waiting, now - _YOUNG, key=age))
+        for call in waiting[: min(late, _LATE_BATCH + late // _LATE_DIVISOR)]:
+            self._end_one(call, f"no request message arrived within {self._limit.seconds:g} s")
+        if not late and excess > 0:
+            for call in waiting[: min(excess, _EXCESS_BATCH + excess // _EXCESS_DIVISOR)]:
+                self._end_one(call, f"too many calls wait for a request message (limit {self._limit.most})")
+        return late > 0 or excess > 0
 
     def _end_one(self, call: Call, message: str) -> None:
         what = self._waiting.pop(call, None)
