@@ -4,10 +4,15 @@ import signal
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.servers.program import add_probe
 
 add_probe()  # here, before any test module imports what reads the services
+
+# A busy machine makes an example slow: its duration shows no fault of the program.
+settings.register_profile("without deadline", deadline=None)
+settings.load_profile("without deadline")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

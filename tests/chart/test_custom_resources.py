@@ -33,7 +33,7 @@ def test_every_custom_resource_matches_its_type() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(CUSTOM))
-def test_an_unknown_field_is_found(kind: str) -> None:
+def test_an_unknown_field_of_a_custom_resource_is_found(kind: str) -> None:
     everything = [one for values in EXAMPLES.values() for one in rendered(values).values()]
     wrong = next(one for one in everything if one["kind"] == kind)
     wrong["spec"]["selectors"] = {}

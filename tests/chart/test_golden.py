@@ -15,7 +15,7 @@ CASES: Cases = {"Default values": {}, **EXAMPLES}
 
 
 @pytest.mark.parametrize("title", CASES)
-def test_the_render_equals_the_golden_file(title: str) -> None:
+def test_the_render_of_each_example_equals_its_golden_file(title: str) -> None:
     assert golden(CASES[title]) == file(GOLDEN, title).read_text()
 
 

@@ -58,7 +58,7 @@ def test_the_oldest_version_is_the_one_that_the_chart_requires() -> None:
     assert needed == f">={VERSIONS[0]}.0-0"
 
 
-def test_an_unknown_field_is_found() -> None:
+def test_an_unknown_field_of_a_deployment_is_found() -> None:
     deployment = rendered()["Deployment/quoter"]
     deployment["spec"]["template"]["spec"]["containers"][0]["ports"][0]["port"] = 1
     [error] = validator("1.34", "Deployment", "apps-v1").iter_errors(deployment)

@@ -122,7 +122,7 @@ def test_the_pairs_that_no_combination_has_are_rejected(
         ({"image": {"digest": "latest"}}, "/image/digest"),
     ],
 )
-def test_an_unknown_or_invalid_value_fails_with_its_name(values: dict[str, Any], named: str) -> None:
+def test_the_chart_rejects_an_unknown_or_invalid_value_by_name(values: dict[str, Any], named: str) -> None:
     assert named in refusal(values)
 
 

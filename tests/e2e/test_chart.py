@@ -61,7 +61,9 @@ def test_spans_are_sent_only_with_an_endpoint(cluster: Cluster) -> None:
         ("otel.endpoint=collector:4317", "/otel/endpoint"),
     ],
 )
-def test_an_unknown_or_invalid_value_fails_with_its_name(cluster: Cluster, value: str, named: str) -> None:
+def test_helm_template_rejects_an_unknown_or_invalid_value_by_name(
+    cluster: Cluster, value: str, named: str
+) -> None:
     done = run(*TEMPLATE, "--set", value, env=cluster.env)
     assert done.returncode != 0
     assert named in done.stderr

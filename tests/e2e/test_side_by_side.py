@@ -122,7 +122,7 @@ def test_a_releases_services_select_only_its_pods(releases: Releases) -> None:
 
 
 @pytest.mark.timeout(240, func_only=True)
-def test_helm_test_passes_for_each(releases: Releases) -> None:
+def test_helm_test_passes_for_two_releases(releases: Releases) -> None:
     for release in releases.all:
         release.namespace.test(release.name)
 

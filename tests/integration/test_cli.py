@@ -441,7 +441,7 @@ def test_invalid_files_are_reported_before_any_call(
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_health_is_an_exit_code(server: Server) -> None:
+def test_health_sets_the_exit_status(server: Server) -> None:
     for name in ([], ["liveness"], ["probe.Probe"]):
         done = run("health", *name, "--target", server.target)
         assert (done.exit_code, done.stdout) == (0, "SERVING\n")

@@ -555,7 +555,7 @@ def test_faults_of_opentelemetrys_instrumentation_for_streamed_replies(at: Probe
 # Metrics
 
 
-def test_the_metrics_have_gos_names_labels_and_buckets(client: Client) -> None:
+def test_client_metrics_have_gos_names_labels_and_buckets(client: Client) -> None:
     for call in CALLS.values():
         call(client.stub)
     text = openmetrics(client.registry)

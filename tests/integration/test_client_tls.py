@@ -115,7 +115,7 @@ def names(at: Probed) -> list[str]:
 
 
 @each_method
-def test_every_arity_works_over_tls(method: str, files: Files) -> None:
+def test_the_client_calls_every_arity_over_tls(method: str, files: Files) -> None:
     with probed(**files.settings()) as at, open_channel(at.server.target, tls=files.tls()) as channel:
         CALLS[method](stub_of(channel))
         assert at.seen() == [(method, "OK")]

@@ -222,7 +222,7 @@ def test_dynamic_credentials_serve_one_address_and_are_asked_for_news_by_each_co
     server.stop(0).wait()
 
 
-def test_of_the_future_that_a_pool_returns_grpc_uses_the_done_callback_alone() -> None:
+def test_grpc_uses_only_add_done_callback_of_a_pools_future() -> None:
     asked: list[str] = []
 
     class RecordingFuture(Future[Any]):

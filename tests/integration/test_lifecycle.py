@@ -335,7 +335,7 @@ def test_a_changed_tokens_file_counts_without_a_restart_and_a_broken_one_does_no
         assert TOKEN not in "".join(server.output)
 
 
-def test_spans_go_to_the_console_where_that_is_asked_for_and_the_last_one_too() -> None:
+def test_the_console_exporter_prints_every_span() -> None:
     with server_process(OTEL_TRACES_EXPORTER="console", OTEL_SERVICE_NAME="named") as server:
         with grpc.insecure_channel(server.target) as channel:
             stub_for(channel).Unary(pb.ProbeRequest(), timeout=5)

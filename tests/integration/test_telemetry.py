@@ -31,7 +31,7 @@ from tests.support.waiting import until
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
-def test_the_metrics_have_gos_names_labels_and_buckets(server: Server) -> None:
+def test_server_metrics_have_gos_names_labels_and_buckets(server: Server) -> None:
     text = server.get("/metrics")[1]
     for name, kind in {
         "grpc_server_started_total": "counter",

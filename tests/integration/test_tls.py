@@ -86,7 +86,7 @@ def served(target: str) -> int:
 
 
 @each_method
-def test_every_arity_works_over_tls(method: str, mounted: Mounted, ca: trustme.CA) -> None:
+def test_the_server_answers_every_arity_over_tls(method: str, mounted: Mounted, ca: trustme.CA) -> None:
     with probed(open_channel=over(trusting(ca)), **tls(mounted)) as at:
         CALLS[method](at.stub)
         assert at.seen() == [(method, "OK")]

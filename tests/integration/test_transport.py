@@ -207,7 +207,7 @@ def test_calls_over_the_limit_of_a_connection_wait_in_the_client_and_do_not_fail
     assert [call.result(timeout=5).text for call in calls] == ["reply"] * 100
 
 
-def test_a_client_that_does_not_wait_has_its_stream_refused_before_any_of_it_is_run(
+def test_an_excess_stream_is_rejected_unprocessed(
     held: tuple[Probed, threading.Event],
 ) -> None:
     at, _ = held

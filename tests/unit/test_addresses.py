@@ -58,7 +58,7 @@ def test_an_address_that_grpc_would_bind_differently_is_invalid(text: str, reaso
         ("10.0.0.1:1", False),
     ],
 )
-def test_only_what_this_machine_alone_can_reach_is_loopback(text: str, loopback: bool) -> None:
+def test_loopback_addresses(text: str, loopback: bool) -> None:
     assert all(address.loopback for address in parse_address(text)) is loopback
 
 

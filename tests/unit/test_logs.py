@@ -149,7 +149,7 @@ def test_what_libraries_log_has_the_same_form() -> None:
     assert "ValueError: invalid literal" in line["exception"]
 
 
-def test_a_program_that_sets_structlog_up_in_its_own_way_gets_calls_lines_so() -> None:
+def test_call_lines_use_the_programs_structlog_configuration() -> None:
     seen: list[Any] = []
 
     def keep(_logger: Any, name: str, line: Any) -> Any:

@@ -168,7 +168,7 @@ def test_it_is_fetched_again_once_a_period(at: Web) -> None:
         until(lambda: found.value == 2)
 
 
-def test_who_asks_is_served_at_once_and_then_not_more_often_than_the_cooldown(at: Web) -> None:
+def test_a_request_fetches_at_once_and_then_at_most_once_per_cooldown(at: Web) -> None:
     found = watched(at, period=1000, cooldown=0.3)
     at.serve(b"2")
     found.look()

@@ -17,5 +17,5 @@ def test_the_published_methods_keep_their_messages_fields_numbers_and_types() ->
     }
 
 
-def test_the_file_has_the_name_that_tutorials_generate_their_stubs_from() -> None:
+def test_calculator_keeps_its_proto_file_name() -> None:
     assert CALCULATOR.descriptor.file.name == "Calc.proto"

@@ -4,7 +4,7 @@ from app.services.grpctest import GRPCTEST
 from tests.support.wire import BOOL, TEXT, wire
 
 
-def test_the_published_method_keeps_its_messages_fields_numbers_and_types() -> None:
+def test_grpctest_keeps_its_published_messages_fields_numbers_and_types() -> None:
     assert GRPCTEST.name == "grpctest.Grpctest"
     assert wire(GRPCTEST.descriptor) == {
         "GetServerResponse": (
@@ -14,5 +14,5 @@ def test_the_published_method_keeps_its_messages_fields_numbers_and_types() -> N
     }
 
 
-def test_the_file_has_the_name_that_tutorials_generate_their_stubs_from() -> None:
+def test_grpctest_keeps_its_proto_file_name() -> None:
     assert GRPCTEST.descriptor.file.name == "grpctest.proto"

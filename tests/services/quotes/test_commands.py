@@ -70,9 +70,7 @@ def test_add_takes_quotes_from_arguments_a_file_or_standard_input(server: Server
         ([], "", "standard input: expected at least one line: quote ~ author"),
     ],
 )
-def test_add_adds_nothing_where_something_is_wrong(
-    server: Server, arguments: list[str], given: str, message: str
-) -> None:
+def test_add_is_all_or_nothing(server: Server, arguments: list[str], given: str, message: str) -> None:
     done = run("add", *arguments, "--target", server.target, given=given)
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr

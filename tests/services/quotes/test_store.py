@@ -42,7 +42,7 @@ def test_a_quote_that_is_there_already_is_not_added_again() -> None:
     assert store.add([BOB]) == 0
 
 
-def test_over_its_limit_the_store_adds_none_of_them() -> None:
+def test_a_batch_above_the_limit_is_rejected_whole() -> None:
     given = (EVE,)
     store = MemoryStore(lambda: given, max_added=1)
     with pytest.raises(ResourceExhausted, match="too many added quotes"):

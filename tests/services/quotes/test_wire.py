@@ -4,7 +4,7 @@ from app.services.quotes import QUOTER
 from tests.support.wire import TEXT, arity, wire
 
 
-def test_the_published_method_keeps_its_messages_fields_numbers_and_types() -> None:
+def test_quotes_keeps_its_published_messages_fields_numbers_and_types() -> None:
     assert QUOTER.name == "quotes.Quoter"
     assert wire(QUOTER.descriptor) == {
         "GetQuote": (
@@ -23,5 +23,5 @@ def test_the_quoter_has_a_method_of_each_arity() -> None:
     }
 
 
-def test_the_file_has_the_name_that_tutorials_generate_their_stubs_from() -> None:
+def test_quotes_keeps_its_proto_file_name() -> None:
     assert QUOTER.descriptor.file.name == "quote_service.proto"

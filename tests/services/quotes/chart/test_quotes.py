@@ -20,7 +20,7 @@ CASES: Cases = {"Quotes": QUOTES}
 
 
 @pytest.mark.parametrize("title", CASES)
-def test_the_render_equals_the_golden_file(title: str) -> None:
+def test_the_render_with_quotes_equals_its_golden_file(title: str) -> None:
     assert golden(CASES[title]) == file(GOLDEN, title).read_text()
 
 
