@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import Page
-from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, local_echo, notes, ready, run, succeed
+from tests.e2e.cluster import RELEASE, ROOT, Namespace, local_echo, notes, ready, run, succeed
 from tests.e2e.plugin import Measured
 
 pytestmark = pytest.mark.timeout(240, func_only=True)
@@ -160,7 +160,7 @@ def test_an_upgrade_keeps_the_token_and_added_tokens(quoter: Namespace) -> None:
     added = base64.b64encode((quoter.token(key="tokens") + line).encode()).decode()
     quoter.kubectl("patch", "secret", "quoter-token", "--patch", f'{{"data": {{"tokens": "{added}"}}}}')
 
-    quoter.helm("upgrade", RELEASE, str(CHART), *quoter.cluster.image_values, "--wait")
+    quoter.upgrade(RELEASE)
 
     assert quoter.token() == first
     assert quoter.token(key="tokens") == f"default:{first}\n{line}"

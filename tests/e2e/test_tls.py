@@ -143,18 +143,21 @@ def test_a_client_with_the_ca_is_answered_and_one_without_gets_an_explanation(
     ):
         assert (done.returncode, json.loads(done.stdout)["text"]) == (0, "over TLS"), done.stderr
 
-    for target, options, option in (
-        ("quoter:50051", ("--tls",), "--ca"),
-        ("quoter:50051", ("--ca", "/stranger/ca.crt"), "--ca"),
-        (address, CA, "--server-name"),
-        ("quoter:50051", ("--allow-plaintext-token",), "--tls"),
+    untrusted = "has a certificate of a CA that is not trusted: name that CA with --ca"
+    for target, options, why in (
+        ("quoter:50051", ("--tls",), untrusted),
+        ("quoter:50051", ("--ca", "/stranger/ca.crt"), untrusted),
+        (address, CA, "has a certificate with another name: set the expected one with --server-name"),
+        (
+            "quoter:50051",
+            ("--allow-plaintext-token",),
+            "closes the connection; it may require TLS (--tls and --ca)",
+        ),
     ):
         done = call(target, *options)
         assert (done.returncode, done.stdout) == (UNAVAILABLE, "")
-        [line] = done.stderr.splitlines()
-        assert line.startswith(f"quoter: {target} ")
-        assert option in line
-        assert f"quoter doctor {target}" in line
+        assert done.stderr.startswith(f"quoter: {target} {why}")
+        assert f"`quoter doctor {target}`" in done.stderr
 
 
 def test_health_checks_use_tls_too(pod: Pod) -> None:
@@ -207,8 +210,8 @@ def test_mutual_tls_rejects_unknown_clients_and_enabling_it_loses_no_call_of_kno
     known = ("--cert", "/client/tls.crt", "--key", "/client/tls.key")
     stranger = ("--cert", "/stranger/tls.crt", "--key", "/stranger/tls.key")
     rejections: list[tuple[tuple[str, ...], str]] = [
-        ((), "the server wants a client certificate, and none was given"),
-        (stranger, "the server does not take the client certificate of /stranger/tls.crt"),
+        ((), "the server requires a client certificate, and none was given"),
+        (stranger, "the server rejects the client certificate of /stranger/tls.crt"),
     ]
     with pod.calling(own(HEADLESS, *TOKEN, *CA, *known)) as calls:
         old = secure.pod_names(RELEASE)
@@ -220,7 +223,7 @@ def test_mutual_tls_rejects_unknown_clients_and_enabling_it_loses_no_call_of_kno
             for client, found in rejections:
                 done = pod.attempt(*CALL, *TOKEN, "--target", address, *options, *client)
                 assert (done.returncode, done.stdout) == (UNAVAILABLE, "")
-                assert "certificate" in done.stderr
+                assert "closes the connection; it may require a client certificate" in done.stderr
                 report = pod.attempt("quoter", "doctor", address, *TOKEN, *options, *client)
                 assert report.returncode == UNAVAILABLE
                 assert found in " ".join(report.stdout.split())
