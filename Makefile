@@ -16,12 +16,12 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
-# What the image says of itself follows from the commit alone, so that it can be built again: not from when, and who by.
+# Image metadata depends only on the commit, so builds are reproducible.
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
 SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
 CREATED = $(shell $(PYTHON) -c 'import datetime as d; print(d.datetime.fromtimestamp($(SOURCE_DATE_EPOCH), d.timezone.utc).strftime("%FT%TZ"))')
-# Where the code is: the https address of `origin`, without a name or password in it. SOURCE=… says another.
+# Where the code is: the https address of `origin`, without a name or password in it; override with SOURCE=….
 SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -nE -e 's|^git@([^:]+):|https://\1/|' -e 's|^https://[^/@]*@|https://|' -e '/^https:/p')
 # As labels, and not as arguments of the build: podman would take those of an earlier commit from its cache.
 LABELS = $(foreach label,version=$(VERSION) revision=$(REVISION) created=$(CREATED) source=$(SOURCE),--label org.opencontainers.image.$(label))

@@ -91,10 +91,10 @@ def concerns(
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         Errors(),  # from here on, an exception becomes a status code that the three above see
         UnknownMethod(),  # on acceptance: refused calls never wait for a worker
+        MetadataSize(settings.server.max_metadata_bytes),  # on acceptance
         # FirstMessages refuses here, between acceptance and `admit`: calls whose first message does not come.
         # It is no concern: it wraps the pools of the methods (`open_parts` makes it).
         Limit(limit_of(settings)),  # when the first message is there, before the call waits for a worker
-        MetadataSize(settings.server.max_metadata_bytes),  # on acceptance
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
         # After queueing: rejects calls whose deadline has passed.
         Deadline(settings.server.max_deadline, exempt=PROBES),

@@ -131,6 +131,14 @@ def test_a_marked_block_belongs_to_a_service_that_is_there(page: Page) -> None:
         assert (ROOT / "app" / "services" / name / "__init__.py").exists(), name
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_of_text_have_at_most_110_characters(page: Page) -> None:
+    without_targets = re.sub(r"\]\([^)]*\)", "]", page.prose)
+    text = [line for line in without_targets.splitlines() if not line.startswith(("|", "    "))]
+    if page.name != "CHANGELOG.md":
+        assert [line for line in text if len(line) > 110] == []
+
+
 def test_every_page_begins_with_a_title_and_a_sentence() -> None:
     for page in PAGES:
         title, blank, first, *_ = page.text.splitlines()
