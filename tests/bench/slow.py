@@ -41,7 +41,7 @@ class Count:
             self.now -= 1
 
 
-class Admitted(Concern):
+class AdmissionCounter(Concern):
     """Counts the calls that every gate has accepted: it is the last concern."""
 
     def __init__(self, count: Count) -> None:
@@ -81,6 +81,6 @@ def slow() -> None:
     running, admitted = Count(), Count()
     echo = SlowEcho(float(os.environ[TAKES]), running, admitted)
     chain = wiring.concerns
-    wiring.concerns = lambda *parts: [*chain(*parts), Admitted(admitted)]
+    wiring.concerns = lambda *parts: [*chain(*parts), AdmissionCounter(admitted)]
     services = [replace(ECHO, open=lambda _settings: nullcontext(echo))]
     server.run(load(services=services), Signals(), services)

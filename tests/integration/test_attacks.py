@@ -10,7 +10,7 @@ import pytest
 from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import code
 from tests.support.network.http2 import unary_call
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.tokens import AUDIENCE, ISSUER, issuers_jwks, jwk, private, secret_jwk, token
 from tests.support.waiting import until
 from tests.token_attacks.claims import CLAIMS
@@ -29,10 +29,10 @@ TOKENS = {
 }
 
 
-class Guarded:
+class TokenServer:
     """A server that takes tokens of the issuer, and everything that was sent to it."""
 
-    def __init__(self, at: Probed) -> None:
+    def __init__(self, at: ProbeServer) -> None:
         self.at = at
         self.ran = 0
         self.sent: set[str] = set()
@@ -76,12 +76,12 @@ def pieces(value: str | bytes) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def token_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TokenServer]:
     file = tmp_path_factory.mktemp("keys") / "jwks.json"
     encryption = jwk(private("RS256", "encryption"), kid="enc-1", use="enc")
     file.write_bytes(issuers_jwks(encryption, secret_jwk()))
-    with probed(auth_mode="jwt", jwt_keys_file=file, jwt_issuer=ISSUER, jwt_audience=AUDIENCE) as at:
-        server = Guarded(at)
+    with probe_server(auth_mode="jwt", jwt_keys_file=file, jwt_issuer=ISSUER, jwt_audience=AUDIENCE) as at:
+        server = TokenServer(at)
         yield server
         # Here, for the tests may be spread over several processes: each looks for what it has sent itself.
         assert server.kept() == []
@@ -91,10 +91,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER  "])
-def test_a_good_token_is_taken(guarded: Guarded, algorithm: str, scheme: str) -> None:
+def test_a_good_token_is_taken(token_server: TokenServer, algorithm: str, scheme: str) -> None:
     metadata = (("authorization", scheme + token(algorithm).decode()),)
-    guarded.at.stub.Unary(pb.ProbeRequest(), metadata=metadata)
-    assert guarded.at.server.calls()[-1]["principal"] == "ann"
+    token_server.at.stub.Unary(pb.ProbeRequest(), metadata=metadata)
+    assert token_server.at.server.calls()[-1]["principal"] == "ann"
 
 
 def test_there_are_more_than_five_hundred_attacks_and_each_sends_another_token() -> None:
@@ -102,22 +102,24 @@ def test_there_are_more_than_five_hundred_attacks_and_each_sends_another_token()
 
 
 @pytest.mark.parametrize("name", TOKENS)
-def test_a_call_with_an_invalid_token_is_rejected(guarded: Guarded, name: str) -> None:
-    error = guarded.refusal([bearer(TOKENS[name]())])
+def test_a_call_with_an_invalid_token_is_rejected(token_server: TokenServer, name: str) -> None:
+    error = token_server.refusal([bearer(TOKENS[name]())])
     assert code(error) is Status.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("name", PLACES)
-def test_a_call_with_a_valid_token_in_the_wrong_place_is_rejected(guarded: Guarded, name: str) -> None:
-    error = guarded.refusal(PLACES[name]())
+def test_a_call_with_a_valid_token_in_the_wrong_place_is_rejected(
+    token_server: TokenServer, name: str
+) -> None:
+    error = token_server.refusal(PLACES[name]())
     assert code(error) is Status.UNAUTHENTICATED
 
 
 @pytest.mark.parametrize("path", ["?access_token={}", "/{}", "#{}", "%3Faccess_token={}"])
-def test_a_token_in_the_path_is_no_method(guarded: Guarded, path: str) -> None:
+def test_a_token_in_the_path_is_no_method(token_server: TokenServer, path: str) -> None:
     made = token().decode()
-    guarded.sent.add(made)
-    assert code(guarded.refusal([], f"/probe.Probe/Unary{path.format(made)}")) is Status.UNIMPLEMENTED
+    token_server.sent.add(made)
+    assert code(token_server.refusal([], f"/probe.Probe/Unary{path.format(made)}")) is Status.UNIMPLEMENTED
 
 
 RAW: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
@@ -153,38 +155,40 @@ RAW: dict[str, Callable[[bytes], tuple[bytes, bytes]]] = {
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_headers_that_grpc_clients_refuse_to_send_are_rejected(guarded: Guarded, name: str) -> None:
+def test_headers_that_grpc_clients_refuse_to_send_are_rejected(token_server: TokenServer, name: str) -> None:
     """Some of it is ended by grpc itself, which the chain sees as a call that was cancelled."""
-    made, seen = token(), len(guarded.at.server.calls())
-    guarded.sent |= set(pieces(made))
-    unary_call(guarded.at.server.target, b"/probe.Probe/Unary", [RAW[name](made)])
-    guarded.refusal([bearer(made[:-4])])  # a call after it, so that its line is there
-    until(lambda: len(guarded.at.server.calls()) > seen)
-    codes = {line["code"] for line in guarded.at.server.calls()[seen:]}
+    made, seen = token(), len(token_server.at.server.calls())
+    token_server.sent |= set(pieces(made))
+    unary_call(token_server.at.server.target, b"/probe.Probe/Unary", [RAW[name](made)])
+    token_server.refusal([bearer(made[:-4])])  # a call after it, so that its line is there
+    until(lambda: len(token_server.at.server.calls()) > seen)
+    codes = {line["code"] for line in token_server.at.server.calls()[seen:]}
     assert codes <= {"Unauthenticated", "Canceled"}
 
 
-def test_a_call_that_is_written_byte_by_byte_is_taken_with_a_good_token(guarded: Guarded) -> None:
-    unary_call(guarded.at.server.target, b"/probe.Probe/Unary", [(b"authorization", b"Bearer " + token())])
-    until(lambda: guarded.at.server.calls()[-1]["code"] == "OK")
+def test_a_call_that_is_written_byte_by_byte_is_taken_with_a_good_token(token_server: TokenServer) -> None:
+    unary_call(
+        token_server.at.server.target, b"/probe.Probe/Unary", [(b"authorization", b"Bearer " + token())]
+    )
+    until(lambda: token_server.at.server.calls()[-1]["code"] == "OK")
 
 
 @pytest.mark.slow
-def test_thousands_of_mutated_tokens_are_rejected(guarded: Guarded) -> None:
+def test_thousands_of_mutated_tokens_are_rejected(token_server: TokenServer) -> None:
     made = [token(algorithm) for algorithm in ("RS256", "ES256", "EdDSA")]
     stream = mutated(made, random.Random(2))  # noqa: S311 - no secret
     for number in range(3000):
         text = next(stream).decode("latin-1")
         if text.isascii() and text.isprintable():  # nothing else can be sent
             metadata = [("authorization", f"Bearer {text}")]
-            error = guarded.refusal(metadata, remember=number % 10 == 0)
+            error = token_server.refusal(metadata, remember=number % 10 == 0)
             assert code(error) is Status.UNAUTHENTICATED
 
 
 def test_a_token_that_is_kept_would_be_found() -> None:
     """The server logs a request id that is fit for it, and answers a call that needs no token."""
-    with probed() as at:
-        open_to_all, made = Guarded(at), token().decode().partition(".")[2][:100]
+    with probe_server() as at:
+        open_to_all, made = TokenServer(at), token().decode().partition(".")[2][:100]
         open_to_all.sent.add(made)
         assert open_to_all.kept() == []
         at.stub.Unary(pb.ProbeRequest(), metadata=(("x-request-id", made),))

@@ -17,7 +17,7 @@ from app.reload.url import WatchedUrl
 from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import code, outcome
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.servers.web import Web, send, web
 from tests.support.tokens import AUDIENCE, ISSUER, issuers_jwks, jwk, jwks, pem, private, signed, token
 from tests.support.tokens import claims as good_claims
@@ -50,10 +50,12 @@ def keys_file(tmp_path: Path) -> Path:
 
 
 def with_jwt(keys_file: Path, **how: Any) -> Any:
-    return probed(auth_mode="jwt", jwt_keys_file=keys_file, jwt_issuer=ISSUER, jwt_audience=AUDIENCE, **how)
+    return probe_server(
+        auth_mode="jwt", jwt_keys_file=keys_file, jwt_issuer=ISSUER, jwt_audience=AUDIENCE, **how
+    )
 
 
-def denied(at: Probed, method: str, **how: Any) -> str:
+def denied(at: ProbeServer, method: str, **how: Any) -> str:
     """What a caller is told who is known and may not call; fails unless that is what happens."""
     with pytest.raises(grpc.RpcError) as caught:
         CALLS[method](at.stub, **how)
@@ -99,7 +101,7 @@ def test_a_caller_without_the_scope_is_denied_and_one_who_is_not_known_is_unauth
 
 @each_method
 def test_names_can_be_required_of_the_owners_of_static_tokens(method: str, tokens_file: Path) -> None:
-    with probed(
+    with probe_server(
         auth_mode="tokens", auth_tokens_file=tokens_file, auth_require=f"probe.Probe/{method} name:ann"
     ) as at:
         CALLS[method](at.stub, **sends(TOKENS["ann"]))
@@ -113,7 +115,7 @@ def test_a_rule_of_a_service_is_for_all_its_methods_but_those_with_one_of_their_
     tokens_file: Path,
 ) -> None:
     rules = "probe.Probe name:ann; probe.Probe/Unary name:bob"
-    with probed(auth_mode="tokens", auth_tokens_file=tokens_file, auth_require=rules) as at:
+    with probe_server(auth_mode="tokens", auth_tokens_file=tokens_file, auth_require=rules) as at:
         for method in CALLS:
             allowed, other = ("bob", "ann") if method == "Unary" else ("ann", "bob")
             CALLS[method](at.stub, **sends(TOKENS[allowed]))
@@ -121,7 +123,9 @@ def test_a_rule_of_a_service_is_for_all_its_methods_but_those_with_one_of_their_
 
 
 def test_health_needs_neither_a_token_nor_a_permission(tokens_file: Path) -> None:
-    with probed(auth_mode="tokens", auth_tokens_file=tokens_file, auth_require="probe.Probe name:ann") as at:
+    with probe_server(
+        auth_mode="tokens", auth_tokens_file=tokens_file, auth_require="probe.Probe name:ann"
+    ) as at:
         stub: Any = health_pb2_grpc.HealthStub(at.channel)
         assert stub.Check(health_pb2.HealthCheckRequest()).status == 1
 
@@ -163,7 +167,9 @@ def issuer() -> Iterator[Web]:
 
 
 def test_keys_are_fetched_from_the_issuer(issuer: Web) -> None:
-    with probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE) as at:
+    with probe_server(
+        auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE
+    ) as at:
         for algorithm in PUBLIC:
             at.stub.Unary(pb.ProbeRequest(), **sends(token(algorithm)))
         assert issuer.asked == 1
@@ -171,7 +177,9 @@ def test_keys_are_fetched_from_the_issuer(issuer: Web) -> None:
 
 def test_a_key_that_the_server_does_not_know_is_fetched_ahead_of_time(issuer: Web) -> None:
     new = signed({"alg": "ES256", "kid": "new"}, good_claims(), private("ES256", "new"), "ES256")
-    with probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE) as at:
+    with probe_server(
+        auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE
+    ) as at:
         issuer.serve(issuers_jwks(jwk(private("ES256", "new"), kid="new")))
 
         def quote() -> grpc.StatusCode:
@@ -186,13 +194,13 @@ def test_a_server_does_not_start_without_its_issuers_keys(issuer: Web) -> None:
     issuer.answer = lambda request: send(request, b"", 503)
     with (
         pytest.raises(StartError, match=f"^APP_JWT_JWKS_URL: {issuer.url}: the response has status 503"),
-        probed(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE),
+        probe_server(auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE),
     ):
         pass
 
 
-class Followed:
-    """A verifier that follows an issuer's keys as the server does, only faster."""
+class IssuerVerifier:
+    """Follows an issuer's keys as the server does, only faster."""
 
     def __init__(self, issuer: Web, **how: float) -> None:
         self.url: WatchedUrl[Keys] = WatchedUrl(
@@ -212,38 +220,38 @@ class Followed:
 
 def test_a_key_that_is_new_is_fetched_as_soon_as_somebody_uses_it(issuer: Web) -> None:
     new = signed({"alg": "ES256", "kid": "new"}, good_claims(), private("ES256", "new"), "ES256")
-    followed = Followed(issuer, period=1000, cooldown=0.05)
+    verifier = IssuerVerifier(issuer, period=1000, cooldown=0.05)
     issuer.serve(issuers_jwks(jwk(private("ES256", "new"), kid="new")))
-    with followed.url:
+    with verifier.url:
         time.sleep(0.2)  # in which nobody misses it
         assert issuer.asked == 1
-        assert not followed.takes(new)
-        until(lambda: followed.takes(new))
+        assert not verifier.takes(new)
+        until(lambda: verifier.takes(new))
 
 
 def test_a_key_that_is_gone_takes_its_tokens_with_it(issuer: Web) -> None:
     made = token("ES256")
-    followed = Followed(issuer, period=0.05, cooldown=0.05)
-    with followed.url:
-        assert followed.takes(made)
+    verifier = IssuerVerifier(issuer, period=0.05, cooldown=0.05)
+    with verifier.url:
+        assert verifier.takes(made)
         issuer.serve(jwks(jwk(private("EdDSA"), kid="ed-1")))
-        until(lambda: not followed.takes(made))
+        until(lambda: not verifier.takes(made))
         issuer.serve(b'{"keys": []}')  # nobody could call: more likely a mistake than meant
         asked = issuer.asked
         until(lambda: issuer.asked > asked + 1)
-        assert followed.takes(token("EdDSA"))
+        assert verifier.takes(token("EdDSA"))
 
 
 def test_an_issuer_that_hangs_holds_up_no_call(issuer: Web) -> None:
-    followed = Followed(issuer, period=0.01, cooldown=0.01, timeout=10)
+    verifier = IssuerVerifier(issuer, period=0.01, cooldown=0.01, timeout=10)
     issuer.answer = lambda _request: issuer.ended.wait(20)
     made, unknown = token(), token(header={"kid": "new"})
-    with followed.url:
+    with verifier.url:
         until(lambda: issuer.asked == 2)
         began = time.monotonic()
         for _ in range(20):
-            assert followed.takes(made)
-            assert not followed.takes(unknown)
+            assert verifier.takes(made)
+            assert not verifier.takes(unknown)
         assert time.monotonic() - began < 2
         assert issuer.asked == 2
         issuer.ended.set()

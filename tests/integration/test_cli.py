@@ -19,7 +19,7 @@ from tests.gen.probe_pb2 import ProbeReply, ProbeRequest
 from tests.support.certificates import issued
 from tests.support.clients.command_line import Terminal, run
 from tests.support.servers.probe import PROBE, Probe, probe_service
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import ROOT, environment, with_probe
 from tests.support.servers.server import TOKEN, Server, running
 
@@ -290,7 +290,7 @@ def test_unavailable_from_the_handler_is_not_reported_as_a_dead_connection() -> 
     def unavailable(_request: object, context: grpc.ServicerContext) -> None:
         context.abort(grpc.StatusCode.UNAVAILABLE, "the database is away :b:")
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = unavailable
         done = run("call", "Probe/Unary", "--target", at.server.target)
     assert done.stderr == "quoter: Unavailable: the database is away :b:\n"

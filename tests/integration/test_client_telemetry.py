@@ -28,7 +28,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS, TYPES
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.waiting import until
 
 # How a call of each method is begun without waiting for it.
@@ -93,26 +93,26 @@ class Client:
 
 
 @pytest.fixture(scope="module")
-def one_server() -> Iterator[Probed]:
-    with probed() as started:
+def one_server() -> Iterator[ProbeServer]:
+    with probe_server() as started:
         yield started
 
 
 @pytest.fixture
-def at(one_server: Probed) -> Probed:
+def at(one_server: ProbeServer) -> ProbeServer:
     """The server, with a probe that does what it does from the start."""
     one_server.probe.__init__()  # type: ignore[misc]  # its fields are all that a test may have changed
     return one_server
 
 
 @pytest.fixture
-def client(at: Probed) -> Iterator[Client]:
+def client(at: ProbeServer) -> Iterator[Client]:
     with closing(at) as opened:
         yield opened
 
 
 @contextmanager
-def closing(at: Probed) -> Iterator[Client]:
+def closing(at: ProbeServer) -> Iterator[Client]:
     opened = Client(at.server.target)
     yield opened
     opened.channel.close()
@@ -157,7 +157,7 @@ def test_the_other_ways_to_wait_for_a_reply(client: Client, method: str, way: st
     assert client.messages(method) == (1, 1)
 
 
-def test_a_future_without_another_reference_returns_its_result(at: Probed, client: Client) -> None:
+def test_a_future_without_another_reference_returns_its_result(at: ProbeServer, client: Client) -> None:
     at.probe.on_call = lambda *given: given[-1].wait(0.05)
     reply = client.stub.Unary.future(pb.ProbeRequest()).result()
     assert reply == pb.ProbeReply(text="reply")
@@ -165,7 +165,7 @@ def test_a_future_without_another_reference_returns_its_result(at: Probed, clien
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_that_is_rejected(at: Probed, client: Client, method: str) -> None:
+def test_a_call_that_is_rejected(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
     assert outcome(lambda: CALLS[method](client.stub)) is grpc.StatusCode.NOT_FOUND
     assert client.ended(method) == "NotFound"
@@ -173,14 +173,14 @@ def test_a_call_that_is_rejected(at: Probed, client: Client, method: str) -> Non
 
 
 @pytest.mark.parametrize("method", UNARY)
-def test_a_future_that_is_rejected(at: Probed, client: Client, method: str) -> None:
+def test_a_future_that_is_rejected(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
     assert BEGIN[method](client.stub).exception().code() is grpc.StatusCode.NOT_FOUND
     assert client.ended(method) == "NotFound"
 
 
 @pytest.mark.parametrize("method", STREAMED)
-def test_a_stream_that_breaks_off(at: Probed, client: Client, method: str) -> None:
+def test_a_stream_that_breaks_off(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.between = abort(grpc.StatusCode.DATA_LOSS)
     assert outcome(lambda: CALLS[method](client.stub)) is grpc.StatusCode.DATA_LOSS
     assert client.ended(method) == "DataLoss"
@@ -188,14 +188,16 @@ def test_a_stream_that_breaks_off(at: Probed, client: Client, method: str) -> No
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_deadline_that_passes(at: Probed, client: Client, method: str) -> None:
+def test_a_deadline_that_passes(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.on_call = wait
     assert outcome(lambda: CALLS[method](client.stub, timeout=0.1)) is grpc.StatusCode.DEADLINE_EXCEEDED
     assert client.ended(method) == "DeadlineExceeded"
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_deadline_that_passes_before_the_replies_are_read(at: Probed, client: Client, method: str) -> None:
+def test_a_deadline_that_passes_before_the_replies_are_read(
+    at: ProbeServer, client: Client, method: str
+) -> None:
     at.probe.on_call = wait
     call = BEGIN[method](client.stub, timeout=0.1)
     assert client.ended(method) == "DeadlineExceeded"
@@ -203,7 +205,7 @@ def test_a_deadline_that_passes_before_the_replies_are_read(at: Probed, client: 
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_caller_that_cancels(at: Probed, client: Client, method: str) -> None:
+def test_a_caller_that_cancels(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.on_call = wait
     call = BEGIN[method](client.stub)
     assert client.samples("grpc_client_in_flight", method) == {"": 1}
@@ -216,7 +218,7 @@ def test_a_caller_that_cancels(at: Probed, client: Client, method: str) -> None:
 
 
 @pytest.mark.parametrize("method", STREAMED)
-def test_a_caller_that_cancels_after_the_first_reply(at: Probed, client: Client, method: str) -> None:
+def test_a_caller_that_cancels_after_the_first_reply(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.between = wait
     call = BEGIN[method](client.stub)
     next(call)
@@ -229,7 +231,7 @@ def test_a_caller_that_cancels_after_the_first_reply(at: Probed, client: Client,
 
 @pytest.mark.parametrize("method", CALLS)
 def test_a_call_that_is_dropped_is_cancelled_as_without_observers(
-    at: Probed, client: Client, method: str
+    at: ProbeServer, client: Client, method: str
 ) -> None:
     begun, left = threading.Event(), threading.Event()
 
@@ -247,7 +249,7 @@ def test_a_call_that_is_dropped_is_cancelled_as_without_observers(
 
 
 @pytest.mark.parametrize("method", STREAMED)
-def test_a_stream_that_is_left_half_read(at: Probed, client: Client, method: str) -> None:
+def test_a_stream_that_is_left_half_read(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.between = wait
     for _ in BEGIN[method](client.stub):
         break
@@ -255,7 +257,7 @@ def test_a_stream_that_is_left_half_read(at: Probed, client: Client, method: str
     assert client.messages(method) == (1, 1)
 
 
-def test_observers_of_a_dropped_call_are_not_notified_on_the_thread_that_dropped_it(at: Probed) -> None:
+def test_observers_of_a_dropped_call_are_not_notified_on_the_thread_that_dropped_it(at: ProbeServer) -> None:
     at.probe.on_call = wait
     lock, codes = threading.Lock(), []
 
@@ -277,7 +279,7 @@ def test_observers_of_a_dropped_call_are_not_notified_on_the_thread_that_dropped
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_channel_that_is_closed(at: Probed, client: Client, method: str) -> None:
+def test_a_channel_that_is_closed(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.on_call = wait
     call = BEGIN[method](client.stub)
     client.channel.close()
@@ -334,7 +336,7 @@ def test_ctrl_c_while_a_call_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("method", CALLS)
-def test_a_call_object_keeps_grpcs_whole_interface(at: Probed, client: Client, method: str) -> None:
+def test_a_call_object_keeps_grpcs_whole_interface(at: ProbeServer, client: Client, method: str) -> None:
     """See grpc.Call, grpc.RpcContext and grpc.Future."""
     released, done = threading.Event(), threading.Event()
     at.probe.on_call = lambda *given: (
@@ -373,7 +375,7 @@ def test_a_call_object_keeps_grpcs_whole_interface(at: Probed, client: Client, m
     assert "StatusCode.OK" in repr(call)
 
 
-def test_a_future_with_a_callback_need_not_be_kept(at: Probed, client: Client) -> None:
+def test_a_future_with_a_callback_need_not_be_kept(at: ProbeServer, client: Client) -> None:
     released = threading.Event()
     finished: list[Any] = []
     at.probe.on_call = lambda *_: released.wait(10)
@@ -384,7 +386,9 @@ def test_a_future_with_a_callback_need_not_be_kept(at: Probed, client: Client) -
     assert call.result() == pb.ProbeReply(text="reply")
 
 
-def test_only_propagated_metadata_is_replaced_and_repeated_keys_are_kept(at: Probed, client: Client) -> None:
+def test_only_propagated_metadata_is_replaced_and_repeated_keys_are_kept(
+    at: ProbeServer, client: Client
+) -> None:
     arrived: list[Any] = []
     at.probe.on_call = lambda *given: arrived.extend(given[-1].invocation_metadata())
     tags = (("tag", "1"), ("tag", "2"), ("tag-bin", b"\x00\xff"))
@@ -400,7 +404,7 @@ def test_only_propagated_metadata_is_replaced_and_repeated_keys_are_kept(at: Pro
 
 @pytest.mark.parametrize("method", CALLS)
 def test_the_trace_continues_from_the_current_span_to_the_server(
-    at: Probed, client: Client, method: str
+    at: ProbeServer, client: Client, method: str
 ) -> None:
     before = len(at.server.spans)
     with client.spans.provider.get_tracer("caller").start_as_current_span("caller") as outer:
@@ -466,7 +470,7 @@ def test_spans_made_while_requests_are_read_are_children_of_the_calls_span(
     ],
 )
 def test_the_newer_conventions_can_be_enabled(
-    at: Probed, monkeypatch: pytest.MonkeyPatch, opt_in: str, name: str, expected: dict[str, Any]
+    at: ProbeServer, monkeypatch: pytest.MonkeyPatch, opt_in: str, name: str, expected: dict[str, Any]
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", opt_in)
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
@@ -481,7 +485,7 @@ def test_the_newer_conventions_can_be_enabled(
 
 
 @contextmanager
-def stock(at: Probed) -> Iterator[tuple[Any, Spans]]:
+def stock(at: ProbeServer) -> Iterator[tuple[Any, Spans]]:
     spans = Spans()
     with grpc.insecure_channel(at.server.target) as plain:
         interceptor = client_interceptor(spans.provider)  # type: ignore[no-untyped-call]
@@ -492,7 +496,7 @@ def stock(at: Probed) -> Iterator[tuple[Any, Spans]]:
 @pytest.mark.parametrize("end", ["OK", "CANCELLED", "NOT_FOUND", "INTERNAL", "UNAVAILABLE"])
 @pytest.mark.parametrize("method", CALLS)
 def test_spans_have_the_attributes_of_opentelemetrys_own_instrumentation(
-    at: Probed, client: Client, method: str, end: str
+    at: ProbeServer, client: Client, method: str, end: str
 ) -> None:
     if end != "OK":
         at.probe.on_call = abort(grpc.StatusCode[end])
@@ -507,7 +511,7 @@ def test_spans_have_the_attributes_of_opentelemetrys_own_instrumentation(
 
 
 @pytest.mark.parametrize("method", UNARY)
-def test_spans_have_no_status_message_and_no_traceback(at: Probed, client: Client, method: str) -> None:
+def test_spans_have_no_status_message_and_no_traceback(at: ProbeServer, client: Client, method: str) -> None:
     at.probe.on_call = abort(grpc.StatusCode.NOT_FOUND)
     with stock(at) as (stub, spans):
         outcome(lambda: CALLS[method](stub))
@@ -519,7 +523,7 @@ def test_spans_have_no_status_message_and_no_traceback(at: Probed, client: Clien
 
 
 def test_faults_of_opentelemetrys_instrumentation_for_unary_replies(
-    at: Probed, monkeypatch: pytest.MonkeyPatch
+    at: ProbeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When one of these fails, they have mended it."""
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "rpc")
@@ -545,7 +549,7 @@ def test_faults_of_opentelemetrys_instrumentation_for_unary_replies(
     assert (failed.attributes or {})["rpc.grpc.status_code"] == 0  # an error whose code is OK
 
 
-def test_faults_of_opentelemetrys_instrumentation_for_streamed_replies(at: Probed) -> None:
+def test_faults_of_opentelemetrys_instrumentation_for_streamed_replies(at: ProbeServer) -> None:
     with stock(at) as (stub, _):
         replies = stub.ServerStream(pb.ProbeRequest())
         assert not hasattr(replies, "cancel")
@@ -579,7 +583,7 @@ def test_client_metrics_have_gos_names_labels_and_buckets(client: Client) -> Non
     assert set(client.samples("grpc_client_handled_total", "Unary")) == set(CODE_LABELS.values())
 
 
-def test_channels_that_share_a_registry_are_counted_together(at: Probed) -> None:
+def test_channels_that_share_a_registry_are_counted_together(at: ProbeServer) -> None:
     registry = CollectorRegistry()
     for _ in range(2):
         with open_channel(at.server.target, metrics=registry) as opened:
@@ -588,7 +592,7 @@ def test_channels_that_share_a_registry_are_counted_together(at: Probed) -> None
     assert registry.get_sample_value("grpc_client_handled_total", labels | {"grpc_code": "OK"}) == 2
 
 
-def test_an_unused_registry_is_garbage_collected(at: Probed) -> None:
+def test_an_unused_registry_is_garbage_collected(at: ProbeServer) -> None:
     registry = CollectorRegistry()
     with open_channel(at.server.target, metrics=registry) as opened:
         probe_pb2_grpc.ProbeStub(opened).Unary(pb.ProbeRequest())
@@ -600,7 +604,7 @@ def test_an_unused_registry_is_garbage_collected(at: Probed) -> None:
 
 @pytest.mark.parametrize("sampler", ["always_on", "always_off"])
 def test_a_duration_has_its_trace_as_an_exemplar_if_sampled(
-    at: Probed, monkeypatch: pytest.MonkeyPatch, sampler: str
+    at: ProbeServer, monkeypatch: pytest.MonkeyPatch, sampler: str
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", sampler)
     with closing(at) as client:
@@ -611,7 +615,7 @@ def test_a_duration_has_its_trace_as_an_exemplar_if_sampled(
     assert [line.split('trace_id="')[1][:32] for line in text.splitlines() if "trace_id" in line] == traces
 
 
-def test_without_a_span_there_is_no_exemplar(at: Probed) -> None:
+def test_without_a_span_there_is_no_exemplar(at: ProbeServer) -> None:
     registry = CollectorRegistry()
     with open_channel(at.server.target, metrics=registry) as opened:
         probe_pb2_grpc.ProbeStub(opened).Unary(pb.ProbeRequest())

@@ -24,10 +24,10 @@ from app.client.reloading import ReloadingChannel
 from app.client.tls import Tls
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
-from tests.support.certificates import NAMES, Mounted, Pair, issued
+from tests.support.certificates import NAMES, Pair, Volume, issued
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS, Probe
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.servers.process import ROOT, environment
 from tests.support.waiting import until
 
@@ -47,8 +47,8 @@ class Files:
         self._ca = ca
         for who in ("server", "client"):
             (directory / who).mkdir()
-        self.server = Mounted(directory / "server", **self._of(issued(ca, *(names or NAMES))))
-        self.client = Mounted(directory / "client", **self._of(issued(ca, "ann.example")))
+        self.server = Volume(directory / "server", **self._of(issued(ca, *(names or NAMES))))
+        self.client = Volume(directory / "client", **self._of(issued(ca, "ann.example")))
 
     def _of(self, pair: Pair) -> dict[str, bytes]:
         return {"cert": pair.certificate, "key": pair.key, "ca": self._ca.cert_pem.bytes()}
@@ -102,21 +102,21 @@ class Renewing:
 
 
 @contextmanager
-def renewing(files: Files, probe: Probe | None = None) -> Iterator[tuple[Probed, Renewing]]:
-    with probed(probe, **files.settings(mutual=True)) as at:
+def renewing(files: Files, probe: Probe | None = None) -> Iterator[tuple[ProbeServer, Renewing]]:
+    with probe_server(probe, **files.settings(mutual=True)) as at:
         client = Renewing(at.server.target, files.tls(mutual=True))
         with client.channel:
             yield at, client
 
 
-def names(at: Probed) -> list[str]:
+def names(at: ProbeServer) -> list[str]:
     """Who has called, as the access log has it."""
     return [line["peer_identity"] for line in at.server.calls()]
 
 
 @each_method
 def test_the_client_calls_every_arity_over_tls(method: str, files: Files) -> None:
-    with probed(**files.settings()) as at, open_channel(at.server.target, tls=files.tls()) as channel:
+    with probe_server(**files.settings()) as at, open_channel(at.server.target, tls=files.tls()) as channel:
         CALLS[method](stub_of(channel))
         assert at.seen() == [(method, "OK")]
 
@@ -124,7 +124,7 @@ def test_the_client_calls_every_arity_over_tls(method: str, files: Files) -> Non
 @each_method
 def test_every_arity_works_over_mutual_tls(method: str, files: Files) -> None:
     with (
-        probed(**files.settings(mutual=True)) as at,
+        probe_server(**files.settings(mutual=True)) as at,
         open_channel(at.server.target, tls=files.tls(mutual=True)) as channel,
     ):
         CALLS[method](stub_of(channel))
@@ -134,7 +134,7 @@ def test_every_arity_works_over_mutual_tls(method: str, files: Files) -> None:
 def test_a_server_with_a_certificate_of_another_ca_is_not_called(files: Files, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(trustme.CA().cert_pem.bytes())
-    with probed(**files.settings()) as at:
+    with probe_server(**files.settings()) as at:
         for tls in (Tls(ca_file=other), Tls()):
             with open_channel(at.server.target, tls=tls, timeout=10) as channel:
                 assert outcome(lambda: CALLS["Unary"](stub_of(channel))) is Status.UNAVAILABLE
@@ -153,7 +153,7 @@ with channel(sys.argv[1], tls=Tls(), timeout=10) as opened:
 
 
 def test_without_a_ca_file_the_file_of_grpcs_variable_is_used(files: Files) -> None:
-    with probed(**files.settings()) as at:
+    with probe_server(**files.settings()) as at:
         done = subprocess.run(
             [sys.executable, "-c", CALL, at.server.target],
             env=environment(GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(files.client.path("ca"))),
@@ -168,7 +168,7 @@ def test_without_a_ca_file_the_file_of_grpcs_variable_is_used(files: Files) -> N
 
 def test_server_name_sets_the_name_to_verify(tmp_path: Path, ca: trustme.CA) -> None:
     files = Files(tmp_path, ca, "quoter.example")
-    with probed(**files.settings()) as at:
+    with probe_server(**files.settings()) as at:
         for name, expected in ((None, Status.UNAVAILABLE), ("quoter.example", Status.OK)):
             tls = files.tls(server_name=name)
             with open_channel(at.server.target, tls=tls, timeout=10) as channel:
@@ -177,7 +177,7 @@ def test_server_name_sets_the_name_to_verify(tmp_path: Path, ca: trustme.CA) -> 
 
 def test_over_a_unix_socket_the_name_is_localhost(files: Files, tmp_path: Path) -> None:
     with (
-        probed(listen=f"unix:{tmp_path}/s", **files.settings()) as at,
+        probe_server(listen=f"unix:{tmp_path}/s", **files.settings()) as at,
         open_channel(at.server.target, tls=files.tls(), timeout=10) as channel,
     ):
         CALLS["Unary"](stub_of(channel))
@@ -195,7 +195,7 @@ def test_a_renewed_certificate_is_used_by_the_next_call(files: Files) -> None:
 def test_a_renewed_ca_is_used_by_the_next_call(files: Files, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     new = Files(tmp_path / "new", trustme.CA())
-    with probed(**files.settings()) as old, probed(**new.settings()) as at:
+    with probe_server(**files.settings()) as old, probe_server(**new.settings()) as at:
         client = Renewing(at.server.target, files.tls())
         with client.channel:
             assert outcome(lambda: CALLS["Unary"](client.stub)) is Status.UNAVAILABLE
@@ -337,7 +337,7 @@ def test_a_subscriber_gets_the_states_of_the_new_channel(files: Files) -> None:
 
 
 def test_a_channel_that_is_dropped_without_close_leaves_nothing_behind(files: Files) -> None:
-    with probed(**files.settings(mutual=True)) as at:
+    with probe_server(**files.settings(mutual=True)) as at:
         client = Renewing(at.server.target, files.tls(mutual=True))
         CALLS["Unary"](client.stub)
         threads = threading.active_count()
@@ -349,7 +349,7 @@ def test_a_channel_that_is_dropped_without_close_leaves_nothing_behind(files: Fi
 def test_reloading_works_with_spans_and_metrics(files: Files) -> None:
     registry = CollectorRegistry()
     with (
-        probed(**files.settings(mutual=True)) as at,
+        probe_server(**files.settings(mutual=True)) as at,
         open_channel(
             at.server.target,
             tls=files.tls(mutual=True),
@@ -382,6 +382,6 @@ def test_the_aio_channel_has_the_same_tls(files: Files) -> None:
             reply = await stub.Unary(pb.ProbeRequest(), timeout=10)
             return str(reply.text)
 
-    with probed(**files.settings(mutual=True)) as at:
+    with probe_server(**files.settings(mutual=True)) as at:
         assert asyncio.run(called(at.server.target, files.tls(mutual=True))) == "reply"
         assert names(at) == ["ann.example"]

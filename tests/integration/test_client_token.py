@@ -15,10 +15,10 @@ from app.client.channel import channel as open_channel
 from app.client.tls import Tls
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
-from tests.support.certificates import NAMES, Mounted, issued
+from tests.support.certificates import NAMES, Volume, issued
 from tests.support.clients.status import code
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -28,7 +28,7 @@ each_method = pytest.mark.parametrize("method", CALLS)
 class Way:
     """A server that asks for tokens, and a client's file with one."""
 
-    def __init__(self, at: Probed, tokens: Mounted, tls: Tls | None) -> None:
+    def __init__(self, at: ProbeServer, tokens: Volume, tls: Tls | None) -> None:
         self.at = at
         self.target = at.server.target
         self.tokens = tokens
@@ -60,8 +60,8 @@ def way(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Way]:
     if request.param == "unix":
         settings["listen"] = f"unix:{tmp_path}/s"
     (tmp_path / "client").mkdir()
-    tokens = Mounted(tmp_path / "client", token=OLD.encode())
-    with probed(**settings) as at:
+    tokens = Volume(tmp_path / "client", token=OLD.encode())
+    with probe_server(**settings) as at:
         yield Way(at, tokens, tls)
 
 

@@ -25,7 +25,7 @@ from tests.support.clients.doctor import doctor, in_shell, listener, says, typed
 from tests.support.clients.status import code
 from tests.support.network.http2 import Frames
 from tests.support.servers.probe import PROBE
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import server_process
 from tests.support.servers.server import Server, running
 from tests.support.servers.web import web
@@ -437,7 +437,7 @@ def bare(servicer: health.HealthServicer | None) -> Iterator[str]:
         server.stop(0).wait()
 
 
-class _Counted(health.HealthServicer):
+class CountingHealth(health.HealthServicer):
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
@@ -448,7 +448,7 @@ class _Counted(health.HealthServicer):
 
 
 def test_the_advised_command_waits_until_the_server_is_ready() -> None:
-    servicer = _Counted()
+    servicer = CountingHealth()
     servicer.set("", health_pb2.HealthCheckResponse.NOT_SERVING)
     with bare(servicer) as target:
         examined = doctor(target)
@@ -495,7 +495,7 @@ def test_a_call_that_fails_on_the_server(code: grpc.StatusCode, exit_code: int, 
     def fails(_request: object, context: grpc.ServicerContext) -> None:
         context.abort(code, "the words of the server")
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = fails
         examined = doctor(at.server.target)
     assert (examined.cause, examined.exit_code) == ("call-failed", exit_code)
@@ -507,7 +507,7 @@ def test_a_rejected_empty_request_counts_as_success() -> None:
     def refuses(_request: object, context: grpc.ServicerContext) -> None:
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, "author: missing")
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = refuses
         examined = doctor(at.server.target)
     assert examined.exit_code == 0

@@ -11,8 +11,8 @@ from typing import Any
 import grpc
 import pytest
 
-from tests.support.clients.doctor import Examined, doctor, in_shell, typed
-from tests.support.servers.probed import Probed, probed
+from tests.support.clients.doctor import DoctorResult, doctor, in_shell, typed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.servers.server import TOKEN, Server, running
 from tests.support.tokens import AUDIENCE, ISSUER, issuers_jwks, token
 
@@ -35,9 +35,9 @@ def guarded(tmp_path: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def with_jwt(here: Path, **how: Any) -> Iterator[Probed]:
+def with_jwt(here: Path, **how: Any) -> Iterator[ProbeServer]:
     (here / "keys").write_bytes(issuers_jwks())
-    with probed(
+    with probe_server(
         auth_mode="jwt", jwt_keys_file=here / "keys", jwt_issuer=ISSUER, jwt_audience=AUDIENCE, **how
     ) as at:
         yield at
@@ -48,7 +48,7 @@ def write(name: str, content: str | bytes) -> str:
     return name
 
 
-def with_token(target: str, content: str | bytes, *options: str) -> Examined:
+def with_token(target: str, content: str | bytes, *options: str) -> DoctorResult:
     """Fails where the token, or a longer part of it, is in what is printed."""
     examined = doctor(target, "--token-file", write("mine", content), *options)
     text = content if isinstance(content, str) else content.decode()
@@ -156,7 +156,7 @@ def test_a_token_in_the_servers_message_is_not_printed() -> None:
             [sent] = [value for key, value in context.invocation_metadata() if key == "authorization"]
             context.abort(code, f"no good: {sent!r}")
 
-        with probed() as at:
+        with probe_server() as at:
             at.probe.on_call = repeats
             assert "(the token)" in with_token(at.server.target, TOKEN).prose
 
@@ -225,7 +225,7 @@ def test_a_server_whose_clock_differs(words: str) -> None:
     def refuses(_request: object, context: grpc.ServicerContext) -> None:
         context.abort(grpc.StatusCode.UNAUTHENTICATED, words)
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = refuses
         examined = with_token(at.server.target, token())
     assert (examined.cause, examined.exit_code) == ("clock", 80)

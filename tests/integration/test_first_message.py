@@ -16,7 +16,7 @@ from app.interceptors.early_streams import EarlyStreams
 from tests.gen.probe_pb2 import ProbeReply, ProbeRequest
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS, METHODS, NAME, SERVER_STREAMS
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -61,7 +61,7 @@ class Half:
 
 
 @contextmanager
-def half(at: Probed, path: str, number: int) -> Iterator[list[Half]]:
+def half(at: ProbeServer, path: str, number: int) -> Iterator[list[Half]]:
     """So many half calls, which have arrived; none of them outlives the context."""
     before = at.server.total("grpc_server_started_total")
     calls = [Half(at.channel, path) for _ in range(number)]
@@ -74,12 +74,12 @@ def half(at: Probed, path: str, number: int) -> Iterator[list[Half]]:
             one.go_on()
 
 
-def answered(at: Probed) -> list[str]:
+def answered(at: ProbeServer) -> list[str]:
     """The methods of the probe that are answered at once."""
     return [method for method in METHODS if outcome(partial(CALLS[method], at.stub, timeout=2)) is Status.OK]
 
 
-def written(at: Probed, number: int) -> list[tuple[str, str]]:
+def written(at: ProbeServer, number: int) -> list[tuple[str, str]]:
     """Method and code of each call, once there are so many."""
     until(lambda: len(at.server.calls()) == number)
     return at.seen()
@@ -87,7 +87,7 @@ def written(at: Probed, number: int) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("path", [*ONE_MESSAGE, CHECK, WATCH])
 def test_it_ends_in_time_and_is_written_down(path: str) -> None:
-    with probed(first_message_timeout=0.3) as at:
+    with probe_server(first_message_timeout=0.3) as at:
         began = time.monotonic()
         with half(at, path, 3) as calls:
             assert [one.code() for one in calls] == [Status.DEADLINE_EXCEEDED] * 3
@@ -101,7 +101,7 @@ def test_it_ends_in_time_and_is_written_down(path: str) -> None:
 @pytest.mark.parametrize("path", [*METHODS, CHECK, WATCH, REFLECTION])
 def test_it_takes_nothing_from_the_others(path: str) -> None:
     with (
-        probed(workers=1, max_calls=1, max_streams=4, max_watches=1, **PATIENT) as at,
+        probe_server(workers=1, max_calls=1, max_streams=4, max_watches=1, **PATIENT) as at,
         half(at, path, 30) as calls,
     ):
         for _ in range(3):
@@ -114,7 +114,7 @@ def test_it_takes_nothing_from_the_others(path: str) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_it_is_served_when_its_message_comes(method: str) -> None:
-    with probed(**PATIENT) as at:
+    with probe_server(**PATIENT) as at:
         with half(at, method, 3) as calls:
             time.sleep(0.1)
             assert [one.go_on(b"").code() for one in calls] == [Status.OK] * 3
@@ -123,7 +123,7 @@ def test_it_is_served_when_its_message_comes(method: str) -> None:
 
 @pytest.mark.parametrize("method", STREAMS)
 def test_a_stream_may_end_without_a_message(method: str) -> None:
-    with probed(**PATIENT) as at:
+    with probe_server(**PATIENT) as at:
         with half(at, method, 3) as calls:
             assert [one.go_on().code() for one in calls] == [Status.OK] * 3
         assert written(at, 3) == [(method, "OK")] * 3
@@ -131,7 +131,7 @@ def test_a_stream_may_end_without_a_message(method: str) -> None:
 
 @pytest.mark.parametrize("method", ONE_MESSAGE)
 def test_a_call_of_one_message_that_has_none_is_unimplemented(method: str) -> None:
-    with probed(workers=1, max_calls=1, **PATIENT) as at:
+    with probe_server(workers=1, max_calls=1, **PATIENT) as at:
         with half(at, method, 3) as calls:
             assert [one.go_on().code() for one in calls] == [Status.UNIMPLEMENTED] * 3
         assert written(at, 3) == [(method, "Unimplemented")] * 3
@@ -139,7 +139,7 @@ def test_a_call_of_one_message_that_has_none_is_unimplemented(method: str) -> No
 
 @pytest.mark.parametrize("method", METHODS)
 def test_its_client_may_leave(method: str) -> None:
-    with probed(max_calls=4, max_streams=4, **PATIENT) as at:
+    with probe_server(max_calls=4, max_streams=4, **PATIENT) as at:
         with half(at, method, 3) as calls:
             for one in calls:
                 one.call.cancel()
@@ -150,7 +150,7 @@ def test_its_client_may_leave(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_past_the_limit_the_oldest_ends(method: str) -> None:
     with (
-        probed(max_streams=4, first_message_timeout=60, max_waiting_calls=4) as at,
+        probe_server(max_streams=4, first_message_timeout=60, max_waiting_calls=4) as at,
         half(at, method, 4) as old,
     ):
         if method == "BidiStream":
@@ -163,7 +163,7 @@ def test_past_the_limit_the_oldest_ends(method: str) -> None:
 
 
 def test_calls_that_wait_do_not_count_against_the_limit_until_their_message_comes() -> None:
-    with probed(workers=2, max_calls=2, **PATIENT) as at:
+    with probe_server(workers=2, max_calls=2, **PATIENT) as at:
         release = threading.Event()
         at.probe.on_call = lambda _request, _context: release.wait(20)
         with half(at, "Unary", 5) as calls:
@@ -177,7 +177,7 @@ def test_calls_that_wait_do_not_count_against_the_limit_until_their_message_come
 
 
 def test_the_handler_of_a_stream_both_ways_may_answer_before_the_first_message() -> None:
-    with probed(**PATIENT) as at:
+    with probe_server(**PATIENT) as at:
         at.probe.on_call = lambda _requests, _context: None
         with half(at, "BidiStream", 1) as [one]:
             assert ProbeReply.FromString(next(one.call)).text == "reply"
@@ -185,7 +185,7 @@ def test_the_handler_of_a_stream_both_ways_may_answer_before_the_first_message()
 
 
 def test_a_silent_stream_gives_up_its_thread_when_another_wants_it() -> None:
-    with probed(max_streams=4, first_message_timeout=0.2) as at, half(at, "BidiStream", 1) as [first]:
+    with probe_server(max_streams=4, first_message_timeout=0.2) as at, half(at, "BidiStream", 1) as [first]:
         time.sleep(0.5)
         assert first.open()
         at.probe.on_call = lambda _requests, _context: None
@@ -196,7 +196,7 @@ def test_a_silent_stream_gives_up_its_thread_when_another_wants_it() -> None:
 
 def test_a_stream_that_is_used_keeps_its_thread() -> None:
     """Whether its client has sent, or its handler."""
-    with probed(max_streams=8, first_message_timeout=0.1) as at:
+    with probe_server(max_streams=8, first_message_timeout=0.1) as at:
         at.probe.between = lambda context: context.add_callback(gone.set) and gone.wait(20)
         gone = threading.Event()
         at.probe.on_call = lambda requests, _context: next(requests)
@@ -218,7 +218,7 @@ def test_where_grpc_is_not_known_calls_are_served_by_threads_that_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(first_message, "read_ahead", lambda _arguments, _received: False)
-    with probed(workers=2, max_calls=2, max_streams=2) as at:
+    with probe_server(workers=2, max_calls=2, max_streams=2) as at:
         assert answered(at) == list(METHODS)
         with half(at, "Unary", 2):
             assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.RESOURCE_EXHAUSTED
@@ -226,7 +226,7 @@ def test_where_grpc_is_not_known_calls_are_served_by_threads_that_wait(
 
 
 def test_a_drain_does_not_wait_for_calls_longer_than_they_may_wait_for_their_message() -> None:
-    with probed(first_message_timeout=0.5, drain_grace=20) as at:
+    with probe_server(first_message_timeout=0.5, drain_grace=20) as at:
         calls = [Half(at.channel, "Unary") for _ in range(3)]
         until(lambda: at.server.total("grpc_server_started_total") == 3)
         began = time.monotonic()

@@ -15,7 +15,7 @@ from app.core.call import Call
 from app.core.errors import ResourceExhausted
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.waiting import until
 
 
@@ -50,14 +50,14 @@ def abort(_request: Any, context: Any) -> None:
 @pytest.mark.parametrize("handler", [answer, fail, refuse, abort])
 @pytest.mark.parametrize("method", CALLS)
 def test_a_call_is_freed_when_it_has_ended(method: str, handler: Callable[..., None]) -> None:
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = handler
         outcome(lambda: CALLS[method](at.stub))
         until(no_call_is_left)
 
 
 def test_a_call_that_the_chain_refuses_is_freed_as_well() -> None:
-    with probed() as at:
+    with probe_server() as at:
         unknown = at.channel.unary_unary("/probe.Probe/Nothing")
         assert outcome(lambda: unknown(b"")) is grpc.StatusCode.UNIMPLEMENTED
         malformed = at.channel.unary_unary("/probe.Probe/Unary")
@@ -66,7 +66,7 @@ def test_a_call_that_the_chain_refuses_is_freed_as_well() -> None:
 
 
 def test_a_call_whose_client_has_left_is_freed_as_well() -> None:
-    with probed() as at:
+    with probe_server() as at:
         left = threading.Event()
         at.probe.between = lambda _context: left.wait(5)
         replies = at.stub.BidiStream(iter([]))

@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.telemetry.tracer_provider import tracer_provider
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.servers.process import server_process
 from tests.support.servers.server import running
 
@@ -22,7 +22,7 @@ def answers(call: Any) -> list[str]:
     return [value for key, value in call.trailing_metadata() if key == "x-instance"]
 
 
-def asked(at: Probed, path: str = "/probe.Probe/Unary") -> list[str]:
+def asked(at: ProbeServer, path: str = "/probe.Probe/Unary") -> list[str]:
     call = at.channel.unary_unary(path).future(b"", metadata=ASKING, timeout=5)
     call.code()
     return answers(call)
@@ -30,7 +30,7 @@ def asked(at: Probed, path: str = "/probe.Probe/Unary") -> list[str]:
 
 @pytest.mark.parametrize("method", CALLS)
 def test_a_call_with_the_request_header_gets_the_instance_id(method: str) -> None:
-    with probed() as at:
+    with probe_server() as at:
         call = at.channel.stream_stream(f"/probe.Probe/{method}")(iter([b""]), metadata=ASKING, timeout=5)
         assert list(call)
         assert answers(call) == [at.server.handle.instance]
@@ -38,14 +38,14 @@ def test_a_call_with_the_request_header_gets_the_instance_id(method: str) -> Non
 
 
 def test_a_call_without_the_request_header_gets_no_instance_id() -> None:
-    with probed() as at:
+    with probe_server() as at:
         call = at.channel.unary_unary("/probe.Probe/Unary").future(b"", timeout=5)
         assert call.code() is grpc.StatusCode.OK
         assert answers(call) == []
 
 
 def test_rejected_calls_and_health_checks_get_the_instance_id_too() -> None:
-    with probed(max_metadata_bytes=1024) as at:
+    with probe_server(max_metadata_bytes=1024) as at:
         own = [at.server.handle.instance]
         assert asked(at, "/no.Such/Method") == own
         long = at.channel.unary_unary("/probe.Probe/Unary").future(
@@ -62,7 +62,7 @@ def test_an_instance_id_that_a_handler_sends_does_not_replace_the_servers() -> N
     def claim(_request: Any, context: Any) -> None:
         context.set_trailing_metadata((("x-instance", "mine"),))
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = claim
         assert asked(at) == ["mine", at.server.handle.instance]
 

@@ -24,7 +24,7 @@ from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import outcome
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import ServerProcess, run, server_process, started
 from tests.support.servers.server import DRAIN_STEPS, TOKEN, running
 from tests.support.waiting import until
@@ -84,7 +84,7 @@ def test_a_second_signal_ends_it_at_once() -> None:
 
 
 def test_a_call_in_flight_finishes_within_the_grace_period_with_log_line_and_span() -> None:
-    with probed(drain_grace=10) as at:
+    with probe_server(drain_grace=10) as at:
         running = threading.Event()
 
         def slow(_request: Any, _context: Any) -> None:
@@ -108,7 +108,7 @@ def test_a_call_in_flight_finishes_within_the_grace_period_with_log_line_and_spa
 
 
 def test_the_drain_is_bounded_by_the_grace() -> None:
-    with probed(drain_grace=0.3) as at:
+    with probe_server(drain_grace=0.3) as at:
         running = threading.Event()
         release = threading.Event()
 

@@ -14,14 +14,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import code, outcome
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
 
 
 @contextmanager
-def occupied(at: Probed, calls: int, streams: int) -> Iterator[None]:
+def occupied(at: ProbeServer, calls: int, streams: int) -> Iterator[None]:
     """Fills the server with calls that end with the context."""
     release = threading.Event()
     at.probe.on_call = lambda _request, _context: release.wait(20)
@@ -40,7 +40,7 @@ def occupied(at: Probed, calls: int, streams: int) -> Iterator[None]:
 
 @pytest.mark.parametrize("method", CALLS)
 def test_over_the_limit_a_call_is_refused_at_once_with_a_pushback(method: str) -> None:
-    with probed(workers=2, max_calls=3, max_streams=2) as at:
+    with probe_server(workers=2, max_calls=3, max_streams=2) as at:
         with occupied(at, calls=3, streams=2):
             for _ in range(3):  # a refused call takes no place, and leaves none
                 began = time.monotonic()
@@ -57,7 +57,7 @@ def test_over_the_limit_a_call_is_refused_at_once_with_a_pushback(method: str) -
 
 
 def test_a_call_leaves_its_place_when_it_ends_however_it_ends() -> None:
-    with probed(workers=2, max_calls=2, max_streams=2) as at:
+    with probe_server(workers=2, max_calls=2, max_streams=2) as at:
 
         def fail(_request: Any, _context: Any) -> None:
             raise ValueError
@@ -76,7 +76,7 @@ def test_a_call_leaves_its_place_when_it_ends_however_it_ends() -> None:
 
 
 def test_health_unknown_methods_and_metrics_answer_while_every_worker_is_busy() -> None:
-    with probed(workers=2, max_calls=2, max_streams=2) as at, occupied(at, calls=2, streams=2):
+    with probe_server(workers=2, max_calls=2, max_streams=2) as at, occupied(at, calls=2, streams=2):
         stub: Any = health_pb2_grpc.HealthStub(at.channel)
         began = time.monotonic()
         assert stub.Check(health_pb2.HealthCheckRequest(), timeout=1).status == 1
@@ -92,7 +92,7 @@ def test_health_unknown_methods_and_metrics_answer_while_every_worker_is_busy() 
 
 
 def test_watches_have_a_limit_of_their_own_and_leave_health_checks_alone() -> None:
-    with probed(max_watches=4) as at:
+    with probe_server(max_watches=4) as at:
         stub: Any = health_pb2_grpc.HealthStub(at.channel)
         watches = [stub.Watch(health_pb2.HealthCheckRequest(), timeout=20) for _ in range(4)]
         for watch in watches:
@@ -108,7 +108,7 @@ def test_watches_have_a_limit_of_their_own_and_leave_health_checks_alone() -> No
 
 def test_watches_that_come_and_go_do_not_stop_the_server() -> None:
     """The non-blocking Watch of grpc deadlocks the whole server within a few of these."""
-    with probed() as at:
+    with probe_server() as at:
         stop = time.monotonic() + 2
 
         def churn() -> None:
@@ -132,7 +132,7 @@ def test_watches_that_come_and_go_do_not_stop_the_server() -> None:
 
 
 def test_streams_have_threads_of_their_own_and_never_starve_unary_calls() -> None:
-    with probed(workers=1, max_streams=4) as at:
+    with probe_server(workers=1, max_streams=4) as at:
         release = threading.Event()
         at.probe.between = lambda _context: release.wait(20)
         streams = [at.stub.ServerStream(pb.ProbeRequest()) for _ in range(4)]

@@ -16,7 +16,7 @@ from typer.testing import Result
 
 from tests.support.clients.command_line import run
 from tests.support.servers.probe import Probe, probe_service
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import with_probe
 from tests.support.servers.server import Server, running
 from tests.support.waiting import until
@@ -69,7 +69,7 @@ def test_failures_are_counted_by_code_with_their_messages() -> None:
         if next(numbers) % 2:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "out of order")
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = fail
         found = figures(at.server.target, "Probe/Unary", "--rps", "100", "--for", "500ms")
         assert found["exit_code"] == 1
@@ -159,7 +159,7 @@ def test_without_a_server_no_load_is_made() -> None:
 
 @pytest.mark.parametrize("method", ["Probe/Unary", "Probe/ServerStream"])
 def test_ctrl_c_prints_the_figures_so_far(method: str) -> None:
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = lambda _request, context: context.wait(60)
         with subprocess.Popen(
             [

@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.sampling import (
 )
 
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.waiting import until
 
 
@@ -90,7 +90,7 @@ def test_a_provider_that_is_given_is_not_changed_and_may_serve_two_servers() -> 
     provider = TracerProvider(sampler=sampler, id_generator=ids, shutdown_on_exit=False)
     before = provider.get_tracer("app.interceptors.tracing")
     assert isinstance(before, Tracer)
-    with probed(spans=provider) as one, probed(spans=provider) as other:
+    with probe_server(spans=provider) as one, probe_server(spans=provider) as other:
         for at in (one, other):
             CALLS["Unary"](at.stub)
             until(at.server.calls)

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from app.telemetry.tracer_provider import tracer_provider
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import run
 from tests.support.waiting import until
 
@@ -81,7 +81,7 @@ def test_the_sampler_decides_which_calls_have_spans(
         if value is not None:
             monkeypatch.setenv(variable, value)
     inner: list[Any] = []
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = lambda *_: inner.append(trace.get_current_span().get_span_context())
         made = []
         for header in (None, f"00-{FIRST}-{SPAN}-01", f"00-{LAST}-{SPAN}-00"):
@@ -102,7 +102,7 @@ def test_the_ratio_goes_by_the_traces_id_for_every_arity(
 ) -> None:
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.5")
-    with probed() as at:
+    with probe_server() as at:
         for trace_id in (FIRST, LAST):
             CALLS[method](at.stub, metadata=(("traceparent", f"00-{trace_id}-{SPAN}-00"),))
         [span] = at.server.spans
@@ -121,7 +121,7 @@ def test_a_disabled_sdk_makes_no_span_and_passes_the_callers_trace_on(
         assert not span.is_recording()
     assert '"name": "call"' not in capsys.readouterr().out
     inner: list[Any] = []
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = lambda *_: inner.append(trace.get_current_span().get_span_context())
         CALLS["Unary"](at.stub, metadata=(("traceparent", f"00-{FIRST}-{SPAN}-01"),))
         assert at.server.spans == ()
@@ -155,7 +155,7 @@ def test_the_newer_conventions_are_opted_into(
     def fail(*_: Any) -> None:
         raise ValueError
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = fail
         assert outcome(lambda: CALLS[method](at.stub)) is grpc.StatusCode.INTERNAL
         [span] = at.server.spans
@@ -172,7 +172,7 @@ def test_a_method_that_is_not_served_is_other_by_the_newer_conventions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "rpc")
-    with probed() as at:
+    with probe_server() as at:
         assert outcome(lambda: at.channel.unary_unary("/made/up")(b"")) is grpc.StatusCode.UNIMPLEMENTED
         [span] = at.server.spans
     assert span.name == "grpc"
@@ -181,7 +181,7 @@ def test_a_method_that_is_not_served_is_other_by_the_newer_conventions(
 
 def test_propagators_can_be_turned_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_PROPAGATORS", "none")
-    with probed() as at:
+    with probe_server() as at:
         CALLS["Unary"](at.stub, metadata=(("traceparent", f"00-{FIRST}-{SPAN}-01"),))
         [span] = at.server.spans
     assert span.parent is None

@@ -17,7 +17,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import code, outcome
 from tests.support.servers.probe import CALLS, Probe
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.server import TOKEN
 from tests.support.waiting import until
 
@@ -47,7 +47,7 @@ def raise_coded(_request: Any, _context: Any) -> None:
 @each_method
 @pytest.mark.parametrize("how", [abort, abort_and_swallow, set_code, raise_coded])
 def test_an_error_of_the_domain(method: str, how: Any) -> None:
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = how
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub)
@@ -66,7 +66,7 @@ def test_an_unhandled_exception_is_internal_and_only_the_log_has_details(
     def fail(_request: Any, _context: Any) -> None:
         raise bug
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = fail
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub)
@@ -83,7 +83,7 @@ def test_an_unhandled_exception_is_internal_and_only_the_log_has_details(
 @each_method
 def test_a_method_that_the_servicer_does_not_override_is_unimplemented(method: str) -> None:
     bare: Any = probe_pb2_grpc.ProbeServicer
-    with probed(bare()) as at:
+    with probe_server(bare()) as at:
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub)
         assert code(caught.value) is Status.UNIMPLEMENTED
@@ -101,7 +101,7 @@ def test_a_reply_of_the_wrong_type_is_an_internal_error(method: str) -> None:
         ClientStream = ServerStream = BidiStream = Unary  # type: ignore[assignment]
 
     wrong: Any = Wrong()
-    with probed(wrong) as at:
+    with probe_server(wrong) as at:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.INTERNAL
         assert at.seen() == [(method, "Internal")]
 
@@ -110,7 +110,7 @@ def test_a_reply_of_the_wrong_type_is_an_internal_error(method: str) -> None:
 def test_refused_by_auth(method: str, tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"ann:{TOKEN}\n")
-    with probed(auth_mode="tokens", auth_tokens_file=file) as at:
+    with probe_server(auth_mode="tokens", auth_tokens_file=file) as at:
         for metadata in [
             (),
             (("authorization", TOKEN),),
@@ -135,7 +135,7 @@ def test_a_handler_that_swallows_what_a_read_raised_does_not_turn_it_into_a_succ
         with suppress(Exception):  # what careless code does
             list(requests)
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = swallow
         request = pb.ProbeRequest(text="wrong")
         assert outcome(lambda: at.stub.ClientStream(iter([request]))) is Status.INVALID_ARGUMENT
@@ -143,14 +143,14 @@ def test_a_handler_that_swallows_what_a_read_raised_does_not_turn_it_into_a_succ
 
 
 def test_a_malformed_message_is_not_logged_as_an_unhandled_exception() -> None:
-    with probed() as at:
+    with probe_server() as at:
         assert outcome(lambda: at.channel.unary_unary("/probe.Probe/Unary")(b"\xff")) is Status.INTERNAL
         assert not at.server.lines("unhandled_exception")
 
 
 @pytest.mark.parametrize("method", ["Unary", "ServerStream"])
 def test_a_unary_request_that_is_missing_is_unimplemented(method: str) -> None:
-    with probed() as at:
+    with probe_server() as at:
         call = at.channel.stream_stream(f"/probe.Probe/{method}")
         assert outcome(lambda: list(call(iter([])))) is Status.UNIMPLEMENTED
         assert at.seen() == [(method, "Unimplemented")]
@@ -164,7 +164,7 @@ def test_an_unknown_method_adds_no_series_is_not_named_and_is_refused_before_aut
 ) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"ann:{TOKEN}\n")
-    with probed(auth_mode="tokens", auth_tokens_file=file) as at:
+    with probe_server(auth_mode="tokens", auth_tokens_file=file) as at:
         before = len(at.server.samples("grpc_server_handled_total"))
         assert outcome(lambda: at.channel.unary_unary(path)(b"")) is Status.UNIMPLEMENTED
         assert at.seen() == [("unknown", "Unimplemented")]
@@ -179,7 +179,7 @@ def test_an_unknown_method_adds_no_series_is_not_named_and_is_refused_before_aut
 def test_a_handler_never_sees_a_cut_client_stream_as_complete() -> None:
     """Grpc ends the iterator of some cut streams as if they were complete; reading once more raises."""
     complete: list[int] = []
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = lambda requests, _context: complete.append(sum(1 for _ in requests))
         rounds = 60
         for number in range(rounds):
@@ -227,7 +227,7 @@ def test_a_client_that_leaves_frees_the_thread_at_the_next_yield_read_or_wait(wa
             finally:
                 ended.set()
 
-    with probed(Endless()) as at:
+    with probe_server(Endless()) as at:
         at.probe.on_call = forever
         leave = threading.Event()
 
@@ -257,7 +257,7 @@ def test_flow_control_holds_a_handler_back_whose_client_does_not_read() -> None:
                 made[0] += 1
                 yield pb.ProbeReply(text="q" * 10_000)
 
-    with probed(Endless()) as at:
+    with probe_server(Endless()) as at:
         call = at.stub.ServerStream(pb.ProbeRequest())
         next(call)
         time.sleep(0.5)
@@ -275,7 +275,7 @@ def test_a_stream_whose_client_idles_past_the_servers_deadline_is_freed(idle: st
             while True:
                 yield pb.ProbeReply(text="q" * 10_000)
 
-    with probed(Endless(), max_deadline=0.2, max_streams=1) as at:
+    with probe_server(Endless(), max_deadline=0.2, max_streams=1) as at:
         leave = threading.Event()
         if idle == "reads":
             call = at.stub.BidiStream(iter(lambda: leave.wait(20), True))
@@ -290,7 +290,7 @@ def test_a_stream_whose_client_idles_past_the_servers_deadline_is_freed(idle: st
 
 
 def test_a_health_watch_outlives_the_maximum_deadline_of_calls() -> None:
-    with probed(max_deadline=0.2) as at:
+    with probe_server(max_deadline=0.2) as at:
         stub: Any = health_pb2_grpc.HealthStub(at.channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
         assert next(watch).status == 1
@@ -316,7 +316,7 @@ MISUSES: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("misuse", MISUSES)
 @pytest.mark.parametrize("method", ["Unary", "BidiStream"])
 def test_a_value_that_grpc_cannot_send_is_an_unhandled_exception(method: str, misuse: str) -> None:
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = lambda _request, context: MISUSES[misuse](context)
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub, timeout=5)
@@ -332,7 +332,7 @@ def unsendable(_request: Any, _context: Any) -> None:
 
 @each_method
 def test_an_error_that_cannot_be_sent_is_internal_and_releases_the_limit(method: str) -> None:
-    with probed(max_calls=1, max_streams=1) as at:
+    with probe_server(max_calls=1, max_streams=1) as at:
         at.probe.on_call = unsendable
         for _ in range(3):
             with pytest.raises(grpc.RpcError) as caught:
@@ -355,14 +355,14 @@ def test_clean_up_that_fails_does_not_hide_the_first_error(method: str) -> None:
         def BidiStream(self, request_iterator: Any, context: Any) -> Iterator[Any]:
             return self.ServerStream(request_iterator, context)
 
-    with probed(Unclean(), max_deadline=0.2) as at:
+    with probe_server(Unclean(), max_deadline=0.2) as at:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.DEADLINE_EXCEEDED
         assert at.seen() == [(method, "DeadlineExceeded")]
         assert at.server.lines("clean_up_failed")
 
 
 def test_a_reply_that_is_not_sent_is_not_counted_as_sent() -> None:
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = set_code
         assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.NOT_FOUND
         assert at.server.total("grpc_server_msg_sent_total") == 0
@@ -370,7 +370,7 @@ def test_a_reply_that_is_not_sent_is_not_counted_as_sent() -> None:
 
 def test_handlers_can_read_what_time_is_left() -> None:
     left: list[float | None] = []
-    with probed(max_deadline=50) as at:
+    with probe_server(max_deadline=50) as at:
         at.probe.on_call = lambda _request, context: left.append(context.time_remaining())
         at.stub.Unary(pb.ProbeRequest())
         at.stub.Unary(pb.ProbeRequest(), timeout=5)
@@ -385,7 +385,7 @@ def test_a_handlers_metadata_reach_the_client_beside_the_request_id() -> None:
         context.send_initial_metadata((("early", "1"),))
         context.set_trailing_metadata((("late", "2"),))
 
-    with probed() as at:
+    with probe_server() as at:
         at.probe.on_call = answer
         _, call = at.stub.Unary.with_call(pb.ProbeRequest(), metadata=(("x-request-id", "mine"),))
         assert ("early", "1") in tuple(call.initial_metadata())

@@ -14,7 +14,7 @@ import pathlib
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.gen import probe_pb2, probe_pb2_grpc
-from tests.support.servers.probed import seen
+from tests.support.servers.probe_server import seen
 from tests.support.servers.server import TOKEN, running
 from tests.support.clients.status import outcome
 

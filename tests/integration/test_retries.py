@@ -18,7 +18,7 @@ from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import outcome
 from tests.support.servers.backends import backends, echo, failing
 from tests.support.servers.probe import CALLS, PROBE, Probe
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -33,9 +33,9 @@ repeating = partial(open_channel, services=[QUOTER], config=QUICK)
 
 
 @contextmanager
-def telling(code: Status, *trailers: tuple[str, str], times: int = 10) -> Iterator[Probed]:
+def telling(code: Status, *trailers: tuple[str, str], times: int = 10) -> Iterator[ProbeServer]:
     """A server that answers with the code so many times, once it has read all requests; then it serves."""
-    with probed(open_channel=repeating) as at:
+    with probe_server(open_channel=repeating) as at:
         left = times
 
         def on_call(requests: Any, context: Any) -> None:
@@ -51,7 +51,7 @@ def telling(code: Status, *trailers: tuple[str, str], times: int = 10) -> Iterat
         yield at
 
 
-def times_called(at: Probed) -> int:
+def times_called(at: ProbeServer) -> int:
     """How many calls the server has seen."""
     return round(at.server.total("grpc_server_started_total", grpc_service="probe.Probe"))
 
@@ -120,7 +120,7 @@ def test_no_other_code_is_retried(code: Status) -> None:
 
 @pytest.mark.parametrize("method", ["ServerStream", "BidiStream"])
 def test_a_stream_that_fails_after_a_reply_is_not_retried(method: str) -> None:
-    with probed(open_channel=repeating) as at:
+    with probe_server(open_channel=repeating) as at:
         at.probe.between = lambda context: context.abort(Status.UNAVAILABLE, "as told")
         assert outcome(lambda: CALLS[method](at.stub)) is Status.UNAVAILABLE
         assert times_called(at) == 1
@@ -128,7 +128,7 @@ def test_a_stream_that_fails_after_a_reply_is_not_retried(method: str) -> None:
 
 @pytest.mark.parametrize("method", REPEATED)
 def test_a_call_is_not_retried_after_its_headers_arrived(method: str) -> None:
-    with probed(open_channel=repeating) as at:
+    with probe_server(open_channel=repeating) as at:
 
         def on_call(_: Any, context: Any) -> None:
             context.send_initial_metadata((("first", "1"),))
@@ -192,7 +192,7 @@ def test_a_message_over_the_servers_limit_is_not_sent_again(method: str) -> None
         "ServerStream": lambda stub: list(stub.ServerStream(pb.ProbeRequest(text=long))),
         "BidiStream": lambda stub: list(stub.BidiStream(iter([pb.ProbeRequest(text=long)]))),
     }
-    with probed(open_channel=repeating, max_message_bytes=1024, max_metadata_bytes=1024) as at:
+    with probe_server(open_channel=repeating, max_message_bytes=1024, max_metadata_bytes=1024) as at:
         assert outcome(lambda: calls[method](at.stub)) is Status.RESOURCE_EXHAUSTED
         assert times_called(at) == 1
         with_metadata = partial(CALLS[method], at.stub, metadata=[("x-long", long)])
@@ -205,7 +205,7 @@ def test_a_reply_over_the_servers_limit_is_not_requested_again() -> None:
         def Unary(self, request: Any, context: Any) -> pb.ProbeReply:  # noqa: ARG002
             return pb.ProbeReply(text="q" * 2000)
 
-    with probed(Long(), open_channel=repeating, max_message_bytes=1024) as at:
+    with probe_server(Long(), open_channel=repeating, max_message_bytes=1024) as at:
         assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.RESOURCE_EXHAUSTED
         assert times_called(at) == 1
 
@@ -218,7 +218,7 @@ def test_a_call_over_the_servers_limit_is_retried_after_the_pushback() -> None:
         entered.set()
         release.wait(10)
 
-    with probed(open_channel=repeating, max_calls=1) as at:
+    with probe_server(open_channel=repeating, max_calls=1) as at:
         at.probe.on_call = hold
         first = at.stub.Unary.future(pb.ProbeRequest(), timeout=10)
         assert entered.wait(5)

@@ -19,7 +19,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import code, outcome
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.servers.process import ROOT, environment
 from tests.support.waiting import until
 
@@ -39,7 +39,7 @@ MADE: dict[str, Callable[..., Any]] = CALLS | {
 class Two:
     """A service `front`, whose handler calls `back` as a test tells it to."""
 
-    def __init__(self, front: Probed, back: Probed, channel: grpc.Channel) -> None:
+    def __init__(self, front: ProbeServer, back: ProbeServer, channel: grpc.Channel) -> None:
         self.front = front
         self.back = back
         self.channel = channel
@@ -52,7 +52,7 @@ class Two:
 
 @contextmanager
 def chained(**how: Any) -> Iterator[Two]:
-    with probed() as back, open_channel(back.server.target, **how) as channel, probed() as front:
+    with probe_server() as back, open_channel(back.server.target, **how) as channel, probe_server() as front:
         yield Two(front, back, channel)
 
 
@@ -69,7 +69,7 @@ def two(both: Two) -> Two:
     return both
 
 
-def request_ids(at: Probed) -> list[str]:
+def request_ids(at: ProbeServer) -> list[str]:
     return [line["request_id"] for line in at.server.calls()]
 
 

@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode
 from app.core.errors import OutOfRange
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.waiting import until
 
 SECRET = "s3cret"  # noqa: S105 - what an error says, and no span may
@@ -91,7 +91,7 @@ def test_spans_equal_those_of_opentelemetrys_own_instrumentation_but_where_those
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     interceptor = server_interceptor(provider)  # type: ignore[no-untyped-call]
-    with probed(interceptors=[interceptor]) as at:
+    with probe_server(interceptors=[interceptor]) as at:
         at.probe.on_call = lambda *given: expected.act(given[-1])
         assert outcome(lambda: CALLS[method](at.stub)) is expected.code
         [ours] = until(lambda: at.server.spans)

@@ -24,7 +24,7 @@ from tests.support.clients.status import outcome
 from tests.support.network.http2 import unary_call
 from tests.support.servers.other import OTHER
 from tests.support.servers.probe import CALLS, PROBE, Probe
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.server import Server, running
 from tests.support.waiting import until
 
@@ -129,7 +129,7 @@ def test_the_build_is_a_metric_of_the_same_name_in_every_fork(server: Server) ->
 
 
 def test_the_access_line_carries_what_the_metrics_and_the_span_carry() -> None:
-    with probed() as at:
+    with probe_server() as at:
         metadata = (("traceparent", f"00-{TRACE}-{SPAN}-01"), ("x-request-id", "abc-1"))
         _, call = at.stub.Unary.with_call(pb.ProbeRequest(), metadata=metadata)
         [line] = at.server.calls()
@@ -146,14 +146,14 @@ def test_the_access_line_carries_what_the_metrics_and_the_span_carry() -> None:
 
 @pytest.mark.parametrize("given", ["", "has space", "x" * 129, 'quote"'])
 def test_a_request_id_that_is_unfit_for_logs_is_replaced(given: str) -> None:
-    with probed() as at:
+    with probe_server() as at:
         at.stub.Unary(pb.ProbeRequest(), metadata=(("x-request-id", given),))
         assert re.fullmatch(r"[0-9a-f]{32}", at.server.calls()[0]["request_id"])
 
 
 @pytest.mark.parametrize("given", ["naïve".encode(), "naïve".encode("latin-1"), b"\xff\xfe"])
 def test_a_request_id_beyond_ascii_is_replaced(given: bytes) -> None:
-    with probed() as at:
+    with probe_server() as at:
         unary_call(at.server.target, b"/probe.Probe/Unary", [(b"x-request-id", given)])
         [line] = until(at.server.calls)
         assert re.fullmatch(r"[0-9a-f]{32}", line["request_id"])
@@ -167,7 +167,7 @@ def test_health_checks_are_logged_at_debug_and_have_no_span(server: Server, chan
 
 
 def test_a_span_continues_the_callers_trace_and_keeps_its_decision() -> None:
-    with probed() as at:
+    with probe_server() as at:
         at.stub.Unary(pb.ProbeRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-01"),))
         at.stub.Unary(pb.ProbeRequest(), metadata=(("traceparent", f"00-{TRACE}-{SPAN}-00"),))
         at.stub.Unary(pb.ProbeRequest(), metadata=(("traceparent", "nonsense"),))
@@ -180,7 +180,7 @@ def test_a_span_continues_the_callers_trace_and_keeps_its_decision() -> None:
 
 
 def test_what_a_handler_traces_is_a_child_of_the_calls_span() -> None:
-    with probed() as at:
+    with probe_server() as at:
         provider = TracerProvider(shutdown_on_exit=False)
         inner: list[Any] = []
 
@@ -212,7 +212,7 @@ def test_interceptors_of_other_people_run_inside_the_chain_with_messages_decoded
                 refuse, handler.request_deserializer, handler.response_serializer
             )
 
-    with probed(interceptors=[Refuse()]) as at:
+    with probe_server(interceptors=[Refuse()]) as at:
         assert outcome(lambda: at.stub.Unary(pb.ProbeRequest(text="a"))) is grpc.StatusCode.PERMISSION_DENIED
         CALLS["BidiStream"](at.stub)
         assert seen == [pb.ProbeRequest(text="a")]
@@ -233,7 +233,7 @@ def test_a_rejecting_handler_of_another_arity_without_codecs_rejects_the_call(me
         context.abort(grpc.StatusCode.PERMISSION_DENIED, "no entry")
 
     handler: Any = grpc.unary_unary_rpc_method_handler(abort)
-    with probed(interceptors=[Interceptor(lambda _continuation, _details: handler)]) as at:
+    with probe_server(interceptors=[Interceptor(lambda _continuation, _details: handler)]) as at:
         assert outcome(lambda: CALLS[method](at.stub, timeout=5)) is grpc.StatusCode.PERMISSION_DENIED
         assert at.seen() == [(method, "PermissionDenied")]
 
@@ -243,7 +243,7 @@ def test_an_exception_of_an_interceptor_is_an_internal_error(method: str) -> Non
     def fail(_continuation: Any, _details: Any) -> None:
         raise ValueError("s3cret")
 
-    with probed(interceptors=[Interceptor(fail)]) as at:
+    with probe_server(interceptors=[Interceptor(fail)]) as at:
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub, timeout=5)
         assert "s3cret" not in str(caught.value)
@@ -260,7 +260,7 @@ def test_a_non_blocking_handler_stays_non_blocking() -> None:
 
         ServerStream.experimental_non_blocking = True  # type: ignore[attr-defined]
 
-    with probed(NonBlocking()) as at:
+    with probe_server(NonBlocking()) as at:
         replies = at.stub.ServerStream(pb.ProbeRequest())
         until(lambda: handed)
         senders = [

@@ -17,10 +17,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from app.core.call import current_call
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
-from tests.support.certificates import NAMES, Mounted, Pair, in_days, issued, issued_with_uri, trusting
+from tests.support.certificates import NAMES, Pair, Volume, in_days, issued, issued_with_uri, trusting
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS
-from tests.support.servers.probed import probed
+from tests.support.servers.probe_server import probe_server
 from tests.support.servers.server import TOKEN, Server, running
 from tests.support.waiting import until
 
@@ -40,14 +40,14 @@ def pair(ca: trustme.CA) -> Pair:
 
 
 @pytest.fixture
-def mounted(tmp_path: Path, ca: trustme.CA, pair: Pair) -> Mounted:
-    return Mounted(tmp_path, cert=pair.certificate, key=pair.key, ca=ca.cert_pem.bytes())
+def volume(tmp_path: Path, ca: trustme.CA, pair: Pair) -> Volume:
+    return Volume(tmp_path, cert=pair.certificate, key=pair.key, ca=ca.cert_pem.bytes())
 
 
-def tls(mounted: Mounted, *, mutual: bool = False) -> dict[str, Any]:
+def tls(volume: Volume, *, mutual: bool = False) -> dict[str, Any]:
     """The settings that name those files."""
-    files = {"tls_cert_file": mounted.path("cert"), "tls_key_file": mounted.path("key")}
-    return files | ({"tls_client_ca_file": mounted.path("ca")} if mutual else {})
+    files = {"tls_cert_file": volume.path("cert"), "tls_key_file": volume.path("key")}
+    return files | ({"tls_client_ca_file": volume.path("ca")} if mutual else {})
 
 
 def over(credentials: grpc.ChannelCredentials) -> Callable[[str], grpc.Channel]:
@@ -86,8 +86,8 @@ def served(target: str) -> int:
 
 
 @each_method
-def test_the_server_answers_every_arity_over_tls(method: str, mounted: Mounted, ca: trustme.CA) -> None:
-    with probed(open_channel=over(trusting(ca)), **tls(mounted)) as at:
+def test_the_server_answers_every_arity_over_tls(method: str, volume: Volume, ca: trustme.CA) -> None:
+    with probe_server(open_channel=over(trusting(ca)), **tls(volume)) as at:
         CALLS[method](at.stub)
         assert at.seen() == [(method, "OK")]
         [line] = at.server.calls()
@@ -97,11 +97,11 @@ def test_the_server_answers_every_arity_over_tls(method: str, mounted: Mounted, 
 
 @each_method
 def test_every_arity_works_over_mutual_tls_and_its_principal_is_the_clients_name(
-    method: str, mounted: Mounted, ca: trustme.CA
+    method: str, volume: Volume, ca: trustme.CA
 ) -> None:
     client = trusting(ca, issued(ca, "ann.example"))
     seen: list[str] = []
-    with probed(open_channel=over(client), **tls(mounted, mutual=True)) as at:
+    with probe_server(open_channel=over(client), **tls(volume, mutual=True)) as at:
         at.probe.on_call = lambda _requests, _context: seen.append(current_call().principal)
         CALLS[method](at.stub)
         assert at.seen() == [(method, "OK")]
@@ -119,22 +119,22 @@ def test_every_arity_works_over_mutual_tls_and_its_principal_is_the_clients_name
     ],
 )
 def test_a_peers_identity_is_its_first_uri_or_its_first_other_name_or_its_common_name(
-    issue: Callable[[trustme.CA], Pair], identity: str, mounted: Mounted, ca: trustme.CA
+    issue: Callable[[trustme.CA], Pair], identity: str, volume: Volume, ca: trustme.CA
 ) -> None:
     client = trusting(ca, issue(ca))
-    with probed(open_channel=over(client), **tls(mounted, mutual=True)) as at:
+    with probe_server(open_channel=over(client), **tls(volume, mutual=True)) as at:
         CALLS["Unary"](at.stub)
         assert at.server.calls()[0]["principal"] == identity
 
 
 def test_with_tokens_the_principal_is_the_tokens_owner_and_the_log_has_both_names(
-    mounted: Mounted, ca: trustme.CA, tmp_path: Path
+    volume: Volume, ca: trustme.CA, tmp_path: Path
 ) -> None:
     tokens = tmp_path / "tokens"
     tokens.write_text(f"ben:{TOKEN}\n")
     client = trusting(ca, issued(ca, "ann.example"))
-    settings = {"auth_mode": "tokens", "auth_tokens_file": tokens, **tls(mounted, mutual=True)}
-    with probed(open_channel=over(client), **settings) as at:
+    settings = {"auth_mode": "tokens", "auth_tokens_file": tokens, **tls(volume, mutual=True)}
+    with probe_server(open_channel=over(client), **settings) as at:
         assert outcome(lambda: CALLS["Unary"](at.stub)) is Status.UNAUTHENTICATED
         CALLS["Unary"](at.stub, metadata=(("authorization", f"Bearer {TOKEN}"),))
         names = [(line["principal"], line["peer_identity"]) for line in at.server.calls()]
@@ -142,17 +142,17 @@ def test_with_tokens_the_principal_is_the_tokens_owner_and_the_log_has_both_name
 
 
 def test_a_call_that_is_refused_on_acceptance_is_logged_with_the_clients_name(
-    mounted: Mounted, ca: trustme.CA
+    volume: Volume, ca: trustme.CA
 ) -> None:
     client = trusting(ca, issued(ca, "ann.example"))
-    with probed(open_channel=over(client), **tls(mounted, mutual=True)) as at:
+    with probe_server(open_channel=over(client), **tls(volume, mutual=True)) as at:
         assert outcome(lambda: at.channel.unary_unary("/no.Such/Method")(b"")) is Status.UNIMPLEMENTED
         assert at.server.calls()[0]["peer_identity"] == "ann.example"
 
 
-def test_who_has_no_certificate_of_the_clients_ca_is_refused(mounted: Mounted, ca: trustme.CA) -> None:
+def test_who_has_no_certificate_of_the_clients_ca_is_refused(volume: Volume, ca: trustme.CA) -> None:
     stranger = trustme.CA()
-    with running(**tls(mounted, mutual=True)) as server:
+    with running(**tls(volume, mutual=True)) as server:
         assert called(server.target, trusting(ca)) is Status.UNAVAILABLE
         assert called(server.target, trusting(ca, issued(stranger, "ann.example"))) is Status.UNAVAILABLE
         expired = issued(ca, "ann.example", valid_from=in_days(-2), until=in_days(-1))
@@ -161,18 +161,18 @@ def test_who_has_no_certificate_of_the_clients_ca_is_refused(mounted: Mounted, c
         assert called(server.target, trusting(ca, issued(ca, "ann.example"))) is Status.OK
 
 
-def test_a_plaintext_client_is_refused(mounted: Mounted, ca: trustme.CA) -> None:
-    with running(**tls(mounted)) as server:
+def test_a_plaintext_client_is_refused(volume: Volume, ca: trustme.CA) -> None:
+    with running(**tls(volume)) as server:
         assert called(server.target, None) is Status.UNAVAILABLE
         assert server.calls() == []
         assert called(server.target, trusting(ca)) is Status.OK
 
 
 def test_every_address_has_tls_health_and_reflection_too(
-    mounted: Mounted, ca: trustme.CA, tmp_path: Path
+    volume: Volume, ca: trustme.CA, tmp_path: Path
 ) -> None:
     listen = f"localhost:0,unix:{tmp_path}/socket"
-    with running(listen=listen, **tls(mounted)) as server:
+    with running(listen=listen, **tls(volume)) as server:
         targets = [str(address) for address in server.handle.addresses]
         assert len(targets) == 3
         for target in targets:
@@ -183,8 +183,8 @@ def test_every_address_has_tls_health_and_reflection_too(
                 assert stub.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 1
 
 
-def test_a_client_that_never_shakes_hands_does_not_keep_its_place(mounted: Mounted) -> None:
-    with running(keepalive_timeout=0.3, **tls(mounted)) as server:
+def test_a_client_that_never_shakes_hands_does_not_keep_its_place(volume: Volume) -> None:
+    with running(keepalive_timeout=0.3, **tls(volume)) as server:
         host, _, port = server.target.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=5) as silent:
             assert silent.recv(100) == b""
@@ -224,8 +224,8 @@ def shaken(target: str, version: ssl.TLSVersion) -> str | None:
         return connection.version()
 
 
-def test_tls_1_2_and_1_3_are_spoken_and_1_1_is_not(mounted: Mounted, pair: Pair, tmp_path: Path) -> None:
-    with running(**tls(mounted)) as server:
+def test_tls_1_2_and_1_3_are_spoken_and_1_1_is_not(volume: Volume, pair: Pair, tmp_path: Path) -> None:
+    with running(**tls(volume)) as server:
         assert shaken(server.target, ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
         assert shaken(server.target, ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
         with pytest.raises(OSError, match="EOF"):
@@ -267,10 +267,10 @@ class Callers:
 
 
 def test_a_swapped_certificate_is_shown_to_new_connections_on_every_address_and_fails_no_call(
-    mounted: Mounted, ca: trustme.CA, pair: Pair
+    volume: Volume, ca: trustme.CA, pair: Pair
 ) -> None:
     new = issued(ca, *NAMES, until=in_days(30))
-    with running(listen="localhost:0", **tls(mounted)) as server:
+    with running(listen="localhost:0", **tls(volume)) as server:
         targets = [str(address) for address in server.handle.addresses]
         channel = over(trusting(ca))(server.target)
         stub: Any = probe_pb2_grpc.ProbeStub(channel)
@@ -287,7 +287,7 @@ def test_a_swapped_certificate_is_shown_to_new_connections_on_every_address_and_
             until(lambda: len(callers.codes) > 50)
             assert [served(target) for target in targets] == [pair.leaf.serial_number] * 2
             assert server.samples(EXPIRATION) == [({"certificate": "server"}, pair.expiry)]
-            mounted.put(cert=new.certificate, key=new.key)
+            volume.put(cert=new.certificate, key=new.key)
             until(lambda: [served(target) for target in targets] == [new.leaf.serial_number] * 2)
             before = len(callers.codes)
             until(lambda: len(callers.codes) > before + 50)
@@ -300,29 +300,29 @@ def test_a_swapped_certificate_is_shown_to_new_connections_on_every_address_and_
 
 
 def test_another_ca_of_clients_counts_for_new_connections_and_open_ones_go_on(
-    mounted: Mounted, ca: trustme.CA, pair: Pair
+    volume: Volume, ca: trustme.CA, pair: Pair
 ) -> None:
     other = trustme.CA()
     ann, ben = issued(ca, "ann.example"), issued(other, "ben.example")
-    with running(**tls(mounted, mutual=True)) as server, over(trusting(ca, ann))(server.target) as kept:
+    with running(**tls(volume, mutual=True)) as server, over(trusting(ca, ann))(server.target) as kept:
         stub: Any = probe_pb2_grpc.ProbeStub(kept)
         stub.Unary(pb.ProbeRequest())
         assert called(server.target, trusting(ca, ben)) is Status.UNAVAILABLE
-        mounted.put(cert=pair.certificate, key=pair.key, ca=other.cert_pem.bytes())
+        volume.put(cert=pair.certificate, key=pair.key, ca=other.cert_pem.bytes())
         until(lambda: called(server.target, trusting(ca, ben)) is Status.OK)
         assert called(server.target, trusting(ca, ann)) is Status.UNAVAILABLE
         stub.Unary(pb.ProbeRequest())
         assert {labels["certificate"] for labels, _ in server.samples(EXPIRATION)} == {"server", "client_ca"}
 
 
-def test_a_half_updated_pair_is_never_served(mounted: Mounted, ca: trustme.CA, pair: Pair) -> None:
+def test_a_half_updated_pair_is_never_served(volume: Volume, ca: trustme.CA, pair: Pair) -> None:
     new = issued(ca, *NAMES)
-    with running(**tls(mounted)) as server, Callers(server, trusting(ca)) as callers:
-        mounted.put(cert=new.certificate, key=pair.key)
+    with running(**tls(volume)) as server, Callers(server, trusting(ca)) as callers:
+        volume.put(cert=new.certificate, key=pair.key)
         [line] = until(lambda: server.lines("reload_failed"))
         assert line["problem"].startswith("the private key does not match the certificate")
         assert served(server.target) == pair.leaf.serial_number
-        mounted.put(cert=new.certificate, key=new.key)
+        volume.put(cert=new.certificate, key=new.key)
         until(lambda: served(server.target) == new.leaf.serial_number)
     assert set(callers.codes) == {Status.OK}
 

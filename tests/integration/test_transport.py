@@ -20,7 +20,7 @@ from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import code, outcome
 from tests.support.network import http2
 from tests.support.servers.probe import CALLS, Probe
-from tests.support.servers.probed import Probed, probed
+from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -71,7 +71,7 @@ class Long(Probe):
 
 @each_method
 def test_a_request_over_the_limit_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
-    with probed(max_message_bytes=LIMIT) as at:
+    with probe_server(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, LIMIT)) is Status.OK
         with pytest.raises(grpc.RpcError) as caught:
             sent(at.stub, method, LIMIT + 1)
@@ -84,9 +84,9 @@ def test_a_request_over_the_limit_is_refused_and_one_of_just_its_size_is_not(met
 
 @each_method
 def test_a_reply_over_the_limit_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
-    with probed(Long(LIMIT), max_message_bytes=LIMIT) as at:
+    with probe_server(Long(LIMIT), max_message_bytes=LIMIT) as at:
         assert outcome(lambda: CALLS[method](at.stub)) is Status.OK
-    with probed(Long(LIMIT + 1), max_message_bytes=LIMIT) as at:
+    with probe_server(Long(LIMIT + 1), max_message_bytes=LIMIT) as at:
         with pytest.raises(grpc.RpcError) as caught:
             CALLS[method](at.stub)
         assert code(caught.value) is Status.RESOURCE_EXHAUSTED
@@ -97,7 +97,7 @@ def test_a_reply_over_the_limit_is_refused_and_one_of_just_its_size_is_not(metho
 
 
 def test_a_message_over_the_limit_ends_a_stream_that_had_good_ones_before() -> None:
-    with probed(max_message_bytes=LIMIT) as at:
+    with probe_server(max_message_bytes=LIMIT) as at:
         requests = [pb.ProbeRequest(text="a"), pb.ProbeRequest(text="a" * LIMIT)]
         assert outcome(lambda: at.stub.ClientStream(iter(requests))) is Status.RESOURCE_EXHAUSTED
         assert at.seen() == [("ClientStream", "ResourceExhausted")]
@@ -106,7 +106,7 @@ def test_a_message_over_the_limit_ends_a_stream_that_had_good_ones_before() -> N
 
 @each_method
 def test_grpc_rejects_messages_over_twice_the_limit_and_the_server_records_a_cancel(method: str) -> None:
-    with probed(max_message_bytes=LIMIT) as at:
+    with probe_server(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, 2 * LIMIT + 1)) is Status.RESOURCE_EXHAUSTED
         until(at.server.calls)
         assert at.seen() == [(method, "Canceled")]
@@ -118,7 +118,7 @@ def test_grpc_rejects_messages_over_twice_the_limit_and_the_server_records_a_can
 def test_a_compressed_message_is_limited_by_its_decompressed_size(
     method: str, compression: grpc.Compression
 ) -> None:
-    with probed(max_message_bytes=LIMIT) as at:
+    with probe_server(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, LIMIT, compression=compression)) is Status.OK
         for size in (LIMIT + 1, 2 * LIMIT + 1, 500 * LIMIT):  # 32 MiB are 32 KiB on the wire
             refused = outcome(lambda: sent(at.stub, method, size, compression=compression))  # noqa: B023
@@ -131,7 +131,7 @@ def test_a_compressed_message_is_limited_by_its_decompressed_size(
         ]
 
 
-def with_metadata(at: Probed, method: str, size: int) -> list[Status]:
+def with_metadata(at: ProbeServer, method: str, size: int) -> list[Status]:
     """What ten clients at a time see of calls with a value of so many bytes in their metadata."""
     call = partial(CALLS[method], at.stub, metadata=[("x-long", "v" * size)])
     with ThreadPoolExecutor(10) as clients:
@@ -141,7 +141,7 @@ def with_metadata(at: Probed, method: str, size: int) -> list[Status]:
 @each_method
 def test_metadata_over_the_limit_is_refused_before_a_handler_runs(method: str) -> None:
     ran: list[Any] = []
-    with probed(max_metadata_bytes=12 * KIB) as at:
+    with probe_server(max_metadata_bytes=12 * KIB) as at:
         at.probe.on_call = lambda _request, _context: ran.append(True)
         assert with_metadata(at, method, 11 * KIB) == [Status.OK] * 10
         assert len(ran) == 10
@@ -157,7 +157,7 @@ def test_grpc_itself_refuses_metadata_over_four_times_the_limit_and_the_server_s
     method: str,
 ) -> None:
     """The handler of a client's stream does run, until it reads: grpc cancels such a call a moment later."""
-    with probed(max_metadata_bytes=12 * KIB) as at:
+    with probe_server(max_metadata_bytes=12 * KIB) as at:
         for size in (48 * KIB, 400 * KIB):  # the second one alone is over it without the keys
             assert with_metadata(at, method, size) == [Status.RESOURCE_EXHAUSTED] * 10
         until(lambda: len(at.server.calls()) == 20)
@@ -166,7 +166,7 @@ def test_grpc_itself_refuses_metadata_over_four_times_the_limit_and_the_server_s
 
 def test_clients_receive_the_limits_of_a_connection() -> None:
     with (
-        probed(max_connection_calls=7, max_metadata_bytes=12 * KIB) as at,
+        probe_server(max_connection_calls=7, max_metadata_bytes=12 * KIB) as at,
         http2.connected(at.server.target) as connection,
     ):
         told = settings_of(connection)
@@ -179,21 +179,21 @@ def settings_of(connection: http2.Connection) -> dict[int, int]:
 
 
 @pytest.fixture
-def held() -> Iterator[tuple[Probed, threading.Event]]:
+def held() -> Iterator[tuple[ProbeServer, threading.Event]]:
     """A server that takes two calls on a connection, and whose handlers wait for the event."""
-    with probed(max_connection_calls=2) as at:
+    with probe_server(max_connection_calls=2) as at:
         release = threading.Event()
         at.probe.on_call = lambda _request, _context: release.wait(20)
         yield at, release
         release.set()
 
 
-def started(at: Probed) -> float:
+def started(at: ProbeServer) -> float:
     return at.server.total("grpc_server_started_total", grpc_service="probe.Probe")
 
 
 def test_calls_over_the_limit_of_a_connection_wait_in_the_client_and_do_not_fail(
-    held: tuple[Probed, threading.Event],
+    held: tuple[ProbeServer, threading.Event],
 ) -> None:
     at, release = held
     calls = [at.stub.Unary.future(pb.ProbeRequest(), timeout=20) for _ in range(100)]
@@ -208,7 +208,7 @@ def test_calls_over_the_limit_of_a_connection_wait_in_the_client_and_do_not_fail
 
 
 def test_an_excess_stream_is_rejected_unprocessed(
-    held: tuple[Probed, threading.Event],
+    held: tuple[ProbeServer, threading.Event],
 ) -> None:
     at, _ = held
     with http2.connected(at.server.target) as connection:
@@ -223,7 +223,7 @@ def test_an_excess_stream_is_rejected_unprocessed(
 
 def test_a_silent_connection_is_pinged_and_kept_while_its_client_answers() -> None:
     with (
-        probed(keepalive_time=0.2, keepalive_timeout=0.4) as at,
+        probe_server(keepalive_time=0.2, keepalive_timeout=0.4) as at,
         http2.connected(at.server.target) as connection,
     ):
         for _ in range(5):
@@ -234,7 +234,7 @@ def test_a_silent_connection_is_pinged_and_kept_while_its_client_answers() -> No
 
 def test_a_client_that_does_not_answer_a_ping_loses_its_connection_and_frees_its_threads() -> None:
     with (
-        probed(keepalive_time=0.2, keepalive_timeout=0.3) as at,
+        probe_server(keepalive_time=0.2, keepalive_timeout=0.3) as at,
         http2.connected(at.server.target) as connection,
     ):
         connection.open_stream(1, b"/probe.Probe/BidiStream")
@@ -247,7 +247,7 @@ def test_a_client_that_does_not_answer_a_ping_loses_its_connection_and_frees_its
 
 
 def test_a_client_that_connects_and_is_silent_does_not_keep_its_place() -> None:
-    with probed(keepalive_timeout=0.3) as at:
+    with probe_server(keepalive_timeout=0.3) as at:
         host, _, port = at.server.target.rpartition(":")
         with socket.create_connection((host, int(port)), timeout=5) as silent:
             until(lambda: silent.recv(100) == b"")
@@ -255,7 +255,7 @@ def test_a_client_that_connects_and_is_silent_does_not_keep_its_place() -> None:
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
 def test_the_kernel_gives_a_host_that_is_gone_as_long_as_a_ping() -> None:
-    with probed(keepalive_timeout=4.321) as at, http2.connected(at.server.target) as connection:
+    with probe_server(keepalive_timeout=4.321) as at, http2.connected(at.server.target) as connection:
         settings_of(connection)
         port = int(at.server.target.rpartition(":")[2])
         assert [one.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) for one in accepted(port)] == [
@@ -273,7 +273,7 @@ def accepted(port: int) -> Iterator[socket.socket]:
 
 @pytest.mark.parametrize("call", ["with a call", "without"])
 def test_a_client_that_pings_too_often_gets_goaway_and_one_within_the_limit_does_not(call: str) -> None:
-    with probed(permit_keepalive_time=0.1) as at:
+    with probe_server(permit_keepalive_time=0.1) as at:
         for interval, cut_off in ((0.01, True), (0.2, False)):
             with http2.connected(at.server.target) as connection:
                 settings_of(connection)
@@ -292,7 +292,7 @@ def test_common_clients_keepalives_are_permitted_by_default() -> None:
     """10 s is the least that Go's and Java's clients can be set to. All is fifty times as fast here."""
     least = 10 / 50
     with (
-        probed(permit_keepalive_time=ServerSettings().permit_keepalive_time / 50) as at,
+        probe_server(permit_keepalive_time=ServerSettings().permit_keepalive_time / 50) as at,
         http2.connected(at.server.target) as connection,
     ):
         settings_of(connection)
@@ -302,7 +302,7 @@ def test_common_clients_keepalives_are_permitted_by_default() -> None:
 
 
 def test_a_connection_at_its_maximum_age_gets_goaway_and_its_call_finishes() -> None:
-    with probed(max_connection_age=0.3) as at:
+    with probe_server(max_connection_age=0.3) as at:
         at.probe.on_call = lambda _request, _context: time.sleep(1)
         with http2.connected(at.server.target) as connection:
             assert connection.wait_for(GoAwayFrame).additional_data == b"max_age"

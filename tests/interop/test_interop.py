@@ -12,7 +12,7 @@ import trustme
 
 from app.core.service import Service
 from tests.interop.service import interop_service
-from tests.support.servers.probed import seen
+from tests.support.servers.probe_server import seen
 from tests.support.servers.process import environment
 from tests.support.servers.server import TOKEN, Server, running
 from tests.support.waiting import until

@@ -75,7 +75,7 @@ def trusting(ca: trustme.CA, client: Pair | None = None) -> grpc.ChannelCredenti
     return grpc.ssl_channel_credentials(ca.cert_pem.bytes(), client.key, client.certificate)
 
 
-class Mounted:
+class Volume:
     """A volume as Kubernetes mounts it: each file is a symlink through `..data`, which is swapped at once."""
 
     def __init__(self, directory: Path, **files: bytes) -> None:

@@ -12,7 +12,7 @@ from app.client.reloading import ReloadingFiles
 from app.client.tls import Tls
 from app.client.token import Token, local_credentials
 from app.telemetry.logs import logs
-from tests.support.certificates import NAMES, Mounted, in_days, issued
+from tests.support.certificates import NAMES, Volume, in_days, issued
 
 CA = trustme.CA()
 PAIR, OTHER = issued(CA, *NAMES), issued(CA, *NAMES)
@@ -26,19 +26,19 @@ def number(content: bytes) -> int:
 
 
 def test_new_content_is_used_by_the_next_call(tmp_path: Path) -> None:
-    mounted = Mounted(tmp_path, number=b"1")
-    files = ReloadingFiles([mounted.path("number")], number, interval=0)
+    volume = Volume(tmp_path, number=b"1")
+    files = ReloadingFiles([volume.path("number")], number, interval=0)
     assert files.fresh() == 1
-    mounted.put(number=b"2")
+    volume.put(number=b"2")
     assert files.value == 1
     assert files.fresh() == files.value == 2
 
 
 def test_the_files_are_read_at_most_once_in_the_interval(tmp_path: Path) -> None:
-    mounted = Mounted(tmp_path, number=b"1")
-    files = ReloadingFiles([mounted.path("number")], number, interval=60)
+    volume = Volume(tmp_path, number=b"1")
+    files = ReloadingFiles([volume.path("number")], number, interval=60)
     assert files.fresh() == 1
-    mounted.put(number=b"2")
+    volume.put(number=b"2")
     assert files.fresh() == 1
 
 
@@ -131,18 +131,18 @@ def test_a_token_from_a_pipe_is_read_once() -> None:
 def test_an_invalid_tls_file_is_named_and_keeps_the_last_good_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], changes: dict[str, bytes], problem: str
 ) -> None:
-    mounted = Mounted(tmp_path, **GOOD)
-    tls = Tls(ca_file=mounted.path("ca"), cert_file=mounted.path("cert"), key_file=mounted.path("key"))
+    volume = Volume(tmp_path, **GOOD)
+    tls = Tls(ca_file=volume.path("ca"), cert_file=volume.path("cert"), key_file=volume.path("key"))
     files = tls.credentials(interval=0)
     first = files.fresh()
-    mounted.put(**(GOOD | changes))
+    volume.put(**(GOOD | changes))
     with logs("info", "json"):
         assert files.fresh() is files.fresh() is first
     assert f"{tmp_path}/{problem}" in capsys.readouterr().out
     with pytest.raises(ValueError, match=problem) as caught:
         tls.credentials()
     assert str(caught.value).startswith(str(tmp_path))
-    mounted.put(**(GOOD | {"cert": OTHER.certificate, "key": OTHER.key}))
+    volume.put(**(GOOD | {"cert": OTHER.certificate, "key": OTHER.key}))
     assert files.fresh() is not first
 
 

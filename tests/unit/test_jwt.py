@@ -33,7 +33,7 @@ PUBLIC = ("RS256", "ES256", "EdDSA")
 each_algorithm = pytest.mark.parametrize("algorithm", PUBLIC)
 
 
-class Looked(Keys):
+class CountingKeys(Keys):
     """Keys that count how often they are looked for: not at all for a token that is remembered."""
 
     def __init__(self, keys: Keys) -> None:
@@ -259,16 +259,16 @@ def test_the_claims_of_an_unsigned_token_do_not_change_the_answer() -> None:
 
 
 def test_a_token_is_verified_once_and_then_remembered() -> None:
-    looked = Looked(public_keys())
-    verifier, made = Verifier(looked), early()
+    counting_keys = CountingKeys(public_keys())
+    verifier, made = Verifier(counting_keys), early()
     for _ in range(5):
         assert verifier.jwt(made) == Caller("ann")
-    assert looked.times == 1
+    assert counting_keys.times == 1
 
 
 def test_a_token_that_was_refused_is_not_remembered() -> None:
-    looked = Looked(public_keys())
-    verifier = Verifier(looked)
+    counting_keys = CountingKeys(public_keys())
+    verifier = Verifier(counting_keys)
     assert not verifier.takes(early(nbf=1500))
     verifier.time = 1500
     assert verifier.takes(early(nbf=1500))
@@ -302,11 +302,11 @@ def test_a_remembered_token_falls_when_another_key_takes_the_id_of_its_own() -> 
 def test_a_remembered_token_outlives_a_change_that_leaves_its_key() -> None:
     verifier, made = Verifier(), early()
     assert verifier.takes(made)
-    looked = Looked(parse_keys(issuers_jwks(jwk(private("EdDSA", "next"), kid="next")), PUBLIC))
-    verifier.keys = looked
+    counting_keys = CountingKeys(parse_keys(issuers_jwks(jwk(private("EdDSA", "next"), kid="next")), PUBLIC))
+    verifier.keys = counting_keys
     assert verifier.takes(made)
     assert verifier.takes(made)
-    assert looked.times == 1
+    assert counting_keys.times == 1
 
 
 def test_a_token_whose_key_falls_while_it_is_verified_is_not_remembered() -> None:
@@ -323,16 +323,16 @@ def test_a_token_whose_key_falls_while_it_is_verified_is_not_remembered() -> Non
 
 
 def test_a_bounded_number_is_remembered_and_the_oldest_is_forgotten() -> None:
-    looked = Looked(public_keys())
-    verifier = Verifier(looked, cache_size=3)
+    counting_keys = CountingKeys(public_keys())
+    verifier = Verifier(counting_keys, cache_size=3)
     made = [early(sub=str(number)) for number in range(4)]
     for one in made:
         assert verifier.takes(one)
     for one in made[1:]:
         assert verifier.takes(one)
-    assert looked.times == 4
+    assert counting_keys.times == 4
     assert verifier.takes(made[0])
-    assert looked.times == 5
+    assert counting_keys.times == 5
 
 
 def test_many_threads_get_their_own_callers_while_keys_come_and_go() -> None:

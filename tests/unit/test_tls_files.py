@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from app.core.errors import StartError
 from app.telemetry.logs import Lines, logs
 from app.tls.server_credentials import ServerCredentials
-from tests.support.certificates import NAMES, Mounted, Pair, in_days, issued
+from tests.support.certificates import NAMES, Pair, Volume, in_days, issued
 
 CA = trustme.CA()
 PAIR, NEW = issued(CA, *NAMES), issued(CA, *NAMES)
@@ -44,7 +44,7 @@ def log() -> Iterator[Log]:
         yield Log(lines, out)
 
 
-class Files(Mounted):
+class Files(Volume):
     """Mounted files, and what reads them."""
 
     def __init__(self, directory: Path, **changes: bytes) -> None:

@@ -23,7 +23,7 @@ _COMMAND = re.compile(r" {4}\S")
 
 
 @dataclass
-class Examined:
+class DoctorResult:
     """`text` is what a person reads, and `found` what a script does."""
 
     exit_code: int
@@ -49,7 +49,7 @@ class Examined:
         return dict(found)
 
 
-def doctor(*arguments: str, **variables: str) -> Examined:
+def doctor(*arguments: str, **variables: str) -> DoctorResult:
     """Runs it twice, for a person and for a script; fails where the two disagree, or a line is too long."""
     done = run("doctor", *arguments, **variables)
     scripted = run("doctor", *arguments, "--json", **variables)
@@ -60,7 +60,7 @@ def doctor(*arguments: str, **variables: str) -> Examined:
     body = [line for line in text.splitlines() if not _COMMAND.match(line)]
     assert all(len(line) <= WIDTH for line in body), text
     assert "\x1b" not in text
-    examined = Examined(done.exit_code, text, found)
+    examined = DoctorResult(done.exit_code, text, found)
     assert examined.commands == [remedy["type"] for remedy in found["remedies"]]
     assert (examined.cause is None) == (done.exit_code == 0) == found["ok"]
     return examined
@@ -77,7 +77,7 @@ def run(*arguments: str, **variables: str) -> Any:
     return done
 
 
-def typed(command: str, **variables: str) -> Examined:
+def typed(command: str, **variables: str) -> DoctorResult:
     """Types a command of the doctor's, such as `NAME=VALUE quoter doctor TARGET`, in this process."""
     words = shlex.split(command)
     while "=" in words[0]:

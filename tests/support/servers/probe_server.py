@@ -28,7 +28,7 @@ def seen(server: Server) -> list[tuple[str, str]]:
     return logged
 
 
-class Probed:
+class ProbeServer:
     """A server with the probe, and a stub for it."""
 
     def __init__(self, server: Server, probe: Probe, channel: grpc.Channel) -> None:
@@ -42,19 +42,19 @@ class Probed:
 
 
 @contextmanager
-def probed(
+def probe_server(
     probe: Probe | None = None,
     *,
     open_channel: Callable[[str], grpc.Channel] = grpc.insecure_channel,
     **how: Any,
-) -> Iterator[Probed]:
+) -> Iterator[ProbeServer]:
     """Starts the server; `how` are its settings. `open_channel` is given the server's target."""
     probe = probe or Probe()
     channels: list[grpc.Channel] = []
     try:
         with running([probe_service(probe)], **how) as server:
             channels.append(open_channel(server.target))
-            yield Probed(server, probe, channels[0])
+            yield ProbeServer(server, probe, channels[0])
     finally:
         # After the server: closing a channel cancels its calls, and the drain is to see them.
         for channel in channels:
