@@ -35,7 +35,7 @@ def command_line(services: Sequence[Service[Any]]) -> typer.Typer:
     common = (health_command(methods), call_command(methods), load_command(methods))
     cli.command()(serve)
     cli.command()(version)
-    for function in (*common, *(verb for service in services for verb in service.verbs)):
+    for function in (*common, *(command for service in services for command in service.commands)):
         cli.command()(over_channel(function, descriptors))
     cli.command()(doctor_command(descriptors))
     return cli

@@ -34,12 +34,12 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
     run_in_batches()
     with logs(settings.server.log_level, settings.server.log_format):
         log = structlog.get_logger()
-        if settings.strangers:
-            log.warning("unknown_variables", variables=list(settings.strangers))
+        if settings.unknown_variables:
+            log.warning("unknown_variables", variables=list(settings.unknown_variables))
 
         # Start: the server answers calls from here on.
         with serving(settings, services) as server:
-            # What has been made so far lives as long as the process: the collector need not look at it.
+            # Objects created so far are permanent: exclude them from garbage collection.
             gc.collect()
             gc.freeze()
             log.info(
@@ -59,7 +59,7 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
             if received is signal.SIGINT:
                 server.drain_delay = 0
 
-        # Drain: `serving` has done it.
+        # Drain: see `_drain`, which `serving` runs on exit.
         log.info("stopped")
     if not server.clean:
         # A handler whose client has gone is still in a blocking call; Python would wait for it on exit.

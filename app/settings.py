@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from app.auth.auth_settings import AuthSettings
 from app.core.environment import read, unknown
@@ -37,12 +37,10 @@ class Settings:
     services: tuple[Service[Any], ...]
     sections: Mapping[type[Section], Section]
     # Variables that begin as settings do, and are none: APP_ENV, for one, is set by many platforms.
-    strangers: tuple[str, ...]
+    unknown_variables: tuple[str, ...]
 
     def of(self, service: Service[AnySection]) -> AnySection:
-        section = self.sections[service.settings]
-        assert isinstance(section, service.settings)  # noqa: S101 - for the type checker
-        return section
+        return _section(self.sections, service.settings)
 
     @check("auth_mode")
     def _set_beyond_loopback(self) -> None:
@@ -79,26 +77,21 @@ def load(
 ) -> Settings:
     """Reads all settings. Raises StartError with every mistake, each on a line that names its variable."""
     kinds = list(dict.fromkeys(sections(services).values()))
-    mistakes, strangers = [], []
+    mistakes, unknown_variables = [], []
     for name, close in unknown(environment, kinds).items():
         if close or name.startswith(_PROTECTED):
             mistakes.append(f"{name}: unknown setting" + (f"; did you mean {close}?" if close else ""))
         else:
-            strangers.append(name)
+            unknown_variables.append(name)
     found = {kind: read(kind, environment, mistakes) for kind in kinds}
 
-    def section(kind: type[AnySection]) -> AnySection:
-        one = found[kind]
-        assert isinstance(one, kind)  # noqa: S101 - for the type checker
-        return one
-
     settings = Settings(
-        server=section(ServerSettings),
-        auth=section(AuthSettings),
-        tls=section(TlsSettings),
+        server=_section(found, ServerSettings),
+        auth=_section(found, AuthSettings),
+        tls=_section(found, TlsSettings),
         services=tuple(services),
         sections=found,
-        strangers=tuple(strangers),
+        unknown_variables=tuple(unknown_variables),
     )
     mistakes += failed_checks(settings)
     if mistakes:
@@ -109,6 +102,10 @@ def load(
 def sections(services: Sequence[Service[Any]] = SERVICES) -> dict[str, type[Section]]:
     """The sections by their titles in the documentation. A service's title is its name."""
     return {**FRAME, **{service.name: service.settings for service in services}}
+
+
+def _section(found: Mapping[type[Section], Section], kind: type[AnySection]) -> AnySection:
+    return cast("AnySection", found[kind])  # each class is the key of its own instance
 
 
 def _with_defaults(settings: Settings) -> Settings:

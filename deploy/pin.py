@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 SECONDS = 20
-MAX_BYTES = 4 << 20  # the OCI distribution specification's own bound for a manifest
+MAX_BYTES = 4 << 20  # the OCI distribution specification's own limit for a manifest
 MANIFESTS = (
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",

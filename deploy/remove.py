@@ -65,8 +65,10 @@ def _protos(names: set[str]) -> str:
 
 def planned(folder: str) -> Removal:
     """Raises RemoveError."""
+    there = ", ".join(checkout.folders()) or "none"
+    if not folder:
+        raise RemoveError(f"SERVICE is required, such as SERVICE=inventory; there are: {there}")
     if folder not in checkout.folders():
-        there = ", ".join(checkout.folders()) or "none"
         raise RemoveError(f"no service {folder!r} in app/services/; there are: {there}")
     owned = [
         Path("app/services", folder),
@@ -130,7 +132,7 @@ def remove(folder: str, *, force: bool) -> None:
     subprocess.run(["make", "--no-print-directory", "--silent", "gen"], cwd=ROOT, check=True)
     for path in sorted(before - set(checkout.files())):
         print(f"deleted  {path} (generated)")
-    print("generated the rest anew: make gen")
+    print("regenerated the rest (make gen); run make test lint, then commit")
     if found := mentions(pattern):
         print("\nThese lines have a word of the service's names; edit those that mean it:")
     for mention in found:

@@ -50,6 +50,10 @@ class NewService:
     package: str
 
     def __post_init__(self) -> None:
+        if not self.name:
+            raise ServiceError("NAME is required, such as NAME=Inventory")
+        if not self.package:
+            raise ServiceError("PACKAGE is required, such as PACKAGE=acme.inventory.v1")
         if not re.fullmatch(r"(?:[A-Z][a-z0-9]+)+", self.name):
             raise ServiceError(f"invalid NAME {self.name!r}: expected CamelCase, such as Inventory")
         if self.name.endswith("Service"):

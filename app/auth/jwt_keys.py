@@ -21,19 +21,24 @@ from app.auth.json_object import parse_object
 _RSA_BITS = range(2048, 8192 + 1)
 # RFC 7518, section 3.2: as long as the hash.
 _SECRET_BYTES = 32
-# Bounds the keys that are tried for a token without a `kid`.
+# Limits the keys that are tried for a token without a `kid`.
 _MAX_KEYS = 100
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 
 
+PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
+# A public key, or a secret.
+Material = PublicKey | bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key of one algorithm. `material` is a public key of `cryptography`, or a secret as bytes."""
+    """A key of one algorithm."""
 
     id: str | None  # a JWK's `kid`
     algorithm: str
-    material: Any
+    material: Material
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,11 @@ def _pem(block: re.Match[bytes], name: str, algorithms: Collection[str]) -> Key:
     if "PUBLIC KEY" not in label:
         raise ValueError(f"{name}: expected a PUBLIC KEY, which verifies tokens, but found a {label}")
     try:
-        material = load_pem_public_key(block[0])
+        found = load_pem_public_key(block[0])
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError(f"{name}: malformed") from None
     try:
-        algorithm = _algorithm(material)
+        algorithm, material = _verifying(found)
         _check_wanted(algorithm, algorithms)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
@@ -121,13 +126,14 @@ def _jwk(member: Any, algorithms: Collection[str]) -> Key:
     key_id = member.get("kid")
     if not isinstance(key_id, str | None):
         raise ValueError("kid is not a string")
+    algorithm: str
+    material: Material
     if member.get("kty") == "oct":
         algorithm, material = "HS256", _secret(member)
     elif "d" in member:
-        raise ValueError("a private key, which only the issuer may have")
+        raise ValueError("contains a private key; expected public keys only")
     else:
-        material = _public(member)
-        algorithm = _algorithm(material)
+        algorithm, material = _verifying(_public(member))
     if member.get("alg", algorithm) != algorithm:
         raise ValueError(f"alg is not {algorithm}")
     _check_wanted(algorithm, algorithms)
@@ -137,14 +143,15 @@ def _jwk(member: Any, algorithms: Collection[str]) -> Key:
 # The text of PyJWT's exceptions contains the JWK, secrets included: it must not be used.
 
 
-def _public(member: dict[str, Any]) -> Any:
+def _public(member: dict[str, Any]) -> object:
     algorithm = {"RSA": "RS256", "EC": "ES256", "OKP": "EdDSA"}.get(str(member.get("kty")))
     if algorithm is None:
         raise ValueError("kty is not RSA, EC, OKP or oct")
     try:
-        return jwt.PyJWK(member, algorithm).key
+        found: object = jwt.PyJWK(member, algorithm).key
     except (jwt.PyJWTError, ValueError, TypeError, UnsupportedAlgorithm):
         raise ValueError("not a valid key") from None
+    return found
 
 
 def _secret(member: dict[str, Any]) -> bytes:
@@ -161,20 +168,18 @@ def _secret(member: dict[str, Any]) -> bytes:
     return material
 
 
-def _algorithm(material: Any) -> str:
-    """Returns the algorithm of the key. Raises ValueError for a weak key, and for one of another kind."""
-    if isinstance(material, RSAPublicKey):
-        if material.key_size not in _RSA_BITS:
-            raise ValueError(
-                f"an RSA key of {material.key_size} bits; expected {_RSA_BITS[0]} to {_RSA_BITS[-1]}"
-            )
-        return "RS256"
-    if isinstance(material, EllipticCurvePublicKey):
-        if not isinstance(material.curve, SECP256R1):
-            raise ValueError(f"an elliptic curve key on {material.curve.name}; expected P-256")
-        return "ES256"
-    if isinstance(material, Ed25519PublicKey):
-        return "EdDSA"
+def _verifying(key: object) -> tuple[str, PublicKey]:
+    """Returns the key with its algorithm. Raises ValueError for a weak key, and for one of another kind."""
+    if isinstance(key, RSAPublicKey):
+        if key.key_size not in _RSA_BITS:
+            raise ValueError(f"an RSA key of {key.key_size} bits; expected {_RSA_BITS[0]} to {_RSA_BITS[-1]}")
+        return "RS256", key
+    if isinstance(key, EllipticCurvePublicKey):
+        if not isinstance(key.curve, SECP256R1):
+            raise ValueError(f"an elliptic curve key on {key.curve.name}; expected P-256")
+        return "ES256", key
+    if isinstance(key, Ed25519PublicKey):
+        return "EdDSA", key
     raise ValueError("not an RSA, P-256 or Ed25519 key")
 
 

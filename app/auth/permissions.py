@@ -86,5 +86,5 @@ def _alternatives(rule: str, words: list[str]) -> tuple[Requirement, ...]:
                 else Requirement(scopes, names | {value})
             )
     if len(words) % 2 == 0:
-        raise ValueError(f"{rule!r} has no requirement at its end; {_EXPECTED}")
+        raise ValueError(f"{rule!r} ends without a requirement; {_EXPECTED}")
     return tuple(found)

@@ -21,14 +21,14 @@ def digest_of(token: bytes) -> bytes:
     return blake2b(token, digest_size=32).digest()
 
 
-class Token(NamedTuple):
+class StaticToken(NamedTuple):
     """The digest of a token and its caller. The token itself is not kept in memory."""
 
     digest: bytes
     caller: Caller
 
 
-def verify_with(tokens: Callable[[], Mapping[bytes, Token]]) -> Verify:
+def verify_with(tokens: Callable[[], Mapping[bytes, StaticToken]]) -> Verify:
     """Returns a function that looks tokens up by digest and compares the digests in constant time.
 
     It calls `tokens` each time, so that a changed file applies from the next call on.
@@ -44,14 +44,14 @@ def verify_with(tokens: Callable[[], Mapping[bytes, Token]]) -> Verify:
     return verify
 
 
-def parse_tokens(content: bytes) -> dict[bytes, Token]:
+def parse_tokens(content: bytes) -> dict[bytes, StaticToken]:
     """Returns the tokens by their digests.
 
     A name may have several tokens, so that one can be replaced while the other is still in use. Blank
     lines and lines that begin with `#` are skipped. Raises ValueError with the number of the line and the
     mistake, never with the token.
     """
-    tokens: dict[bytes, Token] = {}
+    tokens: dict[bytes, StaticToken] = {}
     for number, raw in enumerate(content.splitlines(), start=1):
         line = raw.strip()
         if not line or line.startswith(b"#"):
@@ -72,7 +72,7 @@ def parse_tokens(content: bytes) -> dict[bytes, Token]:
         if len(token) > LONGEST:
             raise ValueError(f"line {number}: the token of {owner!r} is longer than {LONGEST} characters")
         digest = digest_of(token)
-        if tokens.setdefault(digest, Token(digest, Caller(owner))).caller.name != owner:
+        if tokens.setdefault(digest, StaticToken(digest, Caller(owner))).caller.name != owner:
             other = tokens[digest].caller.name
             raise ValueError(f"line {number}: {owner!r} and {other!r} have the same token")
     if not tokens:

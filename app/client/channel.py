@@ -15,7 +15,7 @@ from app.client.propagation import CallDefaults
 from app.client.reloading import ReloadingChannel, ReloadingFiles
 from app.client.service_config import ServiceConfig
 from app.client.tls import Tls
-from app.client.token import Token, check_plaintext, local_credentials, with_token
+from app.client.token import FileToken, check_plaintext, local_credentials, with_token
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -68,7 +68,7 @@ def channel(
     found += size_options(max_receive_bytes=max_receive_bytes, max_send_bytes=max_send_bytes)
     if token_file is not None and tls is None:
         check_plaintext(target, allowed=allow_plaintext_token)
-    token = None if token_file is None else Token(token_file)
+    token = None if token_file is None else FileToken(token_file)
     defaults = CallDefaults(timeout) if token is None or tls else CallDefaults(timeout, token.metadata)
     opened = _opened(target, found, tls, token)
     if observers := _observers(target, tracing, metrics):
@@ -97,7 +97,7 @@ def aio_channel(
     """
     found = options(target, services, config, keepalive, proxy=proxy)
     found += size_options(max_receive_bytes=max_receive_bytes, max_send_bytes=max_send_bytes)
-    token = None if token_file is None else Token(token_file)
+    token = None if token_file is None else FileToken(token_file)
     if tls is not None:
         found += tls.options(target)
         credentials = tls.credentials().value
@@ -108,7 +108,7 @@ def aio_channel(
     return grpc.aio.secure_channel(target, with_token(credentials, token), options=found)
 
 
-def _opened(target: str, found: Options, tls: Tls | None, token: Token | None) -> grpc.Channel:
+def _opened(target: str, found: Options, tls: Tls | None, token: FileToken | None) -> grpc.Channel:
     """Opens the channel beneath the interceptors."""
     if tls is None:
         nothing = ReloadingFiles((), lambda: None)

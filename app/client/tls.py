@@ -10,7 +10,7 @@ import grpc
 
 from app.client.reloading import ReloadingFiles
 from app.client.target import is_unix_socket
-from app.tls.certificates import check_pair, parse_certificates, parse_private_key, untimely
+from app.tls.certificates import check_pair, parse_certificates, parse_private_key, validity_problem
 
 Given = TypeVar("Given")
 Parsed = TypeVar("Parsed")
@@ -67,7 +67,7 @@ class Tls:
             chain = _parse(self.cert_file, parse_certificates, cert)
             private_key = _parse(self.key_file, parse_private_key, key)
             _parse(self.key_file, partial(check_pair, chain), private_key)
-            if problem := untimely(chain):
+            if problem := validity_problem(chain):
                 raise ValueError(f"{self.cert_file}: {problem}; expected one that is valid now")
         return grpc.ssl_channel_credentials(ca, key, cert)
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Token:
+class FileToken:
     """The token in a file. A new token is used within about a second.
 
     Raises ValueError if the file does not contain exactly one token, and OSError if it cannot be read. Later
@@ -39,7 +39,7 @@ class Token:
 
 
 class _Plugin(grpc.AuthMetadataPlugin):
-    def __init__(self, token: Token) -> None:
+    def __init__(self, token: FileToken) -> None:
         self._token = token
 
     def __call__(self, context: grpc.AuthMetadataContext, callback: grpc.AuthMetadataPluginCallback) -> None:
@@ -48,7 +48,7 @@ class _Plugin(grpc.AuthMetadataPlugin):
         callback(tuple(self._token.metadata()), None)
 
 
-def with_token(credentials: grpc.ChannelCredentials, token: Token | None) -> grpc.ChannelCredentials:
+def with_token(credentials: grpc.ChannelCredentials, token: FileToken | None) -> grpc.ChannelCredentials:
     """Adds the token, if any, to the credentials."""
     if token is None:
         return credentials

@@ -14,7 +14,7 @@ from app.client.interceptor import Metadata
 from app.client.observer import Observation, Observer
 from app.client.target import server_of
 from app.core.method import Method
-from app.telemetry.conventions import CLIENT_ERRORS, Conventions, Ending
+from app.telemetry.conventions import CLIENT_ERRORS, Conventions, StatusOutcome
 
 
 class ClientTracing(Observer):
@@ -29,7 +29,7 @@ class ClientTracing(Observer):
         self._tracer = provider.get_tracer(__name__)
         self._conventions = conventions
         self._server = conventions.of_server(*server_of(target))
-        self._endings = conventions.endings(CLIENT_ERRORS)
+        self._outcomes = conventions.outcomes(CLIENT_ERRORS)
 
     def start(self, method: Method, metadata: Metadata) -> tuple[Observation, Metadata]:
         span = self._tracer.start_span(
@@ -42,17 +42,17 @@ class ClientTracing(Observer):
         inject(written)
         written = {key.lower(): value for key, value in written.items()}  # gRPC accepts only lower case
         kept = [(key, value) for key, value in metadata if key not in written]
-        return _CallSpan(span, self._endings), (*kept, *written.items())
+        return _CallSpan(span, self._outcomes), (*kept, *written.items())
 
 
 class _CallSpan(Observation):
-    def __init__(self, span: Span, endings: dict[grpc.StatusCode, Ending]) -> None:
+    def __init__(self, span: Span, outcomes: dict[grpc.StatusCode, StatusOutcome]) -> None:
         self._span = span
-        self._endings = endings
+        self._outcomes = outcomes
 
     def ended(self, code: grpc.StatusCode) -> None:
-        ending = self._endings[code]
-        self._span.set_attributes(ending.attributes)
-        if ending.status is not None:
-            self._span.set_status(ending.status)
+        outcome = self._outcomes[code]
+        self._span.set_attributes(outcome.attributes)
+        if outcome.status is not None:
+            self._span.set_status(outcome.status)
         self._span.end()

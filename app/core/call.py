@@ -55,7 +55,7 @@ class Call(grpc.ServicerContext):
     `wait`, `is_active`, `time_remaining`, `cancel` and `add_callback` may be called from several threads.
     """
 
-    # The defaults are the class's: attributes that a call does not set cost it nothing.
+    # Defaults are class attributes: a call stores only those that it sets.
     request_id = ""
     trace = 0  # the trace's id as a number, or 0
     sampled = False  # whether the call's span is recorded
@@ -76,7 +76,7 @@ class Call(grpc.ServicerContext):
     code_label = ""  # its name in CODE_LABELS, once the call is over
     duration = 0.0  # seconds from acceptance to the end, once the call is over
     context: grpc.ServicerContext = _NO_CONTEXT  # grpc's own context
-    first_message: bytes | None = None  # where it was read before a worker took the call up, until it is used
+    first_message: bytes | None = None  # where it was read before a worker started the call, until it is used
     admitted = False  # whether it counts against the limit of its kind
     began = False  # whether the handler of a stream has read a message
 
@@ -115,8 +115,8 @@ class Call(grpc.ServicerContext):
     # grpc.RpcContext
 
     @property
-    def taken_up(self) -> bool:
-        """Whether a worker has taken the call up."""
+    def started(self) -> bool:
+        """Whether a worker has started the call."""
         return self.context is not _NO_CONTEXT
 
     def is_active(self) -> bool:

@@ -25,8 +25,7 @@ _CLOSE = 0.72
 def read(section: type[AnySection], environment: Mapping[str, str], mistakes: list[str]) -> AnySection:
     """Reads one section and adds to the mistakes.
 
-    An invalid setting is missing in what is returned, so that nothing is decided by its default. An empty
-    variable counts as unset.
+    Invalid settings are omitted, so checks cannot use their defaults. An empty variable counts as unset.
     """
     valid = {}
     wanted = value_types(section)

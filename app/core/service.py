@@ -19,7 +19,7 @@ Rule = Callable[[Any], Iterator[FieldViolation]]
 
 # A command of the service: a function of a channel to the server and of its own typer parameters.
 # It raises UsageError (app/core/errors.py) where it is used wrongly; other exceptions are bugs.
-Verb = Callable[..., None]
+Command = Callable[..., None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Service(Generic[S]):
     settings: type[S] = Section  # type: ignore[assignment]  # S is Section by default
     # By the method's name, as in `GetItem`; for each of a stream's messages.
     rules: Mapping[str, Rule] = field(default_factory=dict)
-    verbs: tuple[Verb, ...] = ()
+    commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
         for name in self.rules:

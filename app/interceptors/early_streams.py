@@ -31,7 +31,7 @@ class EarlyStreams:
         if len(silent) < self._most:
             return True
         oldest = min(silent, key=lambda one: one.accepted_at)
-        if oldest.accepted_at > time.monotonic() - self._age or not oldest.taken_up:
+        if oldest.accepted_at > time.monotonic() - self._age or not oldest.started:
             return False
         self._streams.discard(oldest)
         oldest.cancel()

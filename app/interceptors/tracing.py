@@ -80,7 +80,7 @@ class _MethodTracing(Concern):
         self._name = tracing.conventions.span_name(method)
         self._attributes = tracing.conventions.of_method(method)
         self._of_client = tracing.conventions.of_client
-        self._endings = tracing.conventions.endings(SERVER_ERRORS)
+        self._outcomes = tracing.conventions.outcomes(SERVER_ERRORS)
         self._extract = tracing.extract
         self._tracer = tracing.tracer
         self._sampler = tracing.sampler
@@ -128,10 +128,10 @@ class _MethodTracing(Concern):
             return
         agent = call.headers.get("user-agent")
         caller = self._of_client(call.peer(), agent if isinstance(agent, str) else None)
-        ending = self._endings[status]
-        span.set_attributes(caller | ending.attributes)
-        if ending.status is not None:
-            span.set_status(ending.status)
+        outcome = self._outcomes[status]
+        span.set_attributes(caller | outcome.attributes)
+        if outcome.status is not None:
+            span.set_status(outcome.status)
         span.end()
 
 

@@ -8,6 +8,7 @@ from socketserver import ThreadingMixIn
 from threading import Thread
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
@@ -84,18 +85,17 @@ def _listen(address: Address) -> _Server:
         raise StartError(f"APP_METRICS_LISTEN: {address}: {reason_of(error)}") from error
 
 
-def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:
-    metrics = make_wsgi_app(registry)
+def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> WSGIApplication:
+    metrics: WSGIApplication = make_wsgi_app(registry)
 
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         def answer(status: str, text: str) -> Iterable[bytes]:
             start_response(status, [_TEXT])
             return [text.encode()]
 
         match environ["PATH_INFO"]:
             case "/metrics":
-                body: Iterable[bytes] = metrics(environ, start_response)
-                return body
+                return metrics(environ, start_response)
             case "/healthz":
                 return answer("200 OK", "ok\n")
             case "/readyz":
@@ -107,7 +107,7 @@ def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:
             case _:
                 return answer("404 Not Found", "this port serves /metrics, /healthz and /readyz\n")
 
-    def by_method(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def by_method(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         match environ["REQUEST_METHOD"]:
             case "GET":
                 return application(environ, start_response)
@@ -120,12 +120,18 @@ def _application(registry: CollectorRegistry, ready: Callable[[], bool]) -> Any:
     return by_method
 
 
-def _head(application: Any, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def _head(
+    application: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
     """Answers as the application answers GET, without the body."""
     answers: list[tuple[str, list[tuple[str, str]]]] = []
+    discarded: list[bytes] = []  # what an application passes to WSGI's `write`
 
-    def note(status: str, headers: list[tuple[str, str]]) -> None:
+    def note(
+        status: str, headers: list[tuple[str, str]], _error: object = None, /
+    ) -> Callable[[bytes], object]:
         answers.append((status, headers))
+        return discarded.append
 
     body = b"".join(application({**environ, "REQUEST_METHOD": "GET"}, note))
     [(status, headers)] = answers

@@ -1,4 +1,4 @@
-"""The services that this program serves. To add one, write its module and put it into this tuple."""
+"""The services that this program serves. `make service` adds one; see docs/add-a-service.md."""
 
 from typing import Any
 

@@ -34,7 +34,7 @@ SERVER_ERRORS = frozenset(
 CLIENT_ERRORS = frozenset(grpc.StatusCode) - {grpc.StatusCode.OK}
 
 
-class Ending(NamedTuple):
+class StatusOutcome(NamedTuple):
     """The attributes and status of a span at the end of its call. `status` is None if it stays unset."""
 
     attributes: Attributes
@@ -106,14 +106,14 @@ class Conventions:
             found["network.transport"] = "unix"
         return found
 
-    def endings(self, errors: Collection[grpc.StatusCode]) -> dict[grpc.StatusCode, Ending]:
-        """The ending of a span for each code; `errors` are SERVER_ERRORS or CLIENT_ERRORS.
+    def outcomes(self, errors: Collection[grpc.StatusCode]) -> dict[grpc.StatusCode, StatusOutcome]:
+        """The outcome of a span for each code; `errors` are SERVER_ERRORS or CLIENT_ERRORS.
 
         It never has the status message, which may contain what must not leave the process.
         """
-        return {code: self._ending(code, is_error=code in errors) for code in grpc.StatusCode}
+        return {code: self._outcome(code, is_error=code in errors) for code in grpc.StatusCode}
 
-    def _ending(self, code: grpc.StatusCode, *, is_error: bool) -> Ending:
+    def _outcome(self, code: grpc.StatusCode, *, is_error: bool) -> StatusOutcome:
         found: Attributes = {}
         if self.older:
             found["rpc.grpc.status_code"] = code.value[0]
@@ -121,4 +121,4 @@ class Conventions:
             found["rpc.response.status_code"] = code.name
             if is_error:
                 found["error.type"] = code.name
-        return Ending(found, Status(StatusCode.ERROR, code.name) if is_error else None)
+        return StatusOutcome(found, Status(StatusCode.ERROR, code.name) if is_error else None)

@@ -84,7 +84,7 @@ def first_expiry(certificates: "Sequence[Certificate]") -> datetime:
     return min(one.not_valid_after_utc for one in certificates)
 
 
-def untimely(certificates: "Sequence[Certificate]") -> str:
+def validity_problem(certificates: "Sequence[Certificate]") -> str:
     """Returns why the certificates are not valid now; "" if they are."""
     now = datetime.now(UTC)
     if (expired := first_expiry(certificates)) < now:

@@ -15,7 +15,7 @@ from app.tls.certificates import (
     first_expiry,
     parse_certificates,
     parse_private_key,
-    untimely,
+    validity_problem,
 )
 
 Parsed = TypeVar("Parsed")
@@ -28,7 +28,7 @@ class _Certificates:
     configuration: grpc.ServerCertificateConfiguration
     expiry: float
     client_ca_expiry: float
-    untimely: str  # why they are not valid now, or ""
+    validity_problem: str  # why they are not valid now, or ""
 
 
 class ServerCredentials(WatchedFiles[_Certificates]):
@@ -45,12 +45,12 @@ class ServerCredentials(WatchedFiles[_Certificates]):
     ) -> None:
         self._mutual = client_ca is not None
         super().__init__([certificate, key, *([client_ca] if client_ca else [])], _parse)
-        self._parse = _parse_timely
-        if self.value.untimely:
-            structlog.get_logger().warning("tls_certificate_not_valid", problem=self.value.untimely)
+        self._parse = _parse_valid_now
+        if self.value.validity_problem:
+            structlog.get_logger().warning("tls_certificate_not_valid", problem=self.value.validity_problem)
         expiry = Gauge(
             "tls_certificate_expiration_timestamp_seconds",
-            "When the first certificate to expire does, of the server's chain or of its clients' CAs.",
+            "Expiry of the certificate that expires first, as a Unix timestamp in seconds.",
             ["certificate"],
             registry=registry,
         )
@@ -87,14 +87,14 @@ def _parse(certificate: bytes, key: bytes, client_ca: bytes | None = None) -> _C
         grpc.ssl_server_certificate_configuration([(key, certificate)], client_ca),
         first_expiry(chain).timestamp(),
         client_ca_expiry,
-        untimely(chain),
+        validity_problem(chain),
     )
 
 
-def _parse_timely(*contents: bytes) -> _Certificates:
+def _parse_valid_now(*contents: bytes) -> _Certificates:
     found = _parse(*contents)
-    if found.untimely:
-        raise ValueError(found.untimely)
+    if found.validity_problem:
+        raise ValueError(found.validity_problem)
     return found
 
 

@@ -8,13 +8,13 @@ import typer
 from google.protobuf import json_format
 from rich.console import Console
 
-from app.core.service import Verb
+from app.core.service import Command
 from app.tools.invoke import invoke
 from app.tools.json_requests import JsonLines, parse_json
 from app.tools.methods import Methods
 
 
-def call_command(methods: Methods) -> Verb:
+def call_command(methods: Methods) -> Command:
     def call(
         channel: grpc.Channel,
         method: Annotated[

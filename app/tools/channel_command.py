@@ -15,7 +15,7 @@ from app.core.code import CODE_LABELS
 from app.core.errors import UsageError
 from app.core.metadata import REQUEST_ID
 from app.core.name import NAME
-from app.core.service import Verb
+from app.core.service import Command
 from app.tools.exit import INVALID, exit_code, fail
 from app.tools.options import (
     CaFile,
@@ -51,7 +51,7 @@ _TOO_LARGE = re.compile(r"CLIENT: Received message larger than max (\(.*?\))")
 _CLIENTS_NAME = re.compile(rf"(?<![\w/.-])({'|'.join(_OPTIONS)})(?![\w/.-])")
 
 
-def over_channel(function: Verb, services: Sequence[ServiceDescriptor]) -> Callable[..., None]:
+def over_channel(function: Command, services: Sequence[ServiceDescriptor]) -> Callable[..., None]:
     """Makes a command of a function of a channel: adds the options, and opens the channel to the services."""
 
     def command(

@@ -6,13 +6,13 @@ import grpc
 import typer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from app.core.service import Verb
+from app.core.service import Command
 from app.tools.channel_command import code_of
 from app.tools.exit import FAILED, exit_code, fail
 from app.tools.methods import Methods
 
 
-def health_command(methods: Methods) -> Verb:
+def health_command(methods: Methods) -> Command:
     def health(
         channel: grpc.Channel,
         service: Annotated[

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.models import OptionInfo
 
 from app.core.errors import UsageError
 from app.core.name import variable
@@ -14,9 +15,12 @@ if TYPE_CHECKING:
     from app.client.tls import Tls
 
 
-def server_option(name: str, text: str, *, envvar: bool | list[str] = True, **options: Any) -> Any:
+def server_option(name: str, text: str, *, envvar: bool | list[str] = True, **options: Any) -> OptionInfo:
     envvars = envvar if isinstance(envvar, list) else variable(name) if envvar else None
-    return typer.Option(name, help=text, envvar=envvars, rich_help_panel="The server", **options)
+    option: OptionInfo = typer.Option(
+        name, help=text, envvar=envvars, rich_help_panel="The server", **options
+    )
+    return option
 
 
 Target = Annotated[str, server_option("--target", "The server, as HOST:PORT.")]

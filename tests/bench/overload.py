@@ -35,7 +35,7 @@ _CHECK = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """The server's bounds."""
+    """The server's limits."""
 
     workers: int
     max_calls: int

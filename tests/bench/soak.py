@@ -31,7 +31,7 @@ SLICES = 20
 MORE_MIB, MORE_THREADS, MORE_DESCRIPTORS = 2.0, 8, 2
 
 # The server that rejects half of the calls: seconds per call, its workers, and its limit of concurrent calls.
-CALL, WORKERS, BOUND = 0.01, 10, 16
+CALL, WORKERS, LIMIT = 0.01, 10, 16
 REJECTED = "ResourceExhausted"
 
 
@@ -159,11 +159,11 @@ def judged(title: str, ours: Sequence[Sample], bare: Sequence[Sample]) -> list[s
     ]
 
 
-def bounded(calls: int) -> list[str]:
+def limited(calls: int) -> list[str]:
     """Calls to a server that rejects about half of them: its limit of concurrent calls holds."""
     flags = {"token": TOKEN, "request": ProbeRequest(text=TEXT).SerializeToString()}
     seen: Counter[str] = Counter()
-    variables = {TAKES: str(CALL), "APP_WORKERS": str(WORKERS), "APP_MAX_CALLS": str(BOUND)}
+    variables = {TAKES: str(CALL), "APP_WORKERS": str(WORKERS), "APP_MAX_CALLS": str(LIMIT)}
     with server("slow", variables=variables) as at:
         with load(at.target, rate=1.8 * WORKERS / CALL, calls=calls // SLICES, **flags) as calling:
             for _ in range(SLICES):
@@ -172,12 +172,12 @@ def bounded(calls: int) -> list[str]:
         counts = counted(at)
     made, share = seen.total(), seen[REJECTED] / seen.total()
     most = {name: each["most"] for name, each in counts.items()}
-    print(f"\nOf {made:,} calls {share:.0%} were rejected; at most {most} at once, with a limit of {BOUND}.")
+    print(f"\nOf {made:,} calls {share:.0%} were rejected; at most {most} at once, with a limit of {LIMIT}.")
     failures = []
     if set(seen) - {"OK", REJECTED} or not 0.3 < share < 0.7:
         failures.append(f"about half of the calls must be rejected, and the others answered: {dict(seen)}")
-    if most["admitted"] != BOUND or most["running"] > BOUND:
-        failures.append(f"the greatest number of concurrent calls must be {BOUND}: {most}")
+    if most["admitted"] != LIMIT or most["running"] > LIMIT:
+        failures.append(f"the greatest number of concurrent calls must be {LIMIT}: {most}")
     if counts["admitted"]["total"] != seen["OK"] + 1:
         failures.append(f"{counts['admitted']['total']} calls were accepted, and {seen['OK']} answered")
     return failures
@@ -205,7 +205,7 @@ def main() -> int:
             for name, taken in samples.items():
                 print(row(title, name, taken), flush=True)
             failures += judged(title, samples["ours"], samples["bare"])
-    failures += bounded(round(1_000_000 * given.share))
+    failures += limited(round(1_000_000 * given.share))
     print(*failures, sep="\n", file=sys.stderr)
     return 1 if failures else 0
 

@@ -51,7 +51,7 @@ def settings(objects: Objects, files: dict[str, Path], monkeypatch: pytest.Monke
         assert value is not None
         monkeypatch.setenv(name, str(files.get(value, value)))
     found = load(services=[ECHO])
-    assert found.strangers == ()
+    assert found.unknown_variables == ()
     return found
 
 

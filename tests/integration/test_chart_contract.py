@@ -60,7 +60,7 @@ def schemas(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 SET = {one.setting: one for one in GENERATE["leaves"](VALUES) if one.setting}
 
 
-def bounds(schema: Any) -> dict[str, Any]:
+def limits(schema: Any) -> dict[str, Any]:
     kinds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "enum")
     for one in [schema, *schema.get("anyOf", [])]:
         if found := {kind: one[kind] for kind in kinds if kind in one}:
@@ -92,8 +92,8 @@ def test_the_image_sets_where_to_listen_and_no_other_setting() -> None:
 
 
 @pytest.mark.parametrize("setting", SET)
-def test_a_value_is_bounded_as_its_setting_is(setting: str) -> None:
-    ours, servers = bounds(GENERATE["_schema"](SET[setting])), bounds(MODEL[setting])
+def test_a_value_has_the_limits_of_its_setting(setting: str) -> None:
+    ours, servers = limits(GENERATE["_schema"](SET[setting])), limits(MODEL[setting])
     if setting == "APP_MAX_CONNECTION_AGE":  # with 0, clients would do nothing but connect
         assert ours == servers | {"minimum": 1}
     else:
@@ -161,8 +161,8 @@ def test_a_comment_tells_words_rules_and_setting() -> None:
     [value] = GENERATE["read"]("\n".join(lines))
     assert (value.name, value.words, value.setting) == ("a", "Some words.", "APP_WORKERS")
     made = GENERATE["schema"]([value])
-    bounded = {"type": "integer", "minimum": 2, "maximum": 1000}
-    assert made["properties"] == {"a": {"description": "Some words."} | bounded}
+    limited = {"type": "integer", "minimum": 2, "maximum": 1000}
+    assert made["properties"] == {"a": {"description": "Some words."} | limited}
     assert made["required"] == ["a"]
 
 

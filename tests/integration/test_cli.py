@@ -209,7 +209,7 @@ def misused(_channel: grpc.Channel, author: str) -> None:
 
 
 def test_only_a_usage_error_of_a_command_is_shown_as_wrong_usage(server: Server) -> None:
-    commands = command_line([replace(PROBE, verbs=(broken, misused))])
+    commands = command_line([replace(PROBE, commands=(broken, misused))])
     target = ("--target", server.target)
     done = CliRunner().invoke(commands, ["misused", "me", *target], prog_name="quoter")
     assert (done.exit_code, done.stderr) == (2, "quoter: no author 'me'\n")

@@ -16,9 +16,9 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame, SettingsFrame
 
-from app.tools.doctor.calls import safe_methods
 from app.tools.doctor.connection import connection
 from app.tools.doctor.facts import Arguments, Facts
+from app.tools.doctor.rpc import safe_methods
 from app.tools.doctor.steps import STEPS, diagnose
 from app.tools.doctor.target import proxy_for
 from tests.support.clients.doctor import doctor, in_shell, listener, says, typed

@@ -26,8 +26,8 @@ def test_only_what_ends_a_call_outside_the_server_has_pairs_of_codes() -> None:
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReusedServer[OurServer]]:
     tokens = tmp_path_factory.mktemp("exactness") / "tokens"
     servers = ReusedServer(
-        lambda bound, grace: OurServer(
-            tokens, max_deadline=bound, first_message_timeout=bound, drain_grace=grace
+        lambda deadline, grace: OurServer(
+            tokens, max_deadline=deadline, first_message_timeout=deadline, drain_grace=grace
         )
     )
     yield servers

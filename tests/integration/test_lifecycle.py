@@ -107,7 +107,7 @@ def test_a_call_in_flight_finishes_within_the_grace_period_with_log_line_and_spa
     assert drained["all_finished"] is True
 
 
-def test_the_drain_is_bounded_by_the_grace() -> None:
+def test_the_grace_limits_the_drain() -> None:
     with probe_server(drain_grace=0.3) as at:
         running = threading.Event()
         release = threading.Event()

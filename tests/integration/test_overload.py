@@ -50,7 +50,7 @@ def test_with_every_worker_blocked_the_rest_is_refused_promptly_and_health_answe
 
 
 def test_calls_that_came_while_the_process_stood_still_are_all_accepted_or_refused_in_order() -> None:
-    """As a container does that is out of its share of the processor. grpc's own bound drops some of these."""
+    """As a container does that is out of its share of the processor. grpc's own limit drops some of these."""
     with server_process(APP_MAX_CALLS="20") as standing, ExitStack() as open_channels:
         own = [("grpc.use_local_subchannel_pool", 1)]  # a connection each, with at most 1,000 calls
         methods = []

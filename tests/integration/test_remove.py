@@ -35,6 +35,13 @@ def test_an_unknown_service_is_refused_with_the_names_of_those_that_are_there(co
     assert copy.run("git", "status", "--porcelain") == ""
 
 
+def test_the_name_of_a_service_is_required(copy: Checkout) -> None:
+    done = copy.attempt("make", "remove")
+    assert done.returncode != 0
+    assert "remove: SERVICE is required, such as SERVICE=inventory; there are: " in done.stderr
+    assert copy.run("git", "status", "--porcelain") == ""
+
+
 def test_changes_that_are_not_committed_are_not_lost_unless_forced(copy: Checkout) -> None:
     copy.run("make", "service", "NAME=Zebra", "PACKAGE=acme.zebra.v1")
     before = copy.run("git", "status", "--porcelain")

@@ -124,7 +124,7 @@ def test_without_a_served_call_nothing_is_added(two: Two) -> None:
 def test_an_outgoing_call_has_at_most_the_time_that_is_left(
     two: Two, made: str, served: float | None, own: float | None, *, expected: float
 ) -> None:
-    """Without a deadline of its client's, a served call has the server's bound of 300 s."""
+    """Without a deadline of its client's, a served call has the server's limit of 300 s."""
     left: list[Any] = []
     two.back.probe.on_call = lambda _, context: left.append(context.client_time_remaining())
     two.calls(lambda stub: MADE[made](stub, timeout=own))

@@ -77,10 +77,10 @@ def test_a_service_that_exists_is_not_overwritten(copy: Checkout) -> None:
     [
         ("inventory", "acme.inventory.v1", "invalid NAME 'inventory': expected CamelCase, such as Inventory"),
         ("Stock_Items", "acme.inventory.v1", "invalid NAME 'Stock_Items': expected CamelCase"),
-        ("", "acme.inventory.v1", "invalid NAME '': expected CamelCase"),
+        ("", "acme.inventory.v1", "NAME is required, such as NAME=Inventory"),
         ("../Escape", "acme.inventory.v1", "invalid NAME"),
         ("InventoryService", "acme.inventory.v1", "leave out Service, which is appended"),
-        ("Inventory", "", "invalid PACKAGE '': expected words in lower case and a version"),
+        ("Inventory", "", "PACKAGE is required, such as PACKAGE=acme.inventory.v1"),
         ("Inventory", "acme.inventory", "invalid PACKAGE 'acme.inventory': expected"),
         ("Inventory", "v1", "invalid PACKAGE 'v1'"),
         ("Inventory", "Acme.inventory.v1", "such as acme.inventory.v1"),

@@ -18,7 +18,7 @@ from tests.support.outcomes.usual_table import CASES, HEAD, measured
 @pytest.fixture(scope="module")
 def kept() -> Iterator[ReusedServer[UsualServer]]:
     logging.getLogger("grpc").setLevel(logging.CRITICAL)  # it logs every exception of a handler
-    stocks = ReusedServer(lambda _bound, grace: UsualServer(grace))
+    stocks = ReusedServer(lambda _deadline, grace: UsualServer(grace))
     yield stocks
     stocks.close()
     logging.getLogger("grpc").setLevel(logging.NOTSET)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.tls.certificates import check_pair, parse_certificates, parse_private_key, untimely
+from app.tls.certificates import check_pair, parse_certificates, parse_private_key, validity_problem
 from tests.support.certificates import in_days, issued
 
 CA = trustme.CA()
@@ -90,10 +90,10 @@ def test_the_key_must_be_that_of_the_first_certificate() -> None:
         check_pair(parse_certificates(ca), key)
 
 
-def test_a_chain_is_untimely_where_one_of_it_is_not_valid_now() -> None:
+def test_a_chain_has_a_validity_problem_where_a_certificate_of_it_is_not_valid_now() -> None:
     good = issued(CA, "a.example").certificate
     expired = issued(CA, "a.example", valid_from=in_days(-2), until=in_days(-1)).certificate
     early = issued(CA, "a.example", valid_from=in_days(1), until=in_days(2)).certificate
-    assert untimely(parse_certificates(good)) == ""
-    assert "expired at" in untimely(parse_certificates(good + expired))
-    assert "not valid before" in untimely(parse_certificates(good + early))
+    assert validity_problem(parse_certificates(good)) == ""
+    assert "expired at" in validity_problem(parse_certificates(good + expired))
+    assert "not valid before" in validity_problem(parse_certificates(good + early))

@@ -10,7 +10,7 @@ import trustme
 
 from app.client.reloading import ReloadingFiles
 from app.client.tls import Tls
-from app.client.token import Token, local_credentials
+from app.client.token import FileToken, local_credentials
 from app.telemetry.logs import logs
 from tests.support.certificates import NAMES, Volume, in_days, issued
 
@@ -87,7 +87,7 @@ def test_an_invalid_file_keeps_the_last_good_token_and_no_token_is_logged(
 ) -> None:
     path = tmp_path / "token"
     path.write_text("good-one\n")
-    token = Token(path, interval=0)
+    token = FileToken(path, interval=0)
     with logs("info", "json"):
         for bad in (b"", b"two s3cret\n", b"s3cr\xe9t", None):
             path.unlink()
@@ -110,7 +110,7 @@ def test_a_token_from_a_pipe_is_read_once() -> None:
     reading, writing = os.pipe()
     os.write(writing, b"piped\n")
     os.close(writing)
-    token = Token(Path(f"/dev/fd/{reading}"), interval=0)
+    token = FileToken(Path(f"/dev/fd/{reading}"), interval=0)
     assert token.metadata() == token.metadata() == (("authorization", "Bearer piped"),)
     os.close(reading)
 

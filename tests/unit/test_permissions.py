@@ -43,9 +43,9 @@ def test_rules_stand_between_semicolons_and_on_lines() -> None:
     [
         ("", "no rule"),
         (" ; ", "no rule"),
-        ("a.B", "'a.B' has no requirement at its end"),
-        ("a.B name:ann or", "has no requirement at its end"),
-        ("a.B name:ann and", "has no requirement at its end"),
+        ("a.B", "'a.B' ends without a requirement"),
+        ("a.B name:ann or", "ends without a requirement"),
+        ("a.B name:ann and", "ends without a requirement"),
         ("a.B name:ann scope:x", "`and` or `or` is missing before 'scope:x'"),
         ("a.B name:ann AND scope:x", "`and` or `or` is missing before 'AND'"),
         ("a.B ann", "'ann' is not a requirement"),

@@ -80,18 +80,18 @@ def test_a_method_that_is_not_served_has_the_name_that_each_convention_gives_it(
 def test_a_code_is_an_error_on_the_side_whose_fault_it_may_be(
     errors: frozenset[grpc.StatusCode], unset: set[str]
 ) -> None:
-    older, newer, both = (one.endings(errors) for one in (OLDER, NEWER, BOTH))
+    older, newer, both = (one.outcomes(errors) for one in (OLDER, NEWER, BOTH))
     for code in grpc.StatusCode:
         assert older[code].attributes == {"rpc.grpc.status_code": code.value[0]}
         is_error = code.name not in unset
         error = {"error.type": code.name} if is_error else {}
         assert newer[code].attributes == {"rpc.response.status_code": code.name} | error
         assert both[code].attributes == older[code].attributes | newer[code].attributes
-        for ending in (older[code], newer[code], both[code]):
-            assert (ending.status is not None) is is_error
-            if ending.status is not None:
-                assert ending.status.status_code is StatusCode.ERROR
-                assert ending.status.description == code.name
+        for outcome in (older[code], newer[code], both[code]):
+            assert (outcome.status is not None) is is_error
+            if outcome.status is not None:
+                assert outcome.status.status_code is StatusCode.ERROR
+                assert outcome.status.description == code.name
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_the_newer_names_are_those_of_opentelemetrys_own_list() -> None:
         NEWER.of_method(METHOD)
         | NEWER.of_server("quoter", 50051)
         | NEWER.of_client("ipv4:127.0.0.1:4711", "grpc-go/1.80")
-        | NEWER.endings(SERVER_ERRORS)[grpc.StatusCode.INTERNAL].attributes
+        | NEWER.outcomes(SERVER_ERRORS)[grpc.StatusCode.INTERNAL].attributes
     )
     assert set(said) <= known
     assert len(said) == 12

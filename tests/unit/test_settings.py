@@ -194,15 +194,15 @@ def test_variables_that_kubernetes_sets_for_a_service_called_app_are_ignored(env
         "APP_PORT_80_TCP_ADDR": "10.96.0.7",
     }.items():
         env.setenv(name, value)
-    assert load().strangers == ()
+    assert load().unknown_variables == ()
     env.setenv("APP_PORT", "50051")
-    assert load().strangers == ("APP_PORT",)
+    assert load().unknown_variables == ("APP_PORT",)
 
 
 @pytest.mark.parametrize("name", ["APP_ENV", "APP_NAME", "APP_VERSION", "APP_DEBUG", "APP_SERVER", "APP_URL"])
 def test_a_variable_of_the_platforms_does_not_stop_the_start(env: pytest.MonkeyPatch, name: str) -> None:
     env.setenv(name, "production")
-    assert load().strangers == (name,)
+    assert load().unknown_variables == (name,)
 
 
 @pytest.mark.parametrize(
@@ -359,7 +359,7 @@ def test_a_setting_of_another_mode_is_an_error(
         ("probe.Probe/ name:ann", "probe.Probe has no method ''; expected"),
         ("grpc.health.v1.Health name:ann", "unknown service 'grpc.health.v1.Health'"),
         ("* name:ann", "unknown service '*'"),
-        ("probe.Probe", "has no requirement at its end"),
+        ("probe.Probe", "ends without a requirement"),
         (";", "no rule"),
         ("probe.Probe scope:x", "scope:x requires APP_AUTH_MODE=jwt; with tokens, expected name:…"),
         ("probe.Probe name:ann or scope:x", "scope:x requires APP_AUTH_MODE=jwt"),

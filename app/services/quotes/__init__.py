@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.core.service import Service
 from app.gen import quote_service_pb2, quote_service_pb2_grpc
-from app.services.quotes import rules, verbs
+from app.services.quotes import commands, rules
 from app.services.quotes.quoter import Quoter
 from app.services.quotes.quotes import parse_quotes
 from app.services.quotes.quotes_settings import QuotesSettings
@@ -30,5 +30,5 @@ QUOTER = Service(
     settings=QuotesSettings,
     open=open_quoter,
     rules=rules.RULES,
-    verbs=(verbs.get, verbs.list_, verbs.add, verbs.converse),
+    commands=(commands.get, commands.list_, commands.add, commands.converse),
 )

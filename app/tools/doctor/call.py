@@ -5,9 +5,9 @@ from pathlib import Path
 import grpc
 
 from app.core.code import CODE_LABELS
-from app.tools.doctor.calls import failure
 from app.tools.doctor.facts import Facts, Finding, Reply
 from app.tools.doctor.report import Remedy, StepError
+from app.tools.doctor.rpc import failure
 
 # Codes by which a service itself rejects an empty request: the call reached it.
 _ANSWERS = frozenset(

@@ -9,9 +9,9 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from app.core.code import CODE_LABELS
 from app.core.name import NAME
-from app.tools.doctor.calls import code_and_details, failure, open_channel
 from app.tools.doctor.facts import Facts, Finding
 from app.tools.doctor.report import Remedy, StepError
+from app.tools.doctor.rpc import code_and_details, failure, open_channel
 
 # Codes that do not mean that the server is unhealthy.
 _ANSWERS = {
@@ -41,7 +41,7 @@ def health(facts: Facts) -> Finding:
         "not-serving",
         f"{status}: the server runs, but is not ready for calls",
         "The server answers that it is not ready: it is starting or shutting down, or a dependency is"
-        " missing. Its log says which.",
+        " missing. The server's log names it.",
         Remedy("If it runs in a cluster, its log:", f"kubectl logs deploy/{NAME}"),
         Remedy("To wait until it is ready:", wait),
         status=None,

@@ -77,7 +77,7 @@ def diagnose(
 def _out_of_time(arguments: Arguments) -> StepError:
     return StepError(
         "timeout",
-        "no time was left",
+        "timed out",
         f"The {arguments.timeout:g} seconds of --timeout are over.",
         Remedy("With more time:", arguments.command(timeout=arguments.timeout * 3)),
         status=grpc.StatusCode.DEADLINE_EXCEEDED,

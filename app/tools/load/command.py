@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 
 from app.core.errors import UsageError
-from app.core.service import Verb
+from app.core.service import Command
 from app.tools.exit import FAILED
 from app.tools.json_requests import parse_json
 from app.tools.load.calls import calls_of
@@ -33,7 +33,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _LONGEST = 7 * 86_400
 
 
-def load_command(methods: Methods) -> Verb:
+def load_command(methods: Methods) -> Command:
     def load(
         channel: grpc.Channel,
         method: Annotated[
