@@ -24,7 +24,7 @@ from app.settings import sections
 
 CHART = Path(__file__).parent / "quoter"
 TEMPLATE = CHART / "templates" / "_settings.tpl"
-BEGIN, END = "<!-- made by helm/generate.py -->\n", "<!-- end of what is made -->\n"
+BEGIN, END = "<!-- generated: values -->\n", "<!-- /generated -->\n"
 
 # JSON Schema and description of each setting, by variable.
 SCHEMAS = {name: one.schema for section in sections().values() for name, one in value_types(section).items()}

@@ -24,7 +24,7 @@ JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "ht
             {"limits": {"maxDeadlineSeconds": 3600}},
             [
                 "limits.maxDeadlineSeconds is 3600",
-                "gives a call only 304 seconds",
+                "a call has only 304 seconds before a draining pod is killed",
                 "drain.graceSeconds to 3596 or more",
             ],
         ),
@@ -72,8 +72,14 @@ JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "ht
         ),
         ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, ["scrape each pod twice"]),
         ({"grpcRoute": {"enabled": True}}, ["grpcRoute.enabled requires grpcRoute.parentRefs"]),
-        ({"extraEnv": [{"name": "APP_WORKERS", "value": "3"}]}, ["extraEnv repeats APP_WORKERS"]),
-        ({"extraEnv": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}, ["extraEnv repeats A,"]),
+        (
+            {"extraEnv": [{"name": "APP_WORKERS", "value": "3"}]},
+            ["extraEnv sets APP_WORKERS, which is already set"],
+        ),
+        (
+            {"extraEnv": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
+            ["extraEnv sets A, which is already set"],
+        ),
     ],
 )
 def test_conflicting_values_fail_with_an_explanation(values: dict[str, Any], words: list[str]) -> None:

@@ -6,7 +6,7 @@
 {{- if le $drain.delay $drain.needed }}
 {{- $wrong = append $wrong (printf "drain.delaySeconds is %v, but clients may call a pod for %v seconds after it was asked to end: they resolve addresses within %v s (drain.clients: %s), and keep a connection for %v s and up to a tenth longer (maxConnectionAgeSeconds). Set it to more than %v, or to 0 for no drain" $drain.delay $drain.needed $drain.lookup .Values.drain.clients $drain.age $drain.needed) }}
 {{- else if gt $drain.deadline $drain.longest }}
-{{- $wrong = append $wrong (printf "limits.maxDeadlineSeconds is %v, but a pod that ends gives a call only %v seconds: drain.delaySeconds (%v) and drain.graceSeconds (%v), minus the %v during which clients still call it. Set drain.graceSeconds to %v or more, or limits.maxDeadlineSeconds to %v or less" $drain.deadline $drain.longest $drain.delay $drain.grace $drain.needed (sub (add (ceil $drain.deadline) $drain.needed) $drain.delay) $drain.longest) }}
+{{- $wrong = append $wrong (printf "limits.maxDeadlineSeconds is %v, but a call has only %v seconds before a draining pod is killed: drain.delaySeconds (%v) and drain.graceSeconds (%v), minus the %v during which clients still call it. Set drain.graceSeconds to %v or more, or limits.maxDeadlineSeconds to %v or less" $drain.deadline $drain.longest $drain.delay $drain.grace $drain.needed (sub (add (ceil $drain.deadline) $drain.needed) $drain.delay) $drain.longest) }}
 {{- end }}
 {{- end }}
 {{- with .Values.auth }}
@@ -74,7 +74,7 @@
 {{- end }}
 {{- range .Values.extraEnv }}
 {{- if has .name $set }}
-{{- $wrong = append $wrong (printf "extraEnv repeats %s, which another value sets, or which extraEnv has twice" .name) }}
+{{- $wrong = append $wrong (printf "extraEnv sets %s, which is already set" .name) }}
 {{- end }}
 {{- $set = append $set .name }}
 {{- end }}
