@@ -1,7 +1,7 @@
 """Hands a call to a thread once its first message is there.
 
 grpc hands it over with its headers: a client that sends these and no more would hold the thread, and a few
-such half calls would take the service away from all other clients.
+such calls would take the service away from all other clients.
 """
 
 import time
@@ -60,11 +60,11 @@ class FirstMessages(Ticker):
         super().__init__("first messages", _INTERVAL, self._end_old)
         self._refusals = refusals
         self._never_answering_first = never_answering_first
-        half_streams = WaitingCalls[_Submitted](streams, self.refuse)
+        waiting_streams = WaitingCalls[_Submitted](streams, self.refuse)
         early = EarlyStreams(max(1, streams.most // 4), calls.seconds)
         self._one_message = _Kind(WaitingCalls(calls, self.refuse), None, refusals)
-        self._stream = _Kind(half_streams, None, None)
-        self._answering_stream = _Kind(half_streams, early, None)
+        self._stream = _Kind(waiting_streams, None, None)
+        self._answering_stream = _Kind(waiting_streams, early, None)
         if not AVAILABLE:
             structlog.get_logger().warning("first_messages_hold_threads", reason="unknown version of grpc")
 
@@ -90,7 +90,7 @@ class FirstMessages(Ticker):
         _submit(self._refusals, what.run, arguments)
 
     def _end_old(self) -> None:
-        while self._one_message.half.end_some() | self._stream.half.end_some():
+        while self._one_message.waiting.end_some() | self._stream.waiting.end_some():
             time.sleep(_PAUSE)
 
 
@@ -110,7 +110,7 @@ class _Kind:
     `without` is the pool for a call whose client's side is closed without a message; None: the call's own.
     """
 
-    half: WaitingCalls[_Submitted]
+    waiting: WaitingCalls[_Submitted]
     early: EarlyStreams | None
     without: ThreadPoolExecutor | None
 
@@ -129,7 +129,7 @@ class _MessageFirst(ThreadPoolExecutor):
         super().__init__(1)
         self._first = first
         self._pool = pool
-        self._half, self._early, self._without = kind.half, kind.early, kind.without
+        self._waiting, self._early, self._without = kind.waiting, kind.early, kind.without
         self._admit = admit
         self._refuse = refuse
 
@@ -138,10 +138,10 @@ class _MessageFirst(ThreadPoolExecutor):
         del kwargs
         run: Any = fn
         call: Call = run.__self__[CURRENT_CALL]
-        half, what = self._half, _Submitted(fn, args, self._refuse)
+        waiting, what = self._waiting, _Submitted(fn, args, self._refuse)
 
         def received(message: bytes | None) -> None:
-            if not half.take(call):
+            if not waiting.take(call):
                 return
             if message is None and self._without is not None:
                 _submit(self._without, fn, args)
@@ -152,8 +152,8 @@ class _MessageFirst(ThreadPoolExecutor):
         if self._early is not None and self._early.enter(call):
             self._hand_over(call, what)
             return NULL_FUTURE
-        half.add(call, what)
-        if not read_ahead(args, received) and half.take(call):
+        waiting.add(call, what)
+        if not read_ahead(args, received) and waiting.take(call):
             self._hand_over(call, what)
         return NULL_FUTURE
 
