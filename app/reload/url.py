@@ -1,12 +1,14 @@
 """A document on a web server that is reloaded when its content changes."""
 
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from http import HTTPStatus
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
@@ -27,6 +29,8 @@ _COOLDOWN = 15.0
 # For a complete response, from the resolution of the name to the last byte.
 _TIMEOUT = 10.0
 _MAX_BYTES = 256 * 1024
+# For the thread of a fetch to end once its connection is closed.
+_CLOSING = 1.0
 
 
 class WatchedUrl(Ticker, Generic[Value]):
@@ -105,26 +109,39 @@ class WatchedUrl(Ticker, Generic[Value]):
         """Returns the response's body. Raises OSError or ValueError, within the timeout.
 
         A thread of its own fetches it, because no timeout of the standard library covers the resolution of a
-        name, or a server that sends a byte now and then. While a thread hangs, no other is started.
+        name, or a server that sends a byte now and then. At the timeout the connection is closed, so that the
+        thread ends; only a resolver that hangs can hold the next fetch.
         """
+        late = f"no complete response within {self._timeout:g} s"
         if self._fetching is not None and self._fetching.is_alive():
-            raise TimeoutError(f"no complete response within {self._timeout:g} s")
+            raise TimeoutError(late)
+        connections: list[socket.socket] = []
         responses: list[bytes | OSError | ValueError] = []
 
         def fetch() -> None:
             try:
-                responses.append(_get(self._url, self._timeout))
+                responses.append(_get(self._url, self._timeout, connections))
             except (OSError, ValueError) as error:
                 responses.append(error)
 
         self._fetching = Thread(target=fetch, name=f"fetch {self._shown}", daemon=True)
         self._fetching.start()
         self._fetching.join(self._timeout)
-        if not responses:
-            raise TimeoutError(f"no complete response within {self._timeout:g} s")
-        if isinstance(responses[0], Exception):
-            raise responses[0]
-        return responses[0]
+        arrived = list(responses)
+        _close(connections)
+        self._fetching.join(_CLOSING)
+        if not arrived:
+            raise TimeoutError(late)
+        if isinstance(arrived[0], Exception):
+            raise arrived[0]
+        return arrived[0]
+
+
+def _close(connections: list[socket.socket]) -> None:
+    for connection in connections:
+        with suppress(OSError):  # the server may have closed it
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
 
 def check_url(text: str) -> str:
@@ -158,11 +175,47 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _get(url: str, timeout: float) -> bytes:
+class _Connection(HTTPConnection):
+    """Adds a duplicate of its socket to the list `opened`, also before a TLS handshake."""
+
+    opened: list[socket.socket]
+
+    def connect(self) -> None:
+        super().connect()
+        self.opened.append(self.sock.dup())
+
+
+class _TlsConnection(HTTPSConnection, _Connection):
+    pass
+
+
+class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
+    """Opens connections whose sockets are in the list `opened`."""
+
+    def __init__(self, opened: list[socket.socket]) -> None:
+        super().__init__()
+        self._opened = opened
+
+    def http_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self._open(_Connection, req)
+
+    def https_open(self, req: urllib.request.Request) -> HTTPResponse:
+        return self._open(_TlsConnection, req)
+
+    def _open(self, kind: type[_Connection], req: urllib.request.Request) -> HTTPResponse:
+        def connection(host: str, /, **options: Any) -> HTTPConnection:
+            made = kind(host, **options)
+            made.opened = self._opened
+            return made
+
+        return self.do_open(connection, req)
+
+
+def _get(url: str, timeout: float, opened: list[socket.socket]) -> bytes:
     # Some firewalls reject urllib's own User-Agent.
     headers = {"Accept": "application/json", "User-Agent": "jwks"}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - check_url has checked the scheme
-    handlers: list[Any] = [_NoRedirects()]
+    handlers: list[Any] = [_NoRedirects(), _Handler(opened)]
     if request.type == "http":
         handlers.append(urllib.request.ProxyHandler({}))  # the URL is a loopback address
     try:

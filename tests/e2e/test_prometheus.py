@@ -170,7 +170,7 @@ def test_the_calls_counted_on_all_pods_are_the_calls_made(
 
 
 @pytest.mark.timeout(60, func_only=True)
-def test_promtool_accepts_the_configuration_and_the_alert_rules_of_deploy(
+def test_the_alerts_of_deploy_fire_and_stay_quiet_as_their_test_says(
     prometheus: Prometheus, cluster: Cluster
 ) -> None:
     del prometheus  # promtool is installed with it
@@ -178,3 +178,5 @@ def test_promtool_accepts_the_configuration_and_the_alert_rules_of_deploy(
         pytest.skip("not on the PATH: promtool")
     checked = succeed("promtool", "check", "config", "deploy/prometheus/prometheus.yml", env=cluster.env)
     assert "SUCCESS: 3 rules found" in checked
+    evaluated = succeed("promtool", "test", "rules", "deploy/prometheus/alerts_test.yml", env=cluster.env)
+    assert "SUCCESS" in evaluated

@@ -37,6 +37,14 @@ def test_there_are_alerts_for_errors_refusals_and_latency() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
+def test_an_alert_is_evaluated_where_it_fires_and_where_it_stays_quiet(rule: Any) -> None:
+    """The cluster tests run `promtool test rules` on this file."""
+    cases = [case for test in loaded("alerts_test.yml")["tests"] for case in test["alert_rule_test"]]
+    firing = [bool(case.get("exp_alerts")) for case in cases if case["alertname"] == rule["alert"]]
+    assert set(firing) == {True, False}
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_each_series_that_an_alert_selects_is_exported_before_any_call(server: Server, rule: Any) -> None:
     """A rate has a first value only if the series is there before it rises."""
     selectors = SELECTOR.findall(rule["expr"])
