@@ -137,6 +137,24 @@ def test_a_call_of_one_message_that_has_none_is_unimplemented(method: str) -> No
         assert written(at, 3) == [(method, "Unimplemented")] * 3
 
 
+def test_calls_without_a_message_need_no_worker() -> None:
+    with probe_server(workers=1, **PATIENT) as at:
+        running, release = threading.Event(), threading.Event()
+
+        def hold(_request: Any, _context: Any) -> None:
+            running.set()
+            release.wait(20)
+
+        at.probe.on_call = hold
+        held = at.stub.Unary.future(ProbeRequest(), timeout=20)
+        assert running.wait(5)
+        with half(at, "Unary", 3) as calls:
+            assert [one.go_on().code() for one in calls] == [Status.UNIMPLEMENTED] * 3
+        assert not held.done()
+        release.set()
+        held.result(5)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_its_client_may_leave(method: str) -> None:
     with probe_server(max_calls=4, max_streams=4, **PATIENT) as at:
