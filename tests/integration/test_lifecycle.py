@@ -34,6 +34,7 @@ def stub_for(channel: grpc.Channel) -> Any:
     return probe_pb2_grpc.ProbeStub(channel)
 
 
+@pytest.mark.alone
 def test_the_server_is_serving_within_a_second_of_its_settings() -> None:
     with server_process() as server:
         assert server.serving["started_in_seconds"] < 1

@@ -22,7 +22,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.servers.process import server_process
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 CROWD = Path(__file__).parents[1] / "support" / "clients" / "constant_rate.py"
 WORKERS, MOST = 2, 3

@@ -1,7 +1,12 @@
 """Adds the probe to the program's services, and runs a test's patch. Python imports it when it starts."""
 
+import os
 import runpy
+import sys
 from pathlib import Path
+
+if "serve" not in sys.orig_argv:
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # before grpc is imported, as the program does
 
 from app import services
 from tests.support.servers.echo import ECHO
