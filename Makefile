@@ -31,7 +31,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload soak release release-check clean
+.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload attack soak release release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -113,6 +113,9 @@ bench: .venv/.bench ## measure what a call costs, beside other servers; nine min
 
 overload: .venv/.bench ## measure goodput and latency at five times the capacity of a server; a minute
 	.venv/bin/python -m tests.bench.overload $(BENCH)
+
+attack: setup ## attack a server with half-open calls, beside an honest client; two minutes on a quiet machine
+	.venv/bin/python -m pytest -s tests/attack $(PYTEST)
 
 soak: .venv/.bench ## make more than two million calls and check that memory does not grow; twenty minutes
 	.venv/bin/python -m tests.bench.soak $(BENCH)
