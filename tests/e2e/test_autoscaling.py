@@ -78,7 +78,7 @@ def settled(namespace: Namespace, deployment: str, number: int, seconds: int) ->
 
 def some(token: str) -> list[Client]:
     target = (HEADLESS, "--token-file", "/token/token")
-    return [own(*target, unary=20, streams=1), *ghz(HEADLESS, token, balancing="round_robin", unary=20)[:1]]
+    return [own(*target, unary=10, streams=1), *ghz(HEADLESS, token, balancing="round_robin", unary=10)[:1]]
 
 
 def many() -> Client:
