@@ -42,12 +42,12 @@ class Count:
 
 
 class AdmissionCounter(Concern):
-    """Counts the calls that every gate has accepted: it is the last concern."""
+    """Counts the calls that every gate has admitted: it is the last concern."""
 
     def __init__(self, count: Count) -> None:
         self._count = count
 
-    def accept(self, call: Call) -> None:
+    def admit(self, call: Call) -> None:
         del call
         self._count.enter()
 
