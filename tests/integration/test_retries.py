@@ -210,6 +210,7 @@ def test_a_reply_over_the_servers_limit_is_not_requested_again() -> None:
         assert times_called(at) == 1
 
 
+@pytest.mark.alone
 def test_a_call_over_the_servers_limit_is_retried_after_the_pushback() -> None:
     entered, release = threading.Event(), threading.Event()
 

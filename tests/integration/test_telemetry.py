@@ -279,6 +279,7 @@ def test_a_non_blocking_handler_stays_non_blocking() -> None:
         assert at.seen() == [("ServerStream", "Canceled"), ("ServerStream", "OK")]
 
 
+@pytest.mark.alone
 def test_spans_that_a_dead_collector_does_not_take_are_dropped_and_do_not_hold_the_exit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
