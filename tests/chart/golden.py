@@ -1,7 +1,8 @@
 """Golden files: the render of a set of values, as it was when somebody last read it."""
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,16 @@ def golden(values: Mapping[str, Any]) -> str:
     return re.sub(r"^  (tokens?): \w+=*$", r"  \1: MADE", text(values), flags=re.MULTILINE)
 
 
-def write(folder: Path, cases: Cases) -> None:
+def difference(values: Mapping[str, Any]) -> str:
+    """The lines that the values add to the render of the default values, or remove from it."""
+    lines = difflib.unified_diff(golden({}).splitlines(), golden(values).splitlines(), n=0, lineterm="")
+    return "".join(f"{line}\n" for line in list(lines)[2:] if not line.startswith("@@"))
+
+
+def write(folder: Path, cases: Cases, render: Callable[[Mapping[str, Any]], str] = golden) -> None:
     """Replaces all files of the folder."""
     folder.mkdir(exist_ok=True)
     for old in folder.iterdir():
         old.unlink()
     for title, values in cases.items():
-        file(folder, title).write_text(golden(values))
+        file(folder, title).write_text(render(values))

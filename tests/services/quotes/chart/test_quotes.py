@@ -12,7 +12,7 @@ from app.core.section import settings_of
 from app.services.quotes import QUOTER
 from app.services.quotes.quotes import parse_quotes
 from tests.chart.chart import pod, refusal, rendered, variables, volumes
-from tests.chart.golden import Cases, file, golden, write
+from tests.chart.golden import Cases, difference, file, write
 
 GOLDEN = Path(__file__).with_name("golden")
 QUOTES: dict[str, Any] = {"quotes": {"text": "Well begun is half done. ~ Aristotle\n"}}
@@ -21,7 +21,7 @@ CASES: Cases = {"Quotes": QUOTES}
 
 @pytest.mark.parametrize("title", CASES)
 def test_the_render_with_quotes_equals_its_golden_file(title: str) -> None:
-    assert golden(CASES[title]) == file(GOLDEN, title).read_text()
+    assert difference(CASES[title]) == file(GOLDEN, title).read_text()
 
 
 def test_quotes_in_the_values_are_mounted_from_a_configmap_of_the_chart() -> None:
@@ -76,4 +76,4 @@ def test_two_sources_of_quotes_are_rejected() -> None:
 
 
 if __name__ == "__main__":
-    write(GOLDEN, CASES)
+    write(GOLDEN, CASES, difference)
