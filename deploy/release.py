@@ -23,11 +23,11 @@ PLACES = {
     Path("uv.lock"): (r'^name = "{name}"\nversion = "{version}"$',),
     checkout.CHART / "Chart.yaml": (r"^version: {version}$", r'^appVersion: "{version}"$'),
 }
-# Rendered charts, which have it as a label and as the image's tag.
+# Golden renders, and the lines that a service adds (`+`): the version is a label and the tag of the image.
 RENDERED = (
-    r"^ +helm\.sh/chart: {name}-{version}$",
-    r'^ +app\.kubernetes\.io/version: "{version}"$',
-    r'^ +(?:- )?image: ".*:{version}"$',
+    r"^[+ ]+helm\.sh/chart: {name}-{version}$",
+    r'^[+ ]+app\.kubernetes\.io/version: "{version}"$',
+    r'^[+ ]+(?:- )?image: ".*:{version}"$',
 )
 
 
