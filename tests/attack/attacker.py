@@ -19,7 +19,7 @@ from hyperframe.frame import (
     SettingsFrame,
 )
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+from tests.support.network.http2 import PREFACE, Frames
 
 # How gRPC's codes are on the wire, as far as an attacker meets them.
 CODES = {
@@ -80,25 +80,16 @@ class Attacker:
         self._socket.close()
 
     def _read(self) -> None:
-        buffer = bytearray()
+        frames = Frames()
         while True:
             try:
                 received = self._socket.recv(65536)
-            except OSError:
-                return
-            if not received:
-                return
-            buffer += received
-            while len(buffer) >= 9:
-                frame, size = Frame.parse_frame_header(memoryview(bytes(buffer[:9])))
-                if len(buffer) < 9 + size:
-                    break
-                try:
-                    frame.parse_body(memoryview(bytes(buffer[9 : 9 + size])))
-                    self._seen(frame)
-                except (HyperframeError, HPACKError, OSError):
+                if not received:
                     return
-                del buffer[: 9 + size]
+                for frame in frames.split(received):
+                    self._seen(frame)
+            except (HyperframeError, HPACKError, OSError):
+                return
 
     def _seen(self, frame: Frame) -> None:
         if isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
