@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from app.core.errors import StartError
+from app.core.file import MAX_FILE, read_file
 from app.reload.file import WatchedFile
 from app.telemetry.logs import Lines, logs
 from tests.support.waiting import until
@@ -127,3 +128,40 @@ def test_a_file_that_became_a_pipe_is_refused_and_not_waited_for(tmp_path: Path,
     assert file.value == 1
     assert events(log) == ["reload_failed"]
     assert "not a regular file" in text(log)
+
+
+def sparse(path: Path, size: int) -> None:
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+def test_a_file_that_is_too_large_is_refused_and_not_read(tmp_path: Path, log: Log) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    file = WatchedFile(path, number)
+    sparse(path, 2**40)  # which no memory holds
+    file.look()
+    file.look()
+    assert file.value == 1
+    assert events(log) == ["reload_failed"]
+    assert "too large (limit 16 MiB)" in text(log)
+    with pytest.raises(StartError, match=f"^{path}: too large"):
+        WatchedFile(path, number)
+
+
+@pytest.mark.parametrize(("size", "taken"), [(MAX_FILE, True), (MAX_FILE + 1, False)])
+def test_a_file_may_be_as_large_as_the_limit(tmp_path: Path, size: int, taken: bool) -> None:
+    path = tmp_path / "zeros"
+    sparse(path, size)
+    assert (outcome(path) == size) is taken
+
+
+def outcome(path: Path) -> int:
+    try:
+        return WatchedFile(path, len).value
+    except StartError:
+        return 0
+
+
+def test_a_file_whose_size_is_unknown_before_it_is_read_is_read_to_the_limit() -> None:
+    assert read_file(Path("/proc/self/status")).startswith(b"Name:")

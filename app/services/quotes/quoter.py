@@ -6,13 +6,15 @@ from itertools import islice
 import grpc
 
 from app.core.errors import InvalidArgument
+from app.core.stream_size import bounded
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.services.quotes.quotes import Quote
 from app.services.quotes.store import QuoteStore
 
-# Quotes in one stream: all are kept in memory until it is complete.
+# Quotes in one stream, and their bytes: all are kept in memory until it is complete.
 MAX_IN_STREAM = 1000
+MAX_STREAM_BYTES = 1024 * 1024
 
 
 class Quoter(quote_service_pb2_grpc.QuoterServicer):
@@ -35,7 +37,7 @@ class Quoter(quote_service_pb2_grpc.QuoterServicer):
         self, request_iterator: Iterator[pb.AddQuotesRequest], context: grpc.ServicerContext
     ) -> pb.AddQuotesResponse:
         quotes: list[Quote] = []
-        for request in request_iterator:
+        for request in bounded(request_iterator, MAX_STREAM_BYTES):
             if len(quotes) == MAX_IN_STREAM:
                 raise InvalidArgument(f"too many quotes in one stream (limit {MAX_IN_STREAM})")
             quotes.append(Quote(request.quote.strip(), request.author.strip()))

@@ -53,6 +53,15 @@ def test_added_quotes_are_listed_and_quoted_from_then_on(stub: Any) -> None:
     assert stub.AddQuotes(additions(("two", "Me")), timeout=5).added == 0
 
 
+def test_a_stream_that_is_too_large_adds_none_of_its_quotes(stub: Any) -> None:
+    long = ["é" * 1990 + str(number) for number in range(1000)]
+    with pytest.raises(grpc.RpcError) as caught:
+        stub.AddQuotes(additions(*((text, "Me") for text in long)), timeout=5)
+    assert code(caught.value) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "more than 1048576 bytes in all" in str(caught.value)
+    assert stub.AddQuotes(additions(*((text, "Me") for text in long[:200])), timeout=5).added == 200
+
+
 def test_a_stream_with_a_wrong_quote_adds_none_of_its_quotes(stub: Any) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         stub.AddQuotes(additions(("one", "Me"), ("", "a~b")), timeout=5)
