@@ -47,6 +47,6 @@ def test_the_notes_warn_of_what_the_values_leave_out(tmp_path: Path) -> None:
     assert "auth.existingSecret" in notes({}, tmp_path / "made")
     assert "auth.existingSecret" not in notes({"auth": {"existingSecret": "mine"}}, tmp_path / "own")
     assert "calls fail when a pod ends" in notes({"drain": {"delaySeconds": 0}}, tmp_path / "off")
-    assert "calls fail when a pod ends" not in notes({"drain": {"clients": "own"}}, tmp_path / "on")
+    assert "calls fail when a pod ends" not in notes({"drain": {"clientLookupSeconds": 1}}, tmp_path / "on")
     assert "with a token of your issuer" in notes({"auth": {"mode": "jwt", "jwt": JWT}}, tmp_path / "jwt")
     assert "client.crt" in notes({"tls": MUTUAL}, tmp_path / "mutual")

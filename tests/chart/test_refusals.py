@@ -16,21 +16,26 @@ JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "ht
     [
         ({"drain": {"delaySeconds": 41}}, ["drain.delaySeconds is 41", "for 41 seconds", "more than 41"]),
         (
-            {"drain": {"clients": "own", "delaySeconds": 12}},
-            ["drain.delaySeconds is 12", "(drain.clients: own)"],
+            {"drain": {"clientLookupSeconds": 1, "delaySeconds": 12}},
+            ["drain.delaySeconds is 12", "within 1 s (drain.clientLookupSeconds)"],
         ),
         ({"maxConnectionAgeSeconds": 60, "drain": {"delaySeconds": 45}}, ["for 96 seconds", "more than 96"]),
         (
-            {"limits": {"maxDeadlineSeconds": 3600}},
+            {"server": {"maxDeadlineSeconds": 3600}},
             [
-                "limits.maxDeadlineSeconds is 3600",
+                "server.maxDeadlineSeconds is 3600",
                 "a call has only 304 seconds before a draining pod is killed",
                 "drain.graceSeconds to 3596 or more",
             ],
         ),
         (
-            {"drain": {"graceSeconds": 20}, "limits": {"maxDeadlineSeconds": 30}},
-            ["limits.maxDeadlineSeconds is 30", "24 or less"],
+            {"drain": {"graceSeconds": 20}, "server": {"maxDeadlineSeconds": 30}},
+            ["server.maxDeadlineSeconds is 30", "24 or less"],
+        ),
+        ({"limits": {"workers": 16}}, ["- limits was renamed to server\n"]),
+        (
+            {"drain": {"clients": "own"}},
+            ["drain.clients was renamed to drain.clientLookupSeconds: 30 in place of `any`"],
         ),
         ({"auth": {"mode": "none", "existingSecret": "mine"}}, ["auth.existingSecret is only valid with"]),
         (
@@ -93,9 +98,9 @@ def test_conflicting_values_fail_with_an_explanation(values: dict[str, Any], wor
     "values",
     [
         {"drain": {"delaySeconds": 42}},
-        {"drain": {"clients": "own", "delaySeconds": 13}},
-        {"drain": {"graceSeconds": 20}, "limits": {"maxDeadlineSeconds": 24}},
-        {"drain": {"graceSeconds": 3596}, "limits": {"maxDeadlineSeconds": 3600}},
+        {"drain": {"clientLookupSeconds": 1, "delaySeconds": 13}},
+        {"drain": {"graceSeconds": 20}, "server": {"maxDeadlineSeconds": 24}},
+        {"drain": {"graceSeconds": 3596}, "server": {"maxDeadlineSeconds": 3600}},
     ],
 )
 def test_values_at_the_limit_are_accepted(values: dict[str, Any]) -> None:
@@ -104,7 +109,7 @@ def test_values_at_the_limit_are_accepted(values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("drain", [{"delaySeconds": 0}, {"delaySeconds": 7, "graceSeconds": 0}])
 def test_a_drain_that_is_turned_off_is_not_checked(drain: dict[str, int]) -> None:
-    found = variables(rendered({"drain": drain, "limits": {"maxDeadlineSeconds": 86_400}}))
+    found = variables(rendered({"drain": drain, "server": {"maxDeadlineSeconds": 86_400}}))
     assert found["APP_DRAIN_DELAY"] == str(drain["delaySeconds"])
 
 
@@ -122,7 +127,7 @@ def test_the_pairs_that_no_combination_has_are_rejected(
         ({"replicas": 3}, "'replicas' not allowed"),
         ({"tls": {"certManager": {"issuer": {"nam": "ca"}}}}, "'nam' not allowed"),
         ({"extraEnv": [{"name": "A", "valu": ""}]}, "'valu' not allowed"),
-        ({"limits": {"maxCalls": 0}}, "/limits/maxCalls"),
+        ({"server": {"maxCalls": 0}}, "/server/maxCalls"),
         ({"auth": {"jwt": {"algorithms": ["none"]}}}, "/auth/jwt/algorithms/0"),
         ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable"),
         ({"image": {"digest": "latest"}}, "/image/digest"),
@@ -136,5 +141,5 @@ def test_the_readme_has_the_seconds_that_the_chart_computes() -> None:
     words = " ".join(README.split())
     assert "resolved addresses again: 41 seconds" in words
     assert "for 41 seconds" in refusal({"drain": {"delaySeconds": 1}})
-    assert "`drain.clients: own` makes the delay 16 seconds" in words
-    assert variables(rendered({"drain": {"clients": "own"}}))["APP_DRAIN_DELAY"] == "16"
+    assert "`drain.clientLookupSeconds: 1` makes the delay 16 seconds" in words
+    assert variables(rendered({"drain": {"clientLookupSeconds": 1}}))["APP_DRAIN_DELAY"] == "16"

@@ -161,12 +161,12 @@ def test_probes_use_grpc_in_plaintext_and_http_with_tls() -> None:
     ("values", "delay", "grace", "deadline"),
     [
         ({}, 45, 300, 300),
-        ({"drain": {"clients": "own"}}, 16, 300, 300),
+        ({"drain": {"clientLookupSeconds": 1}}, 16, 300, 300),
         ({"drain": {"graceSeconds": 20}}, 45, 20, 24),
-        ({"drain": {"clients": "own", "graceSeconds": 20}}, 16, 20, 24),
+        ({"drain": {"clientLookupSeconds": 1, "graceSeconds": 20}}, 16, 20, 24),
         ({"maxConnectionAgeSeconds": 100}, 144, 300, 300),
         ({"drain": {"delaySeconds": 60, "graceSeconds": 400}}, 60, 400, 300),
-        ({"drain": {"graceSeconds": 4000}, "limits": {"maxDeadlineSeconds": 3600}}, 45, 4000, 3600),
+        ({"drain": {"graceSeconds": 4000}, "server": {"maxDeadlineSeconds": 3600}}, 45, 4000, 3600),
         ({"drain": {"delaySeconds": 0, "graceSeconds": 0}}, 0, 0, 300),
     ],
 )

@@ -80,7 +80,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
                 "jwksUrl": "https://issuer.example/keys",
             },
         },
-        "limits": {
+        "server": {
             "workers": 3,
             "maxCalls": 100_000,
             "maxStreams": 7,

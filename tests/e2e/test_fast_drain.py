@@ -13,7 +13,7 @@ from tests.e2e.plugin import Measured
 def test_updates_with_the_faster_drain_lose_no_call_of_this_projects_client(
     namespace: Namespace, times: int, measured: Measured
 ) -> None:
-    namespace.install(RELEASE, "--set", "drain.clients=own")
+    namespace.install(RELEASE, "--set", "drain.clientLookupSeconds=1")
     pod = Pod(namespace, {"/token": "quoter-token"})
     seconds = []
     with pod.calling(own(HEADLESS, "--token-file", "/token/token")) as calls:
@@ -23,7 +23,7 @@ def test_updates_with_the_faster_drain_lose_no_call_of_this_projects_client(
             namespace.gone(old)
             seconds.append(time.monotonic() - began)
     measured(
-        f"{times} rolling updates with drain.clients=own, {min(seconds):.0f} to {max(seconds):.0f} s each:"
+        f"{times} updates with drain.clientLookupSeconds=1, {min(seconds):.0f} to {max(seconds):.0f} s each:"
         f" {summary(calls)}"
     )
     assert not failed(calls), failed(calls)[:20]

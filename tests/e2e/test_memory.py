@@ -6,7 +6,7 @@ from tests.e2e.calling import PYTHON, Pod
 from tests.e2e.cluster import RELEASE, Namespace
 from tests.e2e.plugin import Measured
 
-AT_ONCE = 32  # limits.workers
+AT_ONCE = 32  # server.workers
 REQUESTS = f"""
 import sys, time
 from concurrent.futures import ThreadPoolExecutor

@@ -7,15 +7,17 @@ import pytest
 import yaml
 
 from tests.e2e.calling import HEADLESS, Pod, failed, ghz, own, stock, summary
-from tests.e2e.cluster import CHART, RELEASE, Namespace
+from tests.e2e.cluster import CHART, RELEASE, Namespace, run
 from tests.e2e.plugin import Measured
 
 RELEASES = sorted(Path(__file__).with_name("releases").glob("quoter-*.tgz"))
-# A value of each kind that reaches the server.
+# A value of each kind that reaches the server, and those that have another name now.
 VALUES = (
-    *("--set", "limits.workers=16,limits.maxDeadlineSeconds=120,drain.graceSeconds=120,log.level=debug"),
+    *("--set", "drain.graceSeconds=120,log.level=debug"),
     *("--set", "auth.require=probe.Probe/ClientStream name:default,reflection=true"),
 )
+FORMERLY = ("--set", "limits.workers=16,limits.maxDeadlineSeconds=120,drain.clients=any")
+NOW = ("--set", "server.workers=16,server.maxDeadlineSeconds=120,drain.clientLookupSeconds=30")
 
 
 def server(namespace: Namespace) -> Any:
@@ -33,8 +35,11 @@ def chart_label(namespace: Namespace) -> str:
 def test_upgrading_a_release_to_this_chart_loses_no_call(
     namespace: Namespace, measured: Measured, release: Path
 ) -> None:
-    namespace.install_chart(release, RELEASE, *VALUES)
+    namespace.install_chart(release, RELEASE, *VALUES, *FORMERLY)
     assert chart_label(namespace) == release.stem
+    command = ("upgrade", RELEASE, str(CHART), "--dry-run", "--reset-then-reuse-values")
+    refused = run("helm", "--namespace", namespace.name, *command, env=namespace.cluster.env)
+    assert "limits was renamed to server" in refused.stderr
     token, before = namespace.token(), server(namespace)
     clients = [
         own(HEADLESS, "--token-file", "/token/token"),
@@ -45,7 +50,7 @@ def test_upgrading_a_release_to_this_chart_loses_no_call(
     with Pod(namespace, {"/token": "quoter-token"}) as pod, pod.calling(*clients) as calls:
         old = namespace.pod_names(RELEASE)
         # The annotation stands for the image of the new release: without a change, no pod would be replaced.
-        namespace.upgrade(RELEASE, *VALUES, "--set-string", "podAnnotations.upgraded=1")
+        namespace.upgrade(RELEASE, *VALUES, *NOW, "--set-string", "podAnnotations.upgraded=1")
         namespace.gone(old)
     measured(f"an upgrade of {release.stem} to this chart: {summary(calls)}")
     assert not failed(calls), failed(calls)[:20]

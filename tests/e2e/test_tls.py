@@ -19,7 +19,14 @@ from tests.e2e.plugin import Measured
 from tests.support.certificates import Pair, issued
 from tests.support.servers.program import SHIPPED
 
-TLS = ("--set", "tls.enabled=true", "--set", "tls.existingSecret=certificate", "--set", "drain.clients=own")
+TLS = (
+    "--set",
+    "tls.enabled=true",
+    "--set",
+    "tls.existingSecret=certificate",
+    "--set",
+    "drain.clientLookupSeconds=1",
+)
 MUTUAL = ("--set", "tls.clientCa.enabled=true", "--set", "tls.clientCa.existingSecret=clients-ca")
 TOKEN = ("--token-file", "/token/token")
 CA = ("--ca", "/ca/ca.crt")

@@ -1,5 +1,6 @@
 """The chart's values, its schema and its README say what the settings say."""
 
+import json
 import re
 import runpy
 from collections.abc import Iterator
@@ -73,6 +74,8 @@ def test_what_is_generated_from_the_values_is_current() -> None:
     assert GENERATE["commented"](values, VALUES) == values, "run `make gen`"
     template = (CHART / "templates" / "_settings.tpl").read_text()
     assert GENERATE["template"](VALUES) == template, "run `make gen`"
+    renamed = (CHART / "templates" / "_renamed.tpl").read_text()
+    assert GENERATE["renamed_template"](VALUES) == renamed, "run `make gen`"
     assert GENERATE["schema_file"](VALUES) == (CHART / "values.schema.json").read_text(), "run `make gen`"
     readme = (CHART / "README.md").read_text()
     assert GENERATE["readme"](VALUES, readme) == readme, "run `make gen`"
@@ -135,7 +138,7 @@ def test_the_schema_is_closed_but_for_what_kubernetes_leaves_open() -> None:
 
 def test_every_value_has_a_type_and_words_that_end() -> None:
     for path, one in schemas(SCHEMA):
-        assert {"type", "enum"} & set(one), path
+        assert {"type", "enum", "deprecated"} & set(one), path
         if path and "[]" not in path:
             assert one["description"][-1] == ".", path
 
@@ -184,6 +187,15 @@ def test_a_value_has_the_words_type_and_range_of_its_setting() -> None:
         "# @setting APP_MAX_DEADLINE: the longest duration of a call, streams included",
         "b: null",
     ]
+
+
+def test_a_former_name_is_in_the_schema_and_the_chart_rejects_it_with_the_new_name() -> None:
+    text = "# Words.\nx:\n  # Words.\n  # @renamed x.old: 1 in place of `one`\n  new: 2\n"
+    values = GENERATE["read"](text)
+    made = json.loads(GENERATE["schema_file"](values))["properties"]["x"]
+    assert made["properties"]["old"] == {"description": "Renamed to x.new.", "deprecated": True}
+    assert made["required"] == ["new"]
+    assert '- "x.old was renamed to x.new: 1 in place of `one`"\n' in GENERATE["renamed_template"](values)
 
 
 def test_a_value_of_no_setting_fails() -> None:

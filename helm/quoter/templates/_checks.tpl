@@ -1,12 +1,12 @@
 {{/* Fails with every conflict between values. The schema checks each value by itself. */}}
 {{- define "quoter.check" -}}
-{{- $wrong := list }}
+{{- $wrong := include "quoter.renamed" . | fromYamlArray }}
 {{- $drain := include "quoter.drain" . | fromJson }}
 {{- if $drain.lossless }}
 {{- if le $drain.delay $drain.needed }}
-{{- $wrong = append $wrong (printf "drain.delaySeconds is %v, but clients may call a pod for %v seconds after it was asked to end: they resolve addresses within %v s (drain.clients: %s), and keep a connection for %v s and up to a tenth longer (maxConnectionAgeSeconds). Set it to more than %v, or to 0 for no drain" $drain.delay $drain.needed $drain.lookup .Values.drain.clients $drain.age $drain.needed) }}
+{{- $wrong = append $wrong (printf "drain.delaySeconds is %v, but clients may call a pod for %v seconds after it was asked to end: they resolve addresses within %v s (drain.clientLookupSeconds), and keep a connection for %v s and up to a tenth longer (maxConnectionAgeSeconds). Set it to more than %v, or to 0 for no drain" $drain.delay $drain.needed $drain.lookup $drain.age $drain.needed) }}
 {{- else if gt $drain.deadline $drain.longest }}
-{{- $wrong = append $wrong (printf "limits.maxDeadlineSeconds is %v, but a call has only %v seconds before a draining pod is killed: drain.delaySeconds (%v) and drain.graceSeconds (%v), minus the %v during which clients still call it. Set drain.graceSeconds to %v or more, or limits.maxDeadlineSeconds to %v or less" $drain.deadline $drain.longest $drain.delay $drain.grace $drain.needed (sub (add (ceil $drain.deadline) $drain.needed) $drain.delay) $drain.longest) }}
+{{- $wrong = append $wrong (printf "server.maxDeadlineSeconds is %v, but a call has only %v seconds before a draining pod is killed: drain.delaySeconds (%v) and drain.graceSeconds (%v), minus the %v during which clients still call it. Set drain.graceSeconds to %v or more, or server.maxDeadlineSeconds to %v or less" $drain.deadline $drain.longest $drain.delay $drain.grace $drain.needed (sub (add (ceil $drain.deadline) $drain.needed) $drain.delay) $drain.longest) }}
 {{- end }}
 {{- end }}
 {{- with .Values.auth }}

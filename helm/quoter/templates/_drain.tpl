@@ -7,7 +7,7 @@ must finish within the rest of delay and grace, `longest`. With a delay or a gra
 is false.
 */}}
 {{- define "quoter.drain" }}
-{{- $lookup := ternary 1 30 (eq .Values.drain.clients "own") }}
+{{- $lookup := int .Values.drain.clientLookupSeconds }}
 {{- $age := int .Values.maxConnectionAgeSeconds }}
 {{- $needed := mulf $age 1.1 | ceil | int | add $lookup | int }}
 {{- $delay := add $needed 4 | int }}
@@ -18,8 +18,8 @@ is false.
 {{- $longest := sub (add $delay $grace) $needed | int }}
 {{- $lossless := and (gt $delay 0) (gt $grace 0) }}
 {{- $deadline := 300.0 }}
-{{- if not (kindIs "invalid" .Values.limits.maxDeadlineSeconds) }}
-{{- $deadline = float64 .Values.limits.maxDeadlineSeconds }}
+{{- if not (kindIs "invalid" .Values.server.maxDeadlineSeconds) }}
+{{- $deadline = float64 .Values.server.maxDeadlineSeconds }}
 {{- else if and $lossless (gt $longest 0) }}
 {{- $deadline = minf 300 $longest }}
 {{- end }}

@@ -11,23 +11,23 @@
   value: {{ .Values.auth.require | quote }}
 {{- end }}
 - name: APP_WORKERS
-  value: {{ int64 .Values.limits.workers | quote }}
+  value: {{ int64 .Values.server.workers | quote }}
 - name: APP_MAX_CALLS
-  value: {{ int64 .Values.limits.maxCalls | quote }}
+  value: {{ int64 .Values.server.maxCalls | quote }}
 - name: APP_MAX_STREAMS
-  value: {{ int64 .Values.limits.maxStreams | quote }}
+  value: {{ int64 .Values.server.maxStreams | quote }}
 - name: APP_MAX_WATCHES
-  value: {{ int64 .Values.limits.maxWatches | quote }}
+  value: {{ int64 .Values.server.maxWatches | quote }}
 - name: APP_FIRST_MESSAGE_TIMEOUT
-  value: {{ .Values.limits.firstMessageTimeoutSeconds | quote }}
+  value: {{ .Values.server.firstMessageTimeoutSeconds | quote }}
 - name: APP_MAX_WAITING_CALLS
-  value: {{ int64 .Values.limits.maxWaitingCalls | quote }}
+  value: {{ int64 .Values.server.maxWaitingCalls | quote }}
 - name: APP_MAX_CONNECTION_CALLS
-  value: {{ int64 .Values.limits.maxConnectionCalls | quote }}
+  value: {{ int64 .Values.server.maxConnectionCalls | quote }}
 - name: APP_MAX_MESSAGE_BYTES
-  value: {{ int64 .Values.limits.maxMessageBytes | quote }}
+  value: {{ int64 .Values.server.maxMessageBytes | quote }}
 - name: APP_MAX_METADATA_BYTES
-  value: {{ int64 .Values.limits.maxMetadataBytes | quote }}
+  value: {{ int64 .Values.server.maxMetadataBytes | quote }}
 - name: APP_KEEPALIVE_TIME
   value: {{ .Values.keepalive.timeSeconds | quote }}
 - name: APP_KEEPALIVE_TIMEOUT
