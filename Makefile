@@ -9,6 +9,8 @@ PYTEST ?=
 # Over four processes: most tests wait more than they work.
 SPREAD := -n 4 --dist worksteal
 BENCH ?=
+# What `make attack` makes: a family, or a row of docs/under-attack.md; all when empty.
+ATTACK ?=
 
 UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
 UV := .uv/bin/uv
@@ -31,7 +33,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload attack soak release release-check clean
+.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload attack attack-check soak release release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -114,8 +116,11 @@ bench: .venv/.bench ## measure what a call costs, beside other servers; nine min
 overload: .venv/.bench ## measure goodput and latency at five times the capacity of a server; a minute
 	.venv/bin/python -m tests.bench.overload $(BENCH)
 
-attack: setup ## attack a server with half-open calls, beside an honest client; two minutes on a quiet machine
-	.venv/bin/python -m pytest -s tests/attack $(PYTEST)
+attack: setup ## attack this server and a bare one, beside an honest client: make attack ATTACK=floods; half an hour for all
+	.venv/bin/python -m tests.attack $(ATTACK)
+
+attack-check: setup ## make the attacks in short, and check their bounds; three minutes
+	.venv/bin/python -m pytest -m "not long" tests/attack $(PYTEST)
 
 soak: .venv/.bench ## make more than two million calls and check that memory does not grow; twenty minutes
 	.venv/bin/python -m tests.bench.soak $(BENCH)
@@ -151,7 +156,7 @@ clean: ## remove what make installed here
 	@touch $@
 
 $(UV): Makefile Dockerfile
-	@$(PYTHON) deploy/python_version.py
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 to 3.13 is needed, this is %d.%d: make PYTHON=python3.13 …" % sys.version_info[:2] if not (3, 11) <= sys.version_info[:2] <= (3, 13) else 0)'
 	$(PYTHON) -m venv .uv
 	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@

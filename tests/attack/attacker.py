@@ -5,8 +5,10 @@ import struct
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
 
-from hpack import Decoder, Encoder
+from hpack import Decoder, Encoder, NeverIndexedHeaderTuple
 from hpack.exceptions import HPACKError
 from hyperframe.exceptions import HyperframeError
 from hyperframe.frame import (
@@ -25,56 +27,112 @@ from tests.support.network.http2 import PREFACE, Frames
 CODES = {
     "0": "OK",
     "1": "CANCELLED",
+    "3": "INVALID_ARGUMENT",
     "4": "DEADLINE_EXCEEDED",
     "8": "RESOURCE_EXHAUSTED",
     "12": "UNIMPLEMENTED",
+    "14": "UNAVAILABLE",
+    "16": "UNAUTHENTICATED",
 }
+
+# The address that attackers call from: the honest client has another one.
+SOURCE = "127.0.0.2"
+
+
+def connection(target: str, source: str = SOURCE) -> socket.socket:
+    """An open connection from that address. A second without progress is a TimeoutError."""
+    host, _, port = target.rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=1, source_address=(source, 0))
+
+
+def connections(target: str, number: int) -> list[socket.socket]:
+    """That many, or as many as the server takes."""
+    opened: list[socket.socket] = []
+    with suppress(OSError):
+        opened += (connection(target) for _ in range(number))
+    return opened
+
+
+def paced(rate: float, seconds: float) -> Iterator[int]:
+    """How many of so many a second are due, every few milliseconds, for so long."""
+    began, done = time.monotonic(), 0
+    while (passed := time.monotonic() - began) < seconds:
+        due = int(passed * rate) - done
+        if due > 0:
+            yield due
+            done += due
+        time.sleep(0.005)
 
 
 class Attacker:
     """One connection, which answers pings and settings, and writes down how its calls end."""
 
-    def __init__(self, target: str) -> None:
-        host, _, port = target.rpartition(":")
-        self._socket = socket.create_connection((host, int(port)))
+    def __init__(
+        self, target: str, *, token: str = "", window: int | None = None, source: str = SOURCE
+    ) -> None:
+        """`window` is for the replies of each call, in bytes."""
+        self._socket = connection(target, source)
         self._encoder, self._decoder = Encoder(), Decoder()
+        self._token = token
         self._sending = threading.Lock()
         self._next = 1
+        self.gone = False  # whether the server has closed the connection
         self.open: dict[int, float] = {}  # streams that have not ended, and when they began
         self.ended: Counter[str] = Counter()  # how many calls ended with which code
         self.longest = 0.0  # seconds that a call which has ended was open
-        self.send(SettingsFrame(), before=PREFACE)
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
+        own = {} if window is None else {SettingsFrame.INITIAL_WINDOW_SIZE: window}
+        self.send(SettingsFrame(settings=own), before=PREFACE)
+        threading.Thread(target=self._read, daemon=True).start()
 
     def send(self, *frames: Frame, before: bytes = b"") -> None:
+        self.send_bytes(before + b"".join(frame.serialize() for frame in frames))
+
+    def send_bytes(self, data: bytes) -> None:
         with self._sending:
-            self._socket.sendall(before + b"".join(frame.serialize() for frame in frames))
+            self._socket.sendall(data)
 
-    def headers(self, path: str, **metadata: str) -> HeadersFrame:
-        """The frame that begins a call."""
-        fields = [
-            (":method", "POST"),
-            (":scheme", "http"),
-            (":path", path),
-            (":authority", "attack"),
-            ("te", "trailers"),
-            ("content-type", "application/grpc"),
-            *metadata.items(),
-        ]
-        frame = HeadersFrame(self._next, self._encoder.encode(fields), flags=["END_HEADERS"])
-        self.open[self._next] = time.monotonic()
+    def block(self, path: str, **metadata: str) -> bytes:
+        """The headers of a call, encoded so that any number of calls may have them."""
+        fields = {
+            ":method": "POST",
+            ":scheme": "http",
+            ":path": path,
+            ":authority": "attack",
+            "te": "trailers",
+            "content-type": "application/grpc",
+            **({"authorization": f"Bearer {self._token}"} if self._token else {}),
+            **{name.replace("_", "-"): value for name, value in metadata.items()},
+        }
+        return self._encoder.encode([NeverIndexedHeaderTuple(*field) for field in fields.items()])
+
+    def stream(self) -> int:
+        """The next stream's number."""
+        number = self._next
+        self.open[number] = time.monotonic()
         self._next += 2
-        return frame
+        return number
 
-    def begin(self, path: str, calls: int) -> None:
-        """Begins that many calls, and sends nothing of their requests."""
-        self.send(*(self.headers(path) for _ in range(calls)))
+    def headers(self, block: bytes, *flags: str) -> HeadersFrame:
+        """The frame that begins the next call."""
+        return HeadersFrame(self.stream(), block, flags=["END_HEADERS", *flags])
+
+    def begin(self, path: str, calls: int, **metadata: str) -> list[int]:
+        """Begins that many calls, sends nothing of their requests, and returns their streams."""
+        block = self.block(path, **metadata)
+        frames = [self.headers(block) for _ in range(calls)]
+        self.send(*frames)
+        return [frame.stream_id for frame in frames]
+
+    def call(self, path: str, calls: int, message: bytes = b"") -> None:
+        """Makes that many calls, complete with their requests."""
+        block = self.block(path)
+        for _ in range(calls):
+            frame = self.headers(block)
+            self.send(frame, data(frame.stream_id, message, "END_STREAM"))
 
     def message(self, stream: int, message: bytes, *, declared: int | None = None) -> None:
         """A message, or less of it than it says, and the stream stays open."""
-        head = struct.pack(">BI", 0, len(message) if declared is None else declared)
-        self.send(DataFrame(stream, head + message))
+        self.send(data(stream, message, declared=declared))
 
     def close(self) -> None:
         self._socket.close()
@@ -85,11 +143,14 @@ class Attacker:
             try:
                 received = self._socket.recv(65536)
                 if not received:
-                    return
+                    break
                 for frame in frames.split(received):
                     self._seen(frame)
+            except TimeoutError:
+                continue
             except (HyperframeError, HPACKError, OSError):
-                return
+                break
+        self.gone = True
 
     def _seen(self, frame: Frame) -> None:
         if isinstance(frame, SettingsFrame) and "ACK" not in frame.flags:
@@ -110,3 +171,11 @@ class Attacker:
         if began is not None:
             self.ended[code] += 1
             self.longest = max(self.longest, time.monotonic() - began)
+
+
+def data(
+    stream: int, message: bytes, *flags: str, declared: int | None = None, compressed: int = 0
+) -> DataFrame:
+    """A frame with a message as gRPC has it."""
+    head = struct.pack(">BI", compressed, len(message) if declared is None else declared)
+    return DataFrame(stream, head + message, flags=list(flags))

@@ -2,43 +2,22 @@
 
 import pytest
 
-from tests.attack.attack import (
-    BIDI_STREAM,
-    CHECK,
-    CLIENT_STREAM,
-    UNARY,
-    WATCH,
-    Result,
-    attack_with_half_calls,
-)
-
-pytestmark = pytest.mark.timeout(180)
+from tests.attack.attack import Attack, measure
+from tests.attack.families.half_calls import ATTACKS, EACH
 
 
-def check_honest(result: Result) -> None:
-    for path, seen in result.attacked.items():
-        assert seen.ok >= 0.999, str(result)
-        assert seen.p99 <= result.quiet[path].p99 + 100, str(result)
-    assert result.watch.name == "OK", str(result)
+@pytest.mark.long
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.title)
+def test_half_calls_take_nothing_from_the_others(attack: Attack) -> None:
+    figures = measure(attack, attack.subject, attack.seconds, 5)
+    print(figures)  # shown with -s
+    assert attack.bound.broken(figures) == [], str(figures)
+    if attack is EACH:
+        for ending in figures.report.values():
+            assert sum(ending["codes"].values()) == 1000
 
 
-def test_of_unary_calls_checks_and_watches() -> None:
-    result = attack_with_half_calls({UNARY: 1000, CHECK: 1000, WATCH: 1000}, quiet=5, hold=30)
-    print(result)  # shown with -s
-    check_honest(result)
-    for ending in result.half.values():
-        assert ending.left == 0, str(result)
-        assert ending.longest <= 6, str(result)
-        assert ending.codes.total() == 1000
-        assert set(ending.codes) <= {"CANCELLED", "DEADLINE_EXCEEDED"}, str(result)
-    assert result.peak.threads <= result.before.threads + 8, str(result)
-
-
-@pytest.mark.parametrize(("path", "most"), [(CLIENT_STREAM, 100), (BIDI_STREAM, 125)])
-def test_of_streams(path: str, most: int) -> None:
-    """As many stay open as APP_MAX_STREAMS says, and a quarter of it that have threads."""
-    result = attack_with_half_calls({path: 1000}, quiet=5, hold=10)
-    print(result)
-    check_honest(result)
-    assert result.half[path].left <= most, str(result)
-    assert result.peak.threads <= result.before.threads + 25 + 8, str(result)
+def test_half_calls_of_each_kind_end_and_take_nothing_from_the_others() -> None:
+    figures = measure(EACH, EACH.subject, 7, 1.5)
+    assert EACH.bound.broken(figures, short=True) == [], str(figures)

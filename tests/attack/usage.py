@@ -1,6 +1,7 @@
 """What a server uses: memory, threads and descriptors."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,14 @@ class Usage:
 
     @classmethod
     def of(cls, pid: int) -> "Usage":
+        """What the process uses: nothing, once it has ended."""
+        try:
+            return cls._of(pid)
+        except (FileNotFoundError, ProcessLookupError, KeyError):
+            return cls(0, 0, 0)
+
+    @classmethod
+    def _of(cls, pid: int) -> "Usage":
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
         status = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
         return cls(
@@ -25,6 +34,14 @@ class Usage:
 
     def __str__(self) -> str:
         return f"{self.mebibytes:.0f} MiB, {self.threads} threads, {self.descriptors} descriptors"
+
+
+def cpu(pid: int) -> float:
+    """Seconds of CPU that all threads of the process have used; 0 once it has ended."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2)  # the process's CPU clock, as in clock_getcpuclockid
+    except OSError:
+        return 0.0
 
 
 class Peak:
