@@ -4,7 +4,7 @@ ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 # The Makefile reads this line.
-ARG UV_VERSION=0.13.8
+ARG UV_VERSION=0.13.9
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore "uv==${UV_VERSION}"
 
 WORKDIR /src

@@ -4,27 +4,11 @@ import json
 import subprocess
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.project import runtime_packages
 from tests.support.servers.process import ROOT, environment
-
-
-def locked() -> dict[str, Any]:
-    """What the server runs with, by name, as the lock file has it: for every platform and Python."""
-    packages = {one["name"]: one for one in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
-    found: dict[str, Any] = {}
-    wanted = list(packages["quoter"]["dependencies"])
-    while wanted:
-        one = wanted.pop()
-        package = packages[one["name"]]
-        for extra in one.get("extra", []):
-            wanted += package["optional-dependencies"][extra]
-        if one["name"] not in found:
-            found[one["name"]] = package
-            wanted += package.get("dependencies", [])
-    return found
 
 
 def test_it_names_every_package_of_the_server_with_its_version_and_the_hashes_that_are_locked(
@@ -44,17 +28,18 @@ def test_it_names_every_package_of_the_server_with_its_version_and_the_hashes_th
     bill = json.loads(file.read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
     assert bill["metadata"]["component"]["name"] == "quoter"
-    expected = locked()
+    expected = runtime_packages()
     assert len(expected) > 20
     assert {one["name"]: one["version"] for one in bill["components"]} == {
         name: package["version"] for name, package in expected.items()
     }
     for one in bill["components"]:
         package = expected[one["name"]]
+        source = [package["sdist"]] if "sdist" in package else []  # some packages are wheels alone
         assert one["purl"] == f"pkg:pypi/{one['name']}@{one['version']}"
         assert {
             f"sha256:{said['content']}" for where in one["externalReferences"] for said in where["hashes"]
-        } == {file["hash"] for file in [package["sdist"], *package["wheels"]]}
+        } == {file["hash"] for file in [*source, *package["wheels"]]}
 
 
 def test_what_the_wheel_is_built_with_is_locked_at_the_version_that_it_asks_for() -> None:
