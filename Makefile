@@ -68,8 +68,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
-	@[ -z "$$(find protos -name '*.proto')" ] || .venv/bin/buf lint protos
-	.venv/bin/buf lint tests/protos
+	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m protos.lint
 	.venv/bin/hadolint Dockerfile
 	bash -n .ci/run
 
