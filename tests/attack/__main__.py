@@ -32,7 +32,8 @@ def main() -> int:
         ]
     if given.details:
         print(*details, sep="\n")
-    print(*failures, sep="\n", file=sys.stderr)
+    for failure in failures:
+        print(failure, file=sys.stderr)
     return 1 if failures else 0
 
 
