@@ -22,6 +22,7 @@ from app.runtime.signals import Signals
 from app.services import SERVICES
 from app.settings import Settings
 from app.telemetry.logs import logs
+from app.telemetry.logs.process import process_logged
 from app.wiring import Parts, open_parts
 
 # The exit status after a drain that cancelled calls, or left a handler behind.
@@ -32,7 +33,11 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
     """Serves until SIGTERM or Ctrl-C, drains, and returns the exit status. Raises StartError."""
     began = time.perf_counter()
     run_in_batches()
-    with logs(settings.server.log_level, settings.server.log_format):
+    level = settings.server.log_level
+    with (
+        logs(level, settings.server.log_format, most_waiting=settings.server.log_max_waiting) as lines,
+        process_logged(lines, level, settings.server.log_max_stderr),
+    ):
         log = structlog.get_logger()
         if settings.unknown_variables:
             log.warning("unknown_variables", variables=list(settings.unknown_variables))

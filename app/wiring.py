@@ -44,7 +44,7 @@ from app.runtime.transport import options
 from app.settings import Settings
 from app.telemetry.conventions import Conventions
 from app.telemetry.instance_id import instance_of
-from app.telemetry.logs import writer
+from app.telemetry.logs import count_dropped, writer
 from app.telemetry.propagation import extractor
 from app.telemetry.registry import server_registry
 from app.telemetry.tracer_provider import tracer_provider
@@ -163,6 +163,7 @@ def open_parts(
     status = Health(names)
     with ExitStack() as opened:
         registry = server_registry()
+        count_dropped(registry)
         port = metrics_port(settings.server.metrics_listen, registry, ready=lambda: status.ready)
         metrics = opened.enter_context(port)
         spans = spans or opened.enter_context(tracer_provider(NAME))

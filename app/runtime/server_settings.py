@@ -82,6 +82,16 @@ class ServerSettings(Section):
     log_format: Literal["json", "console"] | None = setting(
         None, "`json` or `console`; when unset, `console` on a terminal and `json` elsewhere"
     )
+    log_max_waiting: Annotated[int, Interval(ge=1000, le=1_000_000)] = setting(
+        10_000,
+        "log lines waiting to be written, a long line counting once per KiB; beyond it, lines are dropped and"
+        " counted",
+    )
+    log_max_stderr: Annotated[int, Interval(ge=1, le=10_000)] = setting(
+        10,
+        "lines per second of text on standard error, such as messages of gRPC's core, that are logged; beyond"
+        " it, and bursts of ten times that, lines are dropped and counted",
+    )
 
     @check("metrics_listen")
     def _metrics_over_tcp(self) -> None:

@@ -14,6 +14,7 @@ class Signals:
 
     def __init__(self) -> None:
         self._received = False
+        self._error = os.dup(2)  # the server logs what is written to 2, too late for a last word
         # Waiting for a lock, such as an Event's, misses a signal that arrives just before the wait: Python
         # runs handlers between its own instructions. The byte that the C handler writes to a pipe is kept.
         self._read, self._write = os.pipe()
@@ -24,7 +25,7 @@ class Signals:
 
     def _receive(self, number: int, _frame: FrameType | None) -> None:
         if self._received:
-            os.write(2, b"second signal: exiting at once\n")
+            os.write(self._error, b"second signal: exiting at once\n")
             os._exit(128 + number)
         self._received = True
 

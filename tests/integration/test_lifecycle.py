@@ -160,14 +160,14 @@ def test_a_grace_of_0_is_clean_for_a_server_that_has_only_health_watches() -> No
 
 STUCK = """
 import time
-import urllib.request
+import structlog
 from app.runtime.signals import Signals
 from app.server import run
 from tests.support.servers.probe import Probe, probe_service
 from tests.support.servers.server import settings
 
 def never(_request, _context):
-    print('{"timestamp": "", "event": "stuck"}', flush=True)
+    structlog.get_logger().info("stuck")
     time.sleep(60)
 
 probe = Probe()

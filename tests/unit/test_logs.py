@@ -1,16 +1,24 @@
+import fcntl
+import gc
 import io
 import json
 import logging
+import os
 import threading
 import time
+from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 import structlog
 
-from app.telemetry import logs as module
+from app.telemetry.logs import lines as module
 from app.telemetry.logs import logs, writer
+from app.telemetry.logs.libraries import LOUD
 from tests.support.waiting import until
 
 
@@ -26,12 +34,13 @@ def test_a_line_waits_for_others_but_not_long() -> None:
         assert [line["number"] for line in until(lambda: read(out))] == [0, 1, 2]
 
 
-def test_an_error_is_written_at_once_and_what_waited_before_it_first() -> None:
+def test_an_error_is_written_at_once_and_what_waited_before_it_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WAIT", 60)
     out = io.StringIO()
     with logs("info", "json", out):
         structlog.get_logger().info("first")
         structlog.get_logger().error("second")
-        assert [line["event"] for line in read(out)] == ["first", "second"]
+        assert [line["event"] for line in until(lambda: read(out))] == ["first", "second"]
 
 
 def test_nothing_is_lost_at_the_end_nor_after_it() -> None:
@@ -61,16 +70,6 @@ def test_lines_of_many_threads_are_whole_and_all_there() -> None:
         assert [line["number"] for line in lines if line["caller"] == caller] == list(range(500))
 
 
-def test_who_logs_while_too_many_lines_wait_writes_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST", 10)
-    monkeypatch.setattr(module, "_WAIT", 60)
-    out = io.StringIO()
-    with logs("info", "json", out):
-        for number in range(11):
-            structlog.get_logger().info("event", number=number)
-        assert len(read(out)) == 11
-
-
 def test_a_line_is_made_when_it_is_written_and_has_the_time_at_which_it_was_logged() -> None:
     out = io.StringIO()
     asked = threading.get_ident()
@@ -98,24 +97,258 @@ def test_a_line_that_cannot_be_made_costs_no_other() -> None:
     assert [line.get("value") or line["event"] for line in read(out)] == [1, "log_render_failed", 2]
 
 
-class Broken(io.StringIO):
-    def write(self, _text: str) -> int:
-        raise OSError(28, "No space left on device")
+class Disk(io.StringIO):
+    full = True
+
+    def write(self, text: str) -> int:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        return super().write(text)
 
 
-def test_a_line_that_cannot_be_written_is_dropped_and_fails_no_call() -> None:
-    with logs("info", "json", Broken()):
+def test_lines_that_cannot_be_written_are_counted_and_reported_when_it_is_possible_again() -> None:
+    out = Disk()
+    with logs("info", "json", out) as lines:
         structlog.get_logger().error("event")
         writer("info", "call")(dict, {"a": 1})
+        until(lambda: lines.dropped.counts()["write_failed"] == 2)
+        out.full = False
+        [report] = until(lambda: read(out))
+    assert report["level"] == "warning"
+    assert (report["event"], report["lines"], report["write_failed"]) == ("log_lines_dropped", 2, 2)
+    assert len(read(out)) == 1, "they are reported once"
 
 
-@pytest.mark.parametrize("value", ["\udcff", 1 << 70, object(), b"\xff", {1: 2}, float("nan")])
-def test_whatever_a_value_is_the_line_is_json_with_its_event(value: object) -> None:
+def test_a_full_disk_is_noticed_where_lines_are_written_to_a_file() -> None:
+    with Path("/dev/full").open("w") as out, logs("info", "json", out) as lines:
+        structlog.get_logger().error("event")
+        until(lambda: lines.dropped.counts()["write_failed"] == 1)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[int, TextIO]]:
+    """Both ends of a pipe that holds one page."""
+    readable, writable = os.pipe()
+    fcntl.fcntl(writable, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(writable, "w") as out:
+        yield readable, out
+        os.close(readable)  # what is blocked fails
+        until(lambda: not any(thread.name == "logs" for thread in threading.enumerate()))
+
+
+def test_nobody_waits_for_a_reader_that_has_stopped_and_what_is_dropped_is_reported(
+    pipe: tuple[int, TextIO],
+) -> None:
+    readable, out = pipe
+    received: list[bytes] = []
+    with logs("info", "json", out, most_waiting=1000) as lines:
+        call = writer("info", "call")
+        before = time.thread_time()
+        for number in range(3000):
+            call(dict, {"number": number})
+            structlog.get_logger().info("event", number=number)
+        structlog.get_logger().error("more important")
+        assert time.thread_time() - before < 5, "it does not even try for long"
+        dropped = lines.dropped.counts()["queue_full"]
+        assert 4000 < dropped < 6000
+        reader = threading.Thread(target=lambda: received.extend(iter(lambda: os.read(readable, 65536), b"")))
+        reader.start()
+        assert lines.flush()
+    out.close()
+    reader.join()
+    found = [json.loads(line) for line in b"".join(received).splitlines()]
+    assert sum(line["lines"] for line in found if line["event"] == "log_lines_dropped") == dropped
+    assert [line["event"] for line in found].count("more important") == 1
+    assert len([line for line in found if line["event"] in ("call", "event")]) == 6000 - dropped
+
+
+def test_a_long_line_counts_once_per_kibibyte(pipe: tuple[int, TextIO]) -> None:
+    _, out = pipe
+    with logs("info", "json", out, most_waiting=1000) as lines:
+        for _ in range(100):
+            structlog.get_logger().info("event", value="x" * 100_000)
+        assert lines.dropped.counts()["queue_full"] >= 80
+
+
+def test_a_reader_that_has_stopped_does_not_hold_the_exit_nor_a_line_after_it(
+    pipe: tuple[int, TextIO],
+) -> None:
+    readable, out = pipe
+    received: list[bytes] = []
+    with logs("info", "json", out) as lines:
+        structlog.get_logger().info("event", value="x" * 10_000)
+        began = time.monotonic()
+    structlog.get_logger().info("late")
+    assert time.monotonic() - began < 3
+    reader = threading.Thread(target=lambda: received.extend(iter(lambda: os.read(readable, 65536), b"")))
+    reader.start()
+    assert lines.flush()
+    out.close()
+    reader.join()
+    assert [json.loads(line)["event"] for line in b"".join(received).splitlines()] == ["event", "late"]
+
+
+def test_a_file_that_another_process_has_made_non_blocking_loses_no_line(pipe: tuple[int, TextIO]) -> None:
+    readable, out = pipe
+    os.set_blocking(out.fileno(), False)
+    received: list[bytes] = []
+    with logs("info", "json", out):
+        for number in range(100):
+            structlog.get_logger().info("event", value="x" * 100, number=number)
+        reader = threading.Thread(target=lambda: received.extend(iter(lambda: os.read(readable, 100), b"")))
+        reader.start()
+    out.close()
+    reader.join()
+    assert [json.loads(line)["number"] for line in b"".join(received).splitlines()] == list(range(100))
+
+
+class NoRepr:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
+class Logging:
+    """A value that logs when it is rendered, and wants that written."""
+
+    def __repr__(self) -> str:
+        structlog.get_logger().error("inner")
+        structlog.get_config()["logger_factory"]().flush()
+        return "logging"
+
+
+CIRCULAR: dict[str, Any] = {}
+CIRCULAR["self"] = CIRCULAR
+OF_NUMBERS: Any = {1: 2}
+VALUES: list[Any] = ["\udcff", 1 << 70, object(), b"\xff", {1: 2}, float("nan"), NoRepr()]
+VALUES += [{(1, 2): 3}, CIRCULAR, {NoRepr(): [NoRepr()]}, "a\nb", Exception(NoRepr())]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+@pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
+def test_whatever_a_value_is_the_line_has_its_event(form: str, value: object) -> None:
+    out = io.StringIO()
+    with logs("info", form, out):
+        structlog.get_logger().info("in structlog", value=value)
+        writer("info", "call of it")(dict, {"value": value})
+        logging.getLogger("library").warning("of a library", extra={"value": value})
+    for event in ("in structlog", "call of it", "of a library"):
+        assert out.getvalue().count(event) == 1
+    if form == "json":
+        assert len(read(out)) == 3
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (lambda: structlog.get_logger().info("took %d ms", "3ms"), "log_render_failed"),
+        (lambda: structlog.get_logger().info("event", event="twice"), "log_render_failed"),
+        (lambda: structlog.get_logger().info(), "log_render_failed"),
+        (lambda: structlog.get_logger().log(35, "event"), "event"),
+        (lambda: structlog.get_logger().log("high", "event"), "log_render_failed"),
+        (lambda: structlog.get_logger().info("event", exc_info=(1, 2)), "event"),
+        (lambda: structlog.get_logger().info(NoRepr()), None),
+        (lambda: logging.getLogger("library").log(35, "event"), "event"),
+        (lambda: logging.getLogger("library").log(99, "event"), "event"),
+        (lambda: logging.getLogger("library").warning("took %d ms", "3ms"), "log_render_failed"),
+        (lambda: logging.getLogger("library").warning(NoRepr()), "log_render_failed"),
+        (lambda: logging.getLogger("library").warning("event", extra={"event": 1, "level": 2}), "event"),
+        (lambda: logging.getLogger("library").warning("event", extra={"timestamp": 1, "logger": 2}), "event"),
+        (lambda: logging.getLogger("library").warning("event", extra=OF_NUMBERS), "event"),
+    ],
+)
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_however_a_line_is_logged_it_raises_nothing_and_is_a_line(
+    form: str, log: Callable[[], None], expected: str | None
+) -> None:
+    out = io.StringIO()
+    with logs("info", form, out):
+        log()
+    if form == "console":
+        assert (expected or "info") in out.getvalue()
+        return
+    [line] = read(out)
+    assert line["level"] in ("info", "warning", "error", "critical")
+    assert datetime.fromisoformat(line["timestamp"]).tzinfo is not None
+    assert expected in (None, line["event"])
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("log", [lambda value: structlog.get_logger().info("outer", value=value), None])
+def test_a_value_that_logs_when_it_is_rendered_is_no_deadlock(log: Callable[[Any], None] | None) -> None:
     out = io.StringIO()
     with logs("info", "json", out):
-        structlog.get_logger().info("event", value=value)
-        writer("info", "call")(dict, {"value": value})
-    assert [line["event"] for line in read(out)] == ["event", "call"]
+        log = log or partial(writer("info", "outer"), lambda value: {"value": repr(value)})
+        log(Logging())
+        until(lambda: len(read(out)) == 2)
+    assert sorted(line["event"] for line in read(out)) == ["inner", "outer"]
+
+
+class Finalized:
+    """Logs when garbage collection finds it."""
+
+    def __init__(self) -> None:
+        self.cycle = self
+
+    def __del__(self) -> None:
+        structlog.get_logger().error("finalized")
+        logging.getLogger("library").error("finalized")
+
+
+@pytest.mark.timeout(60)
+def test_finalizers_that_log_while_lines_are_logged_are_no_deadlock() -> None:
+    out = io.StringIO()
+    thresholds = gc.get_threshold()
+    gc.set_threshold(3)
+    try:
+        with logs("info", "json", out):
+            log = writer("info", "call")
+
+            def run() -> None:
+                for _ in range(200):
+                    Finalized()
+                    log(lambda: {"cycle": Finalized().cycle is None})
+                    structlog.get_logger().warning("event", value=[])
+
+            threads = [threading.Thread(target=run) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        gc.set_threshold(*thresholds)
+    assert [line["event"] for line in read(out)].count("event") == 800
+    assert [line["event"] for line in read(out)].count("call") == 800
+
+
+def test_bound_context_variables_are_on_the_lines_that_follow() -> None:
+    out = io.StringIO()
+    with logs("info", "json", out), structlog.contextvars.bound_contextvars(order=1):
+        structlog.get_logger().info("event")
+        logging.getLogger("mine").info("event")
+    assert [line["order"] for line in read(out)] == [1, 1]
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "error"])
+def test_loggers_of_the_standard_library_follow_the_level_unless_they_are_loud(level: str) -> None:
+    out = io.StringIO()
+    with logs(level, "json", out):
+        for name in ("mine", *LOUD):
+            for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+                logging.getLogger(name).log(number, "event")
+    seen = Counter(line["logger"] for line in read(out))
+    assert seen["mine"] == {"debug": 4, "info": 3, "error": 1}[level]
+    assert max(seen[name] for name in LOUD) == min(2, seen["mine"])
+
+
+def test_stack_and_extra_fields_of_a_record_are_fields_of_its_line() -> None:
+    out = io.StringIO()
+    with logs("info", "json", out):
+        logging.getLogger("mine").info("event", stack_info=True, extra={"order": 1})
+        structlog.get_logger().info("event", stack_info=True, order=1)
+    for line in read(out):
+        assert line["order"] == 1
+        assert "test_stack_and_extra" in line["stack"]
+        assert "stack_info" not in line
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
