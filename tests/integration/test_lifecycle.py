@@ -82,6 +82,8 @@ def test_a_second_signal_ends_it_at_once() -> None:
         began = time.monotonic()
         assert server.end(signal.SIGTERM) == 128 + signal.SIGTERM
         assert time.monotonic() - began < 1
+        assert server.process.stderr is not None
+        assert server.process.stderr.read() == "second signal: exiting at once\n"
 
 
 def test_a_call_in_flight_finishes_within_the_grace_period_with_log_line_and_span() -> None:

@@ -19,6 +19,7 @@ import structlog
 from app.telemetry.logs import lines as module
 from app.telemetry.logs import logs, writer
 from app.telemetry.logs.libraries import LOUD
+from app.telemetry.logs.streams import LineStream
 from tests.support.waiting import until
 
 
@@ -394,3 +395,22 @@ def test_call_lines_use_the_programs_structlog_configuration() -> None:
     structlog.configure(processors=[keep], logger_factory=structlog.ReturnLoggerFactory())
     writer("info", "call")(dict, {"a": 1})
     assert seen == [("info", {"a": 1, "event": "call"})]
+
+
+def test_each_thread_prints_lines_of_its_own() -> None:
+    seen: list[str] = []
+    stream = LineStream(seen.append, io.TextIOWrapper(io.BytesIO()), 1)
+    print("begun", end=" ", file=stream)
+    other = threading.Thread(target=lambda: print("of another\n\nthread", file=stream))
+    other.start()
+    other.join()
+    print("and", "ended", file=stream)
+    assert seen == ["of another", "thread", "begun and ended"]
+
+
+def test_a_printed_line_without_end_is_logged_in_parts() -> None:
+    seen: list[str] = []
+    stream = LineStream(seen.append, io.TextIOWrapper(io.BytesIO()), 1)
+    for _ in range(5):
+        stream.write("x" * 10_000)
+    assert list(map(len, seen)) == [20_000, 20_000]

@@ -21,9 +21,10 @@ def process_logged(lines: Lines, level: str, stderr_rate: int) -> Iterator[None]
     """
     with ExitStack() as opened:
         real = opened.enter_context(standard_error_logged(lines, level, stderr_rate))
-        opened.enter_context(redirect_stderr(LineStream(_log("stderr"), real)))
+        opened.enter_context(redirect_stderr(LineStream(_log("stderr"), sys.stderr, real)))
         if lines.render is json_renderer:
-            opened.enter_context(redirect_stdout(LineStream(_log("stdout"), sys.stdout.fileno())))
+            out = sys.stdout
+            opened.enter_context(redirect_stdout(LineStream(_log("stdout"), out, out.fileno())))
         opened.enter_context(uncaught_logged())
         yield
 

@@ -3,6 +3,7 @@
 import io
 import threading
 from collections.abc import Callable
+from typing import TextIO
 
 # Characters of a line that are kept until its end comes.
 _LONGEST = 16_384
@@ -13,9 +14,13 @@ class LineStream(io.TextIOBase):
 
     encoding = "utf-8"
 
-    def __init__(self, log: Callable[[str], None], descriptor: int) -> None:
-        """`descriptor` is for code that needs one, and its text is not logged."""
+    def __init__(self, log: Callable[[str], None], stream: TextIO, descriptor: int) -> None:
+        """`stream` is the one that this one replaces: bytes are written to its buffer, as they are.
+
+        `descriptor` is for code that needs one, such as faulthandler.
+        """
         self._log = log
+        self.buffer = stream.buffer
         self._descriptor = descriptor
         self._begun = threading.local()
 
