@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path, PosixPath
+from typing import Any
 
 import pytest
 import trustme
@@ -43,12 +44,14 @@ def test_the_files_are_read_at_most_once_in_the_interval(tmp_path: Path) -> None
 
 
 class BeingWritten(PosixPath):
-    """A file whose content changes with each read."""
+    """A file whose content changes each time it is opened."""
 
     contents: Iterator[bytes]
 
-    def read_bytes(self) -> bytes:
-        return next(self.contents)
+    def open(self, *arguments: Any, **named: Any) -> Any:
+        file = PosixPath(self)
+        file.write_bytes(next(self.contents))
+        return file.open(*arguments, **named)
 
 
 def test_a_half_written_file_is_not_used(tmp_path: Path) -> None:
