@@ -114,11 +114,7 @@ def _start(settings: Settings, parts: Parts) -> RunningServer:
 def _drain(settings: Settings, parts: Parts, server: RunningServer) -> None:
     """Ends calls, then threads. The parts are closed next: services, spans, and the metrics port last."""
     server.finished = drain(
-        parts.server,
-        delay=server.drain_delay,
-        grace=settings.server.drain_grace,
-        set_not_serving=lambda: parts.health.set_ready(ready=False),
-        end_watches=parts.health.end_watches,
+        parts.server, parts.health, delay=server.drain_delay, grace=settings.server.drain_grace
     )
     server.clean = parts.pools.close()
     structlog.get_logger().info("drain_threads_ended", all_ended=server.clean)

@@ -89,6 +89,8 @@ def default_of(setting: Field[Any]) -> str:
     value = setting.default_factory() if callable(setting.default_factory) else setting.default
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
     return "" if value is None else str(value)
 
 

@@ -46,6 +46,14 @@ class ServerSettings(Section):
     max_connection_age: Seconds | None = setting(
         None, "the age at which a client is asked to open a new connection; unlimited when unset"
     )
+    max_connection_idle: PositiveSeconds = setting(
+        300, "how long a connection may have no calls before it is closed; clients open another one to call"
+    )
+    max_connections: Annotated[int, Interval(ge=1, le=1_000_000)] = setting(
+        2000,
+        "concurrent connections, divided equally among the addresses; at most three quarters of the process's"
+        " file descriptors; further connections are closed at once",
+    )
     max_connection_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
         1000, "concurrent calls on one connection; beyond it, clients wait or open another connection"
     )
@@ -57,6 +65,7 @@ class ServerSettings(Section):
         16 * 1024,
         "the size of a request's metadata, plus 32 bytes per key; exceeding it returns RESOURCE_EXHAUSTED",
     )
+    compression: bool = setting(True, "accept compressed requests; if false, they return UNIMPLEMENTED")
     keepalive_time: PositiveSeconds = setting(
         30, "how long a connection may be idle before the server pings the client"
     )

@@ -88,9 +88,12 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
             "firstMessageTimeoutSeconds": 2.5,
             "maxWaitingCalls": 300,
             "maxDeadlineSeconds": 1.5,
+            "maxConnections": 1_000_000,
+            "maxConnectionIdleSeconds": 9.5,
             "maxConnectionCalls": 99_999,
             "maxMessageBytes": 1_000_000_000,
             "maxMetadataBytes": 1_048_576,
+            "compression": False,
         },
         "keepalive": {"timeSeconds": 86_400, "timeoutSeconds": 0.5, "permitTimeSeconds": 6},
         "drain": {"delaySeconds": 86_400, "graceSeconds": 86_399},
@@ -108,6 +111,8 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert (server.first_message_timeout, server.max_waiting_calls) == (2.5, 300)
     assert (server.max_deadline, server.max_connection_calls) == (1.5, 99_999)
     assert (server.max_message_bytes, server.max_metadata_bytes) == (1_000_000_000, 1_048_576)
+    assert (server.max_connections, server.max_connection_idle) == (1_000_000, 9.5)
+    assert server.compression is False
     assert (server.keepalive_time, server.keepalive_timeout) == (86_400, 0.5)
     assert server.permit_keepalive_time == 6
     assert (server.drain_delay, server.drain_grace, server.max_connection_age) == (86_400, 86_399, 3_600)

@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from app.interceptors.read_ahead import read_ahead
+from app.runtime.open_calls import open_calls
 from tests.support.certificates import NAMES, issued, trusting
 from tests.support.clients.status import code, outcome
 from tests.support.waiting import until
@@ -439,3 +440,31 @@ def test_a_method_that_is_registered_on_a_closed_channel_ends_the_process() -> N
     """When this fails, it is fixed, and `ReloadingChannel` may hand on what generated stubs ask for."""
     done = subprocess.run([sys.executable, "-c", REGISTERED], check=False, timeout=30)
     assert done.returncode == -signal.SIGSEGV
+
+
+def test_the_servers_private_set_of_calls_has_each_call_until_its_status_is_sent() -> None:
+    release = threading.Event()
+    pool = ThreadPoolExecutor(4)
+
+    def behaviour(_raw: Iterator[bytes], _context: Any) -> bytes:
+        release.wait(5)
+        return b""
+
+    class Handler(grpc.GenericRpcHandler):
+        def service(self, handler_call_details: Any) -> Any:
+            del handler_call_details
+            return grpc.stream_unary_rpc_method_handler(behaviour)
+
+    server = grpc.server(pool, [Handler()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    assert open_calls(server) == 0
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        call: Any = channel.stream_unary("/any/method")
+        calls = [call.future(iter([b""]), timeout=10) for _ in range(3)]
+        until(lambda: open_calls(server) == 3)
+        release.set()
+        for each in calls:
+            each.result()
+        until(lambda: open_calls(server) == 0)
+    server.stop(0).wait()

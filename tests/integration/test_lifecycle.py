@@ -16,6 +16,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from hyperframe.frame import SettingsFrame
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from app.core.errors import StartError
@@ -24,6 +25,7 @@ from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import outcome
+from tests.support.network import http2
 from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import ServerProcess, run, server_process, started
 from tests.support.servers.server import DRAIN_STEPS, TOKEN, running
@@ -158,6 +160,23 @@ def test_a_grace_of_0_is_clean_for_a_server_that_has_only_health_watches() -> No
         next(watched)
         assert server.end() == 0
         assert [status.status for status in watched][-1:] == [health_pb2.HealthCheckResponse.NOT_SERVING]
+
+
+def test_connections_that_are_merely_open_hold_the_drain_for_five_seconds_at_most() -> None:
+    with server_process(APP_DRAIN_DELAY="0.5") as server:
+        host, _, port = server.target.rpartition(":")
+        with socket.create_connection((host, int(port))), http2.connected(server.target) as connection:
+            connection.wait_for(SettingsFrame)
+            began = time.monotonic()
+            assert server.end() == 0
+            assert time.monotonic() - began < 0.5 + 6
+            assert server.events()[-4:] == DRAIN_STEPS[-4:]
+            lines = [json.loads(line) for line in server.output]
+            [ended] = [line for line in lines if line["event"] == "drain_calls_ended"]
+            assert ended["all_finished"] is True
+            [refusing] = [line for line in lines if line["event"] == "drain_refusing_new_calls"]
+            assert refusing["calls"] == 0
+            assert "drain_closing_connections" in server.events()
 
 
 STUCK = """

@@ -29,6 +29,7 @@ each_method = pytest.mark.parametrize("method", CALLS)
 REFUSED_STREAM = 7  # RFC 9113, section 7
 KIB = 1024
 LIMIT = 64 * KIB
+MARGIN = LIMIT // 16  # above the limit, within which the server refuses a message before grpc does
 # A field of so many bytes makes a message of so many more: its tag, and its length in three.
 FRAME = 4
 
@@ -73,13 +74,14 @@ class Long(Probe):
 def test_a_request_over_the_limit_is_refused_and_one_of_just_its_size_is_not(method: str) -> None:
     with probe_server(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, LIMIT)) is Status.OK
-        with pytest.raises(grpc.RpcError) as caught:
-            sent(at.stub, method, LIMIT + 1)
-        assert code(caught.value) is Status.RESOURCE_EXHAUSTED
-        assert caught.value.details() == (f"request message too large: {LIMIT + 1} bytes (limit {LIMIT})")
-        assert at.seen() == [(method, "OK"), (method, "ResourceExhausted")]
+        for size in (LIMIT + 1, LIMIT + MARGIN):
+            with pytest.raises(grpc.RpcError) as caught:
+                sent(at.stub, method, size)
+            assert code(caught.value) is Status.RESOURCE_EXHAUSTED
+            assert caught.value.details() == f"request message too large: {size} bytes (limit {LIMIT})"
+        assert at.seen() == [(method, "OK")] + [(method, "ResourceExhausted")] * 2
         assert at.server.total("grpc_server_msg_received_total", grpc_method=method) == 1
-        assert at.server.total("grpc_server_refused_total", grpc_method=method, reason="message_size") == 1
+        assert at.server.total("grpc_server_refused_total", grpc_method=method, reason="message_size") == 2
 
 
 @each_method
@@ -105,9 +107,11 @@ def test_a_message_over_the_limit_ends_a_stream_that_had_good_ones_before() -> N
 
 
 @each_method
-def test_grpc_rejects_messages_over_twice_the_limit_and_the_server_records_a_cancel(method: str) -> None:
+def test_grpc_rejects_messages_over_the_limit_and_a_margin_and_the_server_records_a_cancel(
+    method: str,
+) -> None:
     with probe_server(max_message_bytes=LIMIT) as at:
-        assert outcome(lambda: sent(at.stub, method, 2 * LIMIT + 1)) is Status.RESOURCE_EXHAUSTED
+        assert outcome(lambda: sent(at.stub, method, LIMIT + MARGIN + 1)) is Status.RESOURCE_EXHAUSTED
         until(at.server.calls)
         assert at.seen() == [(method, "Canceled")]
         assert at.server.total("grpc_server_msg_received_total", grpc_method=method) == 0
@@ -120,7 +124,7 @@ def test_a_compressed_message_is_limited_by_its_decompressed_size(
 ) -> None:
     with probe_server(max_message_bytes=LIMIT) as at:
         assert outcome(lambda: sent(at.stub, method, LIMIT, compression=compression)) is Status.OK
-        for size in (LIMIT + 1, 2 * LIMIT + 1, 500 * LIMIT):  # 32 MiB are 32 KiB on the wire
+        for size in (LIMIT + MARGIN, LIMIT + MARGIN + 1, 500 * LIMIT):  # 32 MiB are 32 KiB on the wire
             refused = outcome(lambda: sent(at.stub, method, size, compression=compression))  # noqa: B023
             assert refused is Status.RESOURCE_EXHAUSTED
         until(lambda: len(at.server.calls()) == 4)

@@ -22,12 +22,18 @@
   value: {{ .Values.server.firstMessageTimeoutSeconds | quote }}
 - name: APP_MAX_WAITING_CALLS
   value: {{ int64 .Values.server.maxWaitingCalls | quote }}
+- name: APP_MAX_CONNECTIONS
+  value: {{ int64 .Values.server.maxConnections | quote }}
+- name: APP_MAX_CONNECTION_IDLE
+  value: {{ .Values.server.maxConnectionIdleSeconds | quote }}
 - name: APP_MAX_CONNECTION_CALLS
   value: {{ int64 .Values.server.maxConnectionCalls | quote }}
 - name: APP_MAX_MESSAGE_BYTES
   value: {{ int64 .Values.server.maxMessageBytes | quote }}
 - name: APP_MAX_METADATA_BYTES
   value: {{ int64 .Values.server.maxMetadataBytes | quote }}
+- name: APP_COMPRESSION
+  value: {{ .Values.server.compression | quote }}
 - name: APP_KEEPALIVE_TIME
   value: {{ .Values.keepalive.timeSeconds | quote }}
 - name: APP_KEEPALIVE_TIMEOUT

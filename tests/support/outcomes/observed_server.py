@@ -124,7 +124,7 @@ class ObservedServer(ABC):
     workers = 4  # unary calls that run at once
     places = 8  # unary calls, and streams, that it accepts at once
     times = 4  # how many calls are made for a case
-    max_message = 65_536  # bytes; grpc itself lets twice as much through to the chain
+    max_message = 65_536  # bytes; grpc itself lets a sixteenth more through to the chain
     max_metadata = 8_192  # bytes; and of these four times as much
 
     target: str
