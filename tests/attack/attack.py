@@ -95,7 +95,7 @@ class Attack:
     subject: Subject = OURS
     against_bare: bool = True
     short: bool = False  # whether CI makes it
-    seconds: float = 8
+    seconds: float = 6
     # Given a folder.
     prepare: Preparation = lambda _folder: nullcontext(Prepared())
 

@@ -23,8 +23,8 @@ FAMILIES = (
 )
 
 
-def attacks(names: str = "") -> Iterator[tuple[str, Attack]]:
-    """Each with the name of its family: those of a family, of a row, or whose title has this text."""
+def attacks(*names: str) -> Iterator[tuple[str, Attack]]:
+    """Each with the name of its family: those of families or rows, or whose titles have a text; or all."""
     modules = {name: f"tests.attack.families.{name}" for name in FAMILIES}
     for file in sorted((ROOT / "tests/services").glob("*/attack.py")):
         modules[file.parent.name] = ".".join(file.relative_to(ROOT).with_suffix("").parts)
@@ -33,5 +33,9 @@ def attacks(names: str = "") -> Iterator[tuple[str, Attack]]:
         for family, module in modules.items()
         for attack in importlib.import_module(module).ATTACKS
     ]
-    named = [(family, attack) for family, attack in found if names in {family, attack.number}]
-    yield from named or [(family, attack) for family, attack in found if names in attack.title]
+    known = {name for family, attack in found for name in (family, attack.number)}
+    for family, attack in found:
+        if not names or any(
+            name in {family, attack.number} if name in known else name in attack.title for name in names
+        ):
+            yield family, attack

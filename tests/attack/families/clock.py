@@ -19,7 +19,7 @@ def library() -> Path:
     """Where the library is, for programs with threads."""
     found = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if found is None:
-        pytest.skip("libfaketime is not installed")
+        pytest.skip("libfaketime is missing; install Debian's package faketime")
     return found
 
 
@@ -45,10 +45,12 @@ def with_a_clock(folder: Path) -> Iterator[Prepared]:
         {
             "LD_PRELOAD": str(library()),
             "FAKETIME_TIMESTAMP_FILE": str(folder / "clock"),
-            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_CACHE_DURATION": "1",  # seconds; reading it for each call takes a core
             "DONT_FAKE_MONOTONIC": "1",
         }
     )
 
 
-ATTACKS = (Attack("", "a clock that jumps by days", jumping, against_bare=False, prepare=with_a_clock),)
+ATTACKS = (
+    Attack("", "a clock that jumps by days", jumping, against_bare=False, short=True, prepare=with_a_clock),
+)

