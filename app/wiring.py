@@ -105,7 +105,7 @@ def concerns(
 
 def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
     """Calls, streams, health Watches and reflection have a limit each; health checks and UNKNOWN none."""
-    calls = ConcurrencyLimit(settings.server.max_calls, "calls")
+    calls = ConcurrencyLimit(settings.server.most_calls, "calls")
     streams = ConcurrencyLimit(settings.server.max_streams, "streams")
     watches = ConcurrencyLimit(settings.server.max_watches, "health watches")
     reflections = ConcurrencyLimit(MAX_REFLECTIONS, "reflection streams")

@@ -1,23 +1,22 @@
 """`make overload`: a server under five times the load that it can carry, as its clients see it.
 
-Fails if rejections or health checks are slow, or if rejections slow accepted calls down.
+The server has its default limits, unless options change them. Fails if rejections or health checks are slow,
+or if rejections slow accepted calls down.
 """
 
 import argparse
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from grpc_health.v1 import health_pb2
 
+from app.runtime.server_settings import ServerSettings
 from tests.bench.load import Result, load
 from tests.bench.process import TOKEN, Server, server
 from tests.bench.scenarios import TEXT
 from tests.bench.slow import TAKES
 from tests.gen.probe_pb2 import ProbeRequest
-
-# Seconds that a call takes.
-CALL = 0.02
 
 # The limit for the 99th percentile of rejections and health checks, in milliseconds.
 PROMPT = 50
@@ -35,18 +34,28 @@ _CHECK = {
 
 @dataclass(frozen=True)
 class Sizes:
-    """The server's limits."""
+    """The server's limits, where they are not its defaults, and the seconds that a call takes."""
 
-    workers: int
-    max_calls: int
+    workers: int | None
+    max_calls: int | None
+    call: float
+
+    @property
+    def server(self) -> ServerSettings:
+        """The limits with their defaults."""
+        default = ServerSettings()
+        workers, max_calls = self.workers or default.workers, self.max_calls or default.max_calls
+        return replace(default, workers=workers, max_calls=max_calls)
 
     @property
     def capacity(self) -> float:
         """Calls per second that keep every worker busy."""
-        return self.workers / CALL
+        return self.server.workers / self.call
 
     def variables(self, takes: float) -> Mapping[str, str]:
-        return {TAKES: str(takes), "APP_WORKERS": str(self.workers), "APP_MAX_CALLS": str(self.max_calls)}
+        """An empty variable is as good as none."""
+        given = {"APP_WORKERS": self.workers, "APP_MAX_CALLS": self.max_calls}
+        return {TAKES: str(takes)} | {name: str(value or "") for name, value in given.items()}
 
 
 @dataclass(frozen=True)
@@ -127,10 +136,11 @@ def wrong(seen: Seen, *codes: str) -> list[str]:
 
 def blocked(sizes: Sizes, given: Length) -> list[str]:
     """Every worker is in a call that does not return."""
-    fill = {"calls": sizes.max_calls, "in_flight": sizes.max_calls, "timeout": "1s"}
+    most = sizes.server.most_calls
+    fill = {"calls": most, "in_flight": most, "timeout": "1s"}
     with server("slow", variables=sizes.variables(3600)) as at:
         with load(at.target, **_CALL, **fill) as calls:
-            assert calls.run().codes == {"DeadlineExceeded": sizes.max_calls}
+            assert calls.run().codes == {"DeadlineExceeded": most}
         seen = offer(at, 5 * sizes.capacity, given)
     print(row(f"{5 * sizes.capacity:.0f}, every worker blocked", seen), flush=True)
     return wrong(seen)
@@ -140,7 +150,7 @@ def overloaded(sizes: Sizes, given: Length) -> list[str]:
     """More and more calls arrive, and each takes a fixed time."""
     found: dict[float, Result] = {}
     failures = []
-    with server("slow", variables=sizes.variables(CALL)) as at:
+    with server("slow", variables=sizes.variables(sizes.call)) as at:
         for share in (0.8, 1, 1.5, 5):
             seen = offer(at, share * sizes.capacity, given)
             print(row(f"{share * sizes.capacity:.0f}, {share:.0%} of capacity", seen), flush=True)
@@ -162,16 +172,15 @@ def overloaded(sizes: Sizes, given: Length) -> list[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.overload", description=__doc__)
-    parser.add_argument("--workers", type=int, default=10, help="APP_WORKERS of the server")
-    parser.add_argument(
-        "--max-calls", type=int, help="APP_MAX_CALLS of the server (default: 1.5 times the workers)"
-    )
+    parser.add_argument("--workers", type=int, help="APP_WORKERS of the server")
+    parser.add_argument("--max-calls", type=int, help="APP_MAX_CALLS of the server")
+    parser.add_argument("--call", type=float, default=0.1, help="seconds that a call takes")
     parser.add_argument("--seconds", type=float, default=2, help="seconds of each run")
     parser.add_argument("--runs", type=int, default=5, help="runs of each load")
     given = parser.parse_args()
-    sizes = Sizes(given.workers, given.max_calls or given.workers * 3 // 2)
-    takes = f"{CALL * 1000:.0f} ms per call"
-    print(f"{sizes.workers} workers, {takes}, APP_MAX_CALLS={sizes.max_calls}; p50 / p99\n")
+    sizes = Sizes(given.workers, given.max_calls, given.call)
+    takes = f"{sizes.call * 1000:.0f} ms per call"
+    print(f"{sizes.server.workers} workers, {takes}, at most {sizes.server.most_calls} calls; p50 / p99\n")
     print(HEAD, flush=True)
     length = Length(given.runs, given.seconds)
     failures = blocked(sizes, length) + overloaded(sizes, length)

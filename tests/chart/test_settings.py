@@ -119,7 +119,11 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
 
 
 def test_the_chart_sets_every_setting_of_the_frame_and_no_others() -> None:
-    switched_on = {"services": ["probe.Probe"], "auth": {"require": "probe.Probe name:bob"}}
+    switched_on = {
+        "services": ["probe.Probe"],
+        "auth": {"require": "probe.Probe name:bob"},
+        "server": {"maxCalls": 7},
+    }
     keys = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "keys": {"existingConfigMap": "keys"}}}
     url = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "jwksUrl": "https://issuer.example/keys"}}
     tls = {"enabled": True, "existingSecret": "certificate", "clientCa": {"enabled": True}}

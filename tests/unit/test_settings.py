@@ -13,6 +13,7 @@ from app.core.errors import StartError
 from app.core.section import Section, check, content, setting, settings_of
 from app.runtime.server_settings import ServerSettings
 from app.settings import FRAME, load, sections
+from tests.bench.overload import Sizes
 from tests.support.certificates import issued
 from tests.support.servers.other import OTHER
 from tests.support.servers.probe import PROBE
@@ -48,6 +49,25 @@ def problems(env: pytest.MonkeyPatch, **variables: str) -> list[str]:
     with pytest.raises(StartError) as caught:
         load(services=SERVED)
     return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(("workers", "most"), [(1, 1), (10, 15), (32, 48)])
+def test_the_limit_of_calls_follows_the_workers_unless_it_is_set(
+    env: pytest.MonkeyPatch, workers: int, most: int
+) -> None:
+    env.setenv("APP_WORKERS", str(workers))
+    assert load(services=SERVED).server.most_calls == most
+    env.setenv("APP_MAX_CALLS", "7")
+    assert load(services=SERVED).server.most_calls == 7
+
+
+def test_overload_is_measured_with_the_default_limits() -> None:
+    sizes = Sizes(workers=None, max_calls=None, call=1)
+    assert {name: value for name, value in sizes.variables(1).items() if name.startswith("APP_")} == {
+        "APP_WORKERS": "",
+        "APP_MAX_CALLS": "",
+    }
+    assert sizes.server == ServerSettings()
 
 
 def test_without_any_variable_the_server_is_on_loopback_and_open(env: pytest.MonkeyPatch) -> None:
