@@ -1,6 +1,6 @@
 # The base of both stages, so that the environment runs on the interpreter that created it. A tag can move: `make pin`
 # appends the digest of its current image.
-ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
+ARG PYTHON_IMAGE=docker.io/library/python:3.14-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 # The Makefile reads this line.

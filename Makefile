@@ -18,6 +18,9 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
 
+# The supported versions of Python.
+VERSIONS = $(shell sed -nE 's/.*Python :: (3\.[0-9]+)".*/\1/p' pyproject.toml)
+
 # Image metadata depends only on the commit, so builds are reproducible.
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
@@ -33,7 +36,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload attack attack-check soak release release-check clean
+.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload attack attack-check soak release pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,6 +74,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m protos.lint
 	.venv/bin/hadolint Dockerfile
 	bash -n .ci/run
+	bash -n .ci/pythons
 
 gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, and the chart's schema and table
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
@@ -127,7 +131,10 @@ soak: .venv/.bench ## make more than two million calls and check that memory doe
 release: setup ## set the version everywhere, and print how to commit and tag it: make release VERSION=0.2.0
 	@.venv/bin/python -m deploy.release "$(VERSION)"
 
-release-check: setup ## run the checks that are too slow for `make test`; half an hour
+pythons: setup ## run the tests on every other supported version of Python; a quarter of an hour
+	bash .ci/pythons $(filter-out $(shell .venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'),$(VERSIONS))
+
+release-check: pythons ## run the checks that are too slow for `make test`; three quarters of an hour
 	.venv/bin/python -m pytest -m "release or copy" -n 2 $(PYTEST)
 
 clean: ## remove what make installed here

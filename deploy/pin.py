@@ -49,7 +49,7 @@ class Image:
             first, rest = "docker.io", name
         repository, colon, tag = rest.partition(":")
         if not colon:
-            raise PinError("has no tag: write the one whose digest is wanted, such as :3.13-slim-trixie")
+            raise PinError("has no tag: write the one whose digest is wanted, such as :3.14-slim-trixie")
         return cls(
             first, repository if "/" in repository or first != "docker.io" else f"library/{repository}", tag
         )
@@ -133,7 +133,7 @@ def pin(dockerfile: Path) -> list[str]:
             raise PinError(f"{reference}: {error}") from None
     if not pinned:
         raise PinError(
-            f"{dockerfile} has no line such as ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie"
+            f"{dockerfile} has no line such as ARG PYTHON_IMAGE=docker.io/library/python:3.14-slim-trixie"
         )
     dockerfile.write_text(ARGUMENT.sub(lambda line: line[1] + pinned[line[2]], text))
     return list(pinned.values())

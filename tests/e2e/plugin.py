@@ -2,8 +2,9 @@
 
 If $KUBECONFIG is set, the tests run on that cluster; the image $IMAGE (default localhost/quoter:dev) must be
 loaded into it, or be one that it can pull. Otherwise they run on the test cluster beside this checkout: it is
-started, and stopped at the end unless it was up before, and the image is built and loaded. Without a cluster,
-or without a tool that they need, the tests are skipped.
+started, and stopped at the end unless it was up before, and the image is built and loaded. Where no registry
+can be reached, its base is made from Debian's packages. Without a cluster, or without a tool that they need,
+the tests are skipped.
 
 $PROMETHEUS is the address of a Prometheus that scrapes the cluster's pods by their annotations; the test
 cluster has one.
@@ -25,6 +26,7 @@ import pytest
 from tests.e2e.calling import HEADLESS, Client, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, create_echo, run, succeed
 from tests.e2e.prometheus import Prometheus
+from tests.support.debian.base_image import base_image
 
 BESIDE = ROOT.parent / "shared" / "cluster" / "cluster"
 ITS_PROMETHEUS = "http://127.0.0.1:9090"
@@ -61,12 +63,12 @@ class TestCluster:
 
     @pytest.hookimpl(tryfirst=True)  # before the worker processes start
     def pytest_sessionstart(self) -> None:
-        succeed(str(BESIDE), "base-image", env=self._env, seconds=1200)
         up = run(str(BESIDE), "up", env=self._env, seconds=3600)
         if up.returncode:
             pytest.exit(f"the test cluster is not up: {up.stderr}", 1)
         self._started = "already up" not in up.stderr
-        succeed("make", "image", f"IMAGE={IMAGE}", env=self._env, seconds=1200)
+        os.environ["PYTHON_IMAGE"] = base_image()  # and for tests that build the image
+        succeed("make", "image", f"IMAGE={IMAGE}", env=environment(), seconds=1200)
         succeed(str(BESIDE), "load", IMAGE, env=self._env, seconds=300)
         if not Prometheus(ITS_PROMETHEUS).answers():  # a second one could not listen on its port
             succeed(str(BESIDE), "prometheus", env=self._env, seconds=1200)

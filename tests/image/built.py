@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tests.support.debian.base_image import base_image
+
 ROOT = Path(__file__).parents[2]
 
 # The requirements of the Pod Security level `restricted`, and a read-only root.
@@ -36,7 +38,7 @@ def podman(*arguments: str, seconds: float = 60) -> str:
 def build(name: str, context: Path, *variables: str) -> "Built":
     """Builds the image in this checkout or a copy of it. The first build takes a minute."""
     done = subprocess.run(
-        ["make", "image", f"IMAGE={name}", *variables],
+        ["make", "image", f"IMAGE={name}", f"PYTHON_IMAGE={base_image()}", *variables],
         cwd=context,
         capture_output=True,
         text=True,

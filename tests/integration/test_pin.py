@@ -85,8 +85,8 @@ def pinned(dockerfile: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_the_digest_of_what_the_tag_names_is_written_behind_it(registry: Registry, tmp_path: Path) -> None:
-    image = f"{registry.host}/library/python:3.13-slim-trixie"
-    path = "/v2/library/python/manifests/3.13-slim-trixie"
+    image = f"{registry.host}/library/python:3.14-slim-trixie"
+    path = "/v2/library/python/manifests/3.14-slim-trixie"
     dockerfile = dockerfile_of(tmp_path, image)
     before = dockerfile.read_text()
     for body in (b'{"manifests": []}', b'{"manifests": ["another, a month later"]}'):
@@ -101,13 +101,13 @@ def test_the_digest_of_what_the_tag_names_is_written_behind_it(registry: Registr
 def test_nothing_is_written_where_one_image_cannot_be_read(
     registry: Registry, tmp_path: Path, wrong: str
 ) -> None:
-    image = f"{registry.host}/library/python:3.13-slim-trixie"
+    image = f"{registry.host}/library/python:3.14-slim-trixie"
     other = f"{registry.host}/library/python:missing" if wrong == "missing" else image
     if wrong == "no tag":
         other = f"{registry.host}/library/python"
     dockerfile = dockerfile_of(tmp_path, image, other)
     before = dockerfile.read_text()
-    registry.manifests["/v2/library/python/manifests/3.13-slim-trixie"] = b"{}"
+    registry.manifests["/v2/library/python/manifests/3.14-slim-trixie"] = b"{}"
     if wrong == "digest":
         registry.said = sha256(b"another")
     if wrong == "type":
@@ -129,7 +129,7 @@ def test_nothing_is_written_where_one_image_cannot_be_read(
 
 def test_an_unreachable_registry_is_an_error_in_one_line(tmp_path: Path) -> None:
     with web() as server:
-        image = f"{urlsplit(server.url).netloc}/library/python:3.13-slim-trixie"
+        image = f"{urlsplit(server.url).netloc}/library/python:3.14-slim-trixie"
     dockerfile = dockerfile_of(tmp_path, image)  # whose registry has gone
     before = dockerfile.read_text()
     done = pinned(dockerfile)
@@ -141,10 +141,10 @@ def test_an_unreachable_registry_is_an_error_in_one_line(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("reference", "url"),
     [
-        ("python:3.13", "https://registry-1.docker.io/v2/library/python/manifests/3.13"),
+        ("python:3.14", "https://registry-1.docker.io/v2/library/python/manifests/3.14"),
         ("docker.io/grafana/k6:1@sha256:0", "https://registry-1.docker.io/v2/grafana/k6/manifests/1"),
         ("ghcr.io/astral-sh/uv:0.13.8", "https://ghcr.io/v2/astral-sh/uv/manifests/0.13.8"),
-        ("registry:5000/python:3.13", "https://registry:5000/v2/python/manifests/3.13"),
+        ("registry:5000/python:3.14", "https://registry:5000/v2/python/manifests/3.14"),
     ],
 )
 def test_an_images_short_forms_are_read_as_docker_reads_them(reference: str, url: str) -> None:
