@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import os
+import resource
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ import structlog
 from app.telemetry.logs import lines as module
 from app.telemetry.logs import logs, writer
 from app.telemetry.logs.libraries import LOUD
+from app.telemetry.logs.output import Output
 from app.telemetry.logs.streams import LineStream
 from tests.support.waiting import until
 
@@ -414,3 +416,17 @@ def test_a_printed_line_without_end_is_logged_in_parts() -> None:
     for _ in range(5):
         stream.write("x" * 10_000)
     assert list(map(len, seen)) == [20_000, 20_000]
+
+
+def test_a_line_that_was_written_in_part_is_ended_before_the_next(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with (tmp_path / "log").open("w") as out:
+        output = Output(out)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len("first\nsecond\nth"), hard))
+        try:
+            lost = output.write(["first", "second", "third"])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert lost == 1
+        assert output.write(["fourth"]) == 0
+    assert (tmp_path / "log").read_text().splitlines() == ["first", "second", "th", "fourth"]
