@@ -19,6 +19,7 @@ from hyperframe.frame import (
     PingFrame,
     RstStreamFrame,
     SettingsFrame,
+    WindowUpdateFrame,
 )
 
 from tests.support.network.http2 import PREFACE, Frames
@@ -37,6 +38,8 @@ CODES = {
 
 # The address that attackers call from: the honest client has another one.
 SOURCE = "127.0.0.2"
+
+_WINDOW = 65_535  # bytes of replies that a connection may send at first
 
 
 def connection(target: str, source: str = SOURCE) -> socket.socket:
@@ -79,6 +82,7 @@ class Attacker:
         self.gone = False  # whether the server has closed the connection
         self.open: dict[int, float] = {}  # streams that have not ended, and when they began
         self.ended: Counter[str] = Counter()  # how many calls ended with which code
+        self._unacknowledged = 0  # bytes of replies since the last update of the connection's window
         self.longest = 0.0  # seconds that a call which has ended was open
         own = {} if window is None else {SettingsFrame.INITIAL_WINDOW_SIZE: window}
         self.send(SettingsFrame(settings=own), before=PREFACE)
@@ -161,6 +165,11 @@ class Attacker:
             fields = {str(name): str(value) for name, value in self._decoder.decode(frame.data)}
             if (status := fields.get("grpc-status")) is not None:
                 self._over(frame.stream_id, CODES.get(status, status))
+        elif isinstance(frame, DataFrame):
+            self._unacknowledged += frame.flow_controlled_length
+            if self._unacknowledged > _WINDOW // 2:  # or the connection's replies would stop at 64 KiB in all
+                self.send(WindowUpdateFrame(0, window_increment=self._unacknowledged))
+                self._unacknowledged = 0
         elif isinstance(frame, RstStreamFrame):
             self._over(frame.stream_id, f"RST {frame.error_code}")
         elif isinstance(frame, GoAwayFrame):
