@@ -164,7 +164,13 @@ def open_parts(
     with ExitStack() as opened:
         registry = server_registry()
         count_dropped(registry)
-        port = metrics_port(settings.server.metrics_listen, registry, ready=lambda: status.ready)
+        port = metrics_port(
+            settings.server.metrics_listen,
+            registry,
+            ready=lambda: status.ready,
+            max_connections=settings.server.max_metrics_connections,
+            timeout=settings.server.metrics_timeout,
+        )
         metrics = opened.enter_context(port)
         spans = spans or opened.enter_context(tracer_provider(NAME))
         verify = opened.enter_context(verifier(settings.auth))

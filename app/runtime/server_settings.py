@@ -15,6 +15,13 @@ class ServerSettings(Section):
     metrics_listen: Addresses = setting(
         parse_addresses("127.0.0.1:9464"), "the address of `/metrics`, `/healthz` and `/readyz`"
     )
+    max_metrics_connections: Annotated[int, Interval(ge=8, le=10_000)] = setting(
+        128,
+        "open connections of the metrics port; beyond it, the oldest is closed",
+    )
+    metrics_timeout: PositiveSeconds = setting(
+        5, "how long a connection of the metrics port may be open, until its response has been read"
+    )
     services: Names = setting((), "the services to serve, by their full names; all when unset")
 
     workers: Annotated[int, Interval(ge=1, le=1000)] = setting(32, "threads for unary calls")

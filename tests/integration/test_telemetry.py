@@ -4,7 +4,6 @@ import errno
 import platform
 import re
 import socket
-import socketserver
 import threading
 import time
 from http.client import HTTPConnection
@@ -100,14 +99,13 @@ def test_other_methods_on_the_metrics_port_are_refused_with_those_that_are_allow
 
 
 def test_the_metrics_port_listens_on_ipv4_where_there_is_no_ipv6(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = socket.socket
+    class WithoutIpv6(socket.socket):
+        def __init__(self, family: int = socket.AF_INET, *arguments: Any, **options: Any) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *arguments, **options)
 
-    def without_ipv6(family: int = socket.AF_INET, *arguments: Any, **options: Any) -> socket.socket:
-        if family == socket.AF_INET6:
-            raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
-        return real(family, *arguments, **options)
-
-    monkeypatch.setattr(vars(socketserver)["socket"], "socket", without_ipv6)
+    monkeypatch.setattr(socket, "socket", WithoutIpv6)
     with running(metrics_listen="[::]:0") as server:
         [address] = server.handle.metrics
         assert address.host == "0.0.0.0"  # noqa: S104 - for every address

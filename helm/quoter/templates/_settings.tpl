@@ -36,6 +36,10 @@
   value: {{ int64 .Values.server.maxMetadataBytes | quote }}
 - name: APP_COMPRESSION
   value: {{ .Values.server.compression | quote }}
+- name: APP_MAX_METRICS_CONNECTIONS
+  value: {{ int64 .Values.server.maxMetricsConnections | quote }}
+- name: APP_METRICS_TIMEOUT
+  value: {{ .Values.server.metricsTimeoutSeconds | quote }}
 - name: APP_KEEPALIVE_TIME
   value: {{ .Values.keepalive.timeSeconds | quote }}
 - name: APP_KEEPALIVE_TIMEOUT

@@ -1,6 +1,8 @@
 """Clients of the metrics port."""
 
 import http.client
+import select
+import socket
 import threading
 import time
 from contextlib import suppress
@@ -49,6 +51,49 @@ def slow(at: Place, number: int) -> Report:
     return {"open": len(opened), "closed": closed}
 
 
+def silent(at: Place, number: int) -> Report:
+    """Connections that send nothing. Those that are closed are opened again at once."""
+    opened = connections(at.metrics, number)
+    ends = time.monotonic() + at.seconds
+    closed = 0
+    while time.monotonic() < ends:
+        for one in select.select(opened, [], [], 0.05)[0]:
+            opened.remove(one)
+            one.close()
+            closed += 1
+            with suppress(OSError):
+                opened.append(connection(at.metrics))
+    return {"open": len(opened), "closed": closed}
+
+
+def bodies(at: Place, number: int) -> Report:
+    """Requests whose body of a megabyte does not come, each on a connection of its own, again and again."""
+    ends = time.monotonic() + at.seconds
+    asked = 0
+    while time.monotonic() < ends:
+        opened = connections(at.metrics, number)
+        for one in opened:
+            with suppress(OSError):
+                one.sendall(b"POST /metrics HTTP/1.1\r\nhost: a\r\ncontent-length: 1000000\r\n\r\nx")
+                asked += 1
+        time.sleep(0.5)
+        for one in opened:
+            one.close()
+    return {"asked": asked}
+
+
+def unread(at: Place, number: int) -> Report:
+    """Scrapes whose response is not read."""
+    host, _, port = at.metrics.rpartition(":")
+    opened = [socket.socket() for _ in range(number)]
+    for one in opened:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        one.connect((host, int(port)))
+        one.sendall(b"GET /metrics HTTP/1.1\r\nhost: a\r\n\r\n")
+    time.sleep(at.seconds)
+    return {"opened": len(opened)}
+
+
 def scrapers(at: Place, clients: int) -> Report:
     """So many clients, each of which asks for the metrics again and again."""
     ends = time.monotonic() + at.seconds
@@ -82,7 +127,7 @@ def ready(figures: Figures) -> str | None:
     return f"{READY} takes {slowest:.0f} ms, more than 500" if slowest > 500 else None
 
 
-SAFE = Bound(more=30, others=(ready,))
+SAFE = Bound(more=30, threads=16, others=(ready,))
 
 ATTACKS = (
     Attack(
@@ -91,8 +136,25 @@ ATTACKS = (
         by(headers, number=100, lines=98, size=65000),
         SAFE,
         against_bare=False,
+        short=True,
     ),
-    Attack("18", "100 scrapers at once", by(scrapers, clients=100), SAFE, against_bare=False),
+    Attack("18", "100 scrapers at once", by(scrapers, clients=100), SAFE, against_bare=False, short=True),
+    Attack(
+        "",
+        "400 silent connections to the metrics port, opened again when closed",
+        by(silent, number=400),
+        SAFE,
+        against_bare=False,
+        short=True,
+    ),
+    Attack(
+        "",
+        "100 requests to the metrics port whose body does not come, twice a second",
+        by(bodies, number=100),
+        SAFE,
+        against_bare=False,
+    ),
+    Attack("", "100 scrapes whose response is not read", by(unread, number=100), SAFE, against_bare=False),
     Attack(
         "",
         "200 requests to the metrics port of a byte a second",
