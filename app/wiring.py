@@ -173,7 +173,7 @@ def open_parts(
         )
         metrics = opened.enter_context(port)
         spans = spans or opened.enter_context(tracer_provider(NAME))
-        verify = opened.enter_context(verifier(settings.auth))
+        verify = opened.enter_context(verifier(settings.auth, registry))
         credentials = _credentials(settings, registry, opened)
 
         pools = open_pools(settings.server.workers, settings.server.max_streams, settings.server.max_watches)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
 import structlog
+from prometheus_client import CollectorRegistry, Gauge
 
 from app.auth.auth_settings import AuthSettings
 from app.auth.caller import Verify
@@ -14,10 +15,11 @@ from app.reload.url import WatchedUrl
 
 
 @contextmanager
-def verifier(settings: AuthSettings) -> Iterator[Verify | None]:
+def verifier(settings: AuthSettings, registry: CollectorRegistry) -> Iterator[Verify | None]:
     """Yields the function that verifies a token; None where calls need no token. Raises StartError.
 
-    Tokens and keys are reloaded when their file or URL changes, until exit.
+    Tokens and keys are reloaded when their file or URL changes, until exit. The registry gets the time of the
+    last valid response of the URL.
     """
     with ExitStack() as parts:
         if settings.auth_mode == "none":
@@ -26,10 +28,10 @@ def verifier(settings: AuthSettings) -> Iterator[Verify | None]:
             tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
             yield verify_with(lambda: tokens.value)
         else:
-            yield _jwt(settings, parts)
+            yield _jwt(settings, registry, parts)
 
 
-def _jwt(settings: AuthSettings, parts: ExitStack) -> Verify:
+def _jwt(settings: AuthSettings, registry: CollectorRegistry, parts: ExitStack) -> Verify:
     # Imported only where they are used: it takes a tenth of the time that the server takes to start.
     from app.auth.claims import ExpectedClaims
     from app.auth.jwt import JwtVerifier
@@ -51,4 +53,10 @@ def _jwt(settings: AuthSettings, parts: ExitStack) -> Verify:
         url = parts.enter_context(WatchedUrl(settings.jwt_jwks_url, read(parse_jwks)))
     except StartError as error:
         raise StartError(f"APP_JWT_JWKS_URL: {error}") from error
+    fetched = Gauge(
+        "jwt_keys_last_fetch_timestamp_seconds",
+        "When the issuer's keys were last fetched, as a Unix timestamp in seconds.",
+        registry=registry,
+    )
+    fetched.set_function(lambda: url.fetched)
     return JwtVerifier(lambda: url.value, expected, missing=url.ask)

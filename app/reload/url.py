@@ -39,8 +39,9 @@ class WatchedUrl(Ticker, Generic[Value]):
     Inside `with`, a thread fetches the document every `period` seconds, and earlier after `ask` or a failure,
     but at most once in `cooldown` seconds. A response is valid if it has status 200 and at most 256 KiB, is
     complete within `timeout` seconds, and `parse` does not raise ValueError. Otherwise `reload_failed` is
-    logged once and `value` stays. `value` is the same object until the content changes. Redirects are not
-    followed; `https_proxy` applies. Any thread may read `value` and call `ask`; neither blocks.
+    logged once and `value` stays. `value` is the same object until the content changes; `fetched` is the
+    Unix time of the last valid response, in seconds. Redirects are not followed; `https_proxy` applies. Any
+    thread may read `value` and `fetched`, and call `ask`; none blocks.
 
     Raises StartError, which names the URL, if the first response is invalid.
     """
@@ -70,6 +71,7 @@ class WatchedUrl(Ticker, Generic[Value]):
             self.value = parse(content)
         except (OSError, ValueError) as error:
             raise StartError(f"{self._shown}: {reason_of(error)}") from error
+        self.fetched = time.time()
         self._settled = sha256(content).digest()
         self._next = time.monotonic() + period
         self._not_ahead_before = 0.0
@@ -92,6 +94,7 @@ class WatchedUrl(Ticker, Generic[Value]):
                 self.value = self._parse(content)
                 self._settled = digest
                 self._log.info("url_reloaded")
+            self.fetched = time.time()
             self._last_problem = ""
         except (OSError, ValueError) as error:
             self._report(reason_of(error))

@@ -70,6 +70,8 @@ def test_the_metrics_that_the_page_lists_are_served() -> None:
     assert "grpc_server_in_flight" in listed
     with running() as server:
         _, served = server.get("/metrics")
+    # Those of TLS and of keys from a URL, which other tests look for.
     assert [name for name in listed if f"# HELP {name} " not in served] == [
-        "tls_certificate_expiration_timestamp_seconds"
+        "tls_certificate_expiration_timestamp_seconds",
+        "jwt_keys_last_fetch_timestamp_seconds",
     ]

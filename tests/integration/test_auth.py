@@ -175,6 +175,21 @@ def test_keys_are_fetched_from_the_issuer(issuer: Web) -> None:
         assert issuer.asked == 1
 
 
+def test_when_keys_were_last_fetched_is_a_metric(issuer: Web) -> None:
+    name = "jwt_keys_last_fetch_timestamp_seconds"
+    with probe_server(
+        auth_mode="jwt", jwt_jwks_url=issuer.url, jwt_issuer=ISSUER, jwt_audience=AUDIENCE
+    ) as at:
+        [(_, first)] = at.server.samples(name)
+        assert time.time() - 30 < first < time.time()
+        assert outcome(lambda: at.stub.Unary(pb.ProbeRequest(), **sends(token(header={"kid": "new"})))) is (
+            Status.UNAUTHENTICATED
+        )  # so the keys are fetched again
+        until(lambda: at.server.samples(name)[0][1] > first)
+    with probe_server() as at:
+        assert at.server.samples(name) == []
+
+
 def test_a_key_that_the_server_does_not_know_is_fetched_ahead_of_time(issuer: Web) -> None:
     new = signed({"alg": "ES256", "kid": "new"}, good_claims(), private("ES256", "new"), "ES256")
     with probe_server(

@@ -1,6 +1,7 @@
 import io
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -60,6 +61,21 @@ def test_a_new_answer_is_taken_and_the_same_answer_is_the_same_value(at: Web, lo
     found.look()
     assert found.value == 1001
     assert [line["event"] for line in log()] == ["url_reloaded"]
+
+
+def test_the_time_of_the_last_valid_response_is_kept(at: Web) -> None:
+    began = time.time()
+    found = watched(at)
+    first = found.fetched
+    assert began <= first <= time.time()
+    at.answer = answered(500)
+    found.look()
+    at.serve(b"x")
+    found.look()
+    assert found.fetched == first
+    at.serve(b"1")  # the same as before
+    found.look()
+    assert first < found.fetched <= time.time()
 
 
 def answered(status: int, body: bytes = b"2", **headers: str) -> Any:
@@ -155,6 +171,29 @@ def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_the_next_fetch(
     at.serve(b"2")
     found.look()
     assert found.value == 2
+
+
+@pytest.mark.parametrize("due", ["by the period", "because it is asked for"])
+def test_after_a_response_that_drips_the_next_one_counts_within_the_timeout_and_the_cooldown(
+    due: str, at: Web
+) -> None:
+    """Within 30 s by default: 10 for the timeout, 15 for the cooldown, and a second for each thread."""
+    found = watched(at, period=0.3 if due == "by the period" else 1000, cooldown=0.3, timeout=0.3)
+    drips = threading.Event()
+    drip = dripping(at, b"HTTP/1.1 200 OK\r\nX: ")
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        at.serve(b"2")  # for the fetches to come
+        drips.set()
+        drip(request)
+
+    at.answer = answer
+    with found:
+        found.ask()
+        assert drips.wait(5)
+        began = time.monotonic()
+        until(lambda: found.value == 2)
+        assert time.monotonic() - began < 0.3 + 1 + 0.3 + 0.3 + 1
 
 
 def test_it_is_fetched_again_once_a_period(at: Web) -> None:
