@@ -36,6 +36,7 @@ from app.interceptors.tracing import Tracing
 from app.interceptors.unknown_method import UnknownMethod
 from app.interceptors.validation import Validation
 from app.interceptors.waiting_calls import WaitingLimit
+from app.runtime.dispatcher import Dispatcher
 from app.runtime.health import Health
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
@@ -198,7 +199,7 @@ def open_parts(
             followed=bool(interceptors),
         )
         server = grpc.server(
-            pools.workers, interceptors=[chain, *interceptors], options=options(settings.server)
+            Dispatcher(pools.workers), interceptors=[chain, *interceptors], options=options(settings.server)
         )
 
         registrar = chain.registrar(server)

@@ -12,6 +12,7 @@ from app.core.metadata import Metadata, check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from concurrent.futures import ThreadPoolExecutor
 
     from opentelemetry.trace import Span
 
@@ -79,6 +80,7 @@ class Call(grpc.ServicerContext):
     first_message: bytes | None = None  # where it was read before a worker started the call, until it is used
     admitted = False  # whether it counts against the limit of its kind
     began = False  # whether the handler of a stream has read a message
+    pool: "ThreadPoolExecutor | None" = None  # where grpc is to run it; set on acceptance
 
     def __init__(self, method: "Method", metadata: Metadata) -> None:
         self.method = method

@@ -7,7 +7,7 @@ decoding happens here, where every outcome can be seen.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -26,14 +26,12 @@ else:
 
 
 class Behavior(Protocol):
-    """A handler's function, with the attributes that grpc reads from it.
+    """A handler's function, with the attribute that grpc reads from it.
 
-    Both are experimental in grpc. The first gives a kind of call its own threads; with the second, grpc
-    passes a callback that sends replies, in place of iterating over them. Tests: test_grpc_assumptions.py,
-    and test_telemetry.py for non-blocking handlers.
+    The attribute is experimental in grpc, which then passes a callback that sends replies, in place of
+    iterating over them. Tests: test_telemetry.py.
     """
 
-    experimental_thread_pool: ThreadPoolExecutor | None
     experimental_non_blocking: bool
 
     def __call__(self, *arguments: Any) -> Any: ...
@@ -47,8 +45,8 @@ def behavior_of(handler: Handler) -> Behavior:
     )
 
 
-def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor) -> Handler:
-    """Returns a grpc handler that runs the given one within the hooks, on that pool.
+def wrap(handler: Handler, hooks: Hooks) -> Handler:
+    """Returns a grpc handler that runs the given one within the hooks.
 
     Keeps `experimental_non_blocking` of Behavior.
     """
@@ -60,16 +58,15 @@ def wrap(handler: Handler, hooks: Hooks, pool: ThreadPoolExecutor) -> Handler:
         behavior.experimental_non_blocking = True
     else:
         behavior = cast("Behavior", _stream_reply(endpoint))
-    behavior.experimental_thread_pool = pool
     if handler.response_streaming:
         return grpc.stream_stream_rpc_method_handler(behavior)
     return grpc.stream_unary_rpc_method_handler(behavior)
 
 
-def refusal(hooks: Hooks, end: Sequence[Hook], pool: ThreadPoolExecutor) -> Handler:
+def refusal(hooks: Hooks, end: Sequence[Hook]) -> Handler:
     """Returns a handler that ends a call of any arity with the error that its acceptance raised.
 
-    It waits neither for a message nor for a worker: `stream_stream` fits every arity, and `pool` is its own.
+    It does not wait for a message: `stream_stream` fits every arity.
     """
 
     def refuse(_raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
@@ -77,9 +74,7 @@ def refusal(hooks: Hooks, end: Sequence[Hook], pool: ThreadPoolExecutor) -> Hand
         _end(hooks, call, context, call.failure, end)
         return iter(())
 
-    behavior = cast("Behavior", refuse)
-    behavior.experimental_thread_pool = pool
-    return grpc.stream_stream_rpc_method_handler(behavior)
+    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 class _Endpoint:
@@ -152,10 +147,14 @@ def _stream_reply(endpoint: _Endpoint) -> Callable[..., Iterator[bytes]]:
     return stream_reply
 
 
-def _callback_reply(endpoint: _Endpoint) -> Callable[..., None]:
+def _callback_reply(endpoint: _Endpoint) -> Callable[..., Iterator[bytes] | None]:
     def callback_reply(
-        raw: Iterator[bytes], context: grpc.ServicerContext, send: Callable[[bytes | None], None]
-    ) -> None:
+        raw: Iterator[bytes],
+        context: grpc.ServicerContext,
+        send: Callable[[bytes | None], None] | None = None,
+    ) -> Iterator[bytes] | None:
+        if send is None:  # a wrapper around this function has lost `experimental_non_blocking`
+            return _iterated(callback_reply, raw, context)
         call = _begin(context)
         replies = _CallbackReplies(endpoint, call, context, send)
         try:
@@ -167,8 +166,21 @@ def _callback_reply(endpoint: _Endpoint) -> Callable[..., None]:
                 replies.finish()
         finally:
             CURRENT_CALL.set(None)  # as in _end
+        return None
 
     return callback_reply
+
+
+def _iterated(
+    callback_reply: Callable[..., object], raw: Iterator[bytes], context: grpc.ServicerContext
+) -> Iterator[bytes]:
+    """The replies of a non-blocking handler, for a caller that iterates over them."""
+    replies = SimpleQueue[bytes | None]()
+    callback_reply(raw, context, replies.put)
+    if not context.add_callback(lambda: replies.put(None)):  # the call is over without a last reply
+        return
+    while (reply := replies.get()) is not None:
+        yield reply
 
 
 class _CallbackReplies:

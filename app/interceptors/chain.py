@@ -38,6 +38,7 @@ the way out, from the innermost to the outermost. The list itself, with the reas
 - A call that its client or its deadline has ended is noticed at the next read, send or wait. Its status is
   CANCELLED or DEADLINE_EXCEEDED then, whatever its handler does, and nothing is sent.
 - Handlers that are non-blocking (`experimental_non_blocking`) send, fail and end on any thread.
+- The pool is `call.pool`, and grpc's one executor passes the call on to it (app/runtime/dispatcher.py).
 - Third-party interceptors are asked for the handler first of all, on the polling thread; their exception is
   used only if every `accept` has passed. What they wrap runs in the handler's place.
 
@@ -121,7 +122,7 @@ class Chain(grpc.ServerInterceptor):
     def _entry(self, method: Method, handler: Handler | None) -> _Entry:
         hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
         served = handler or _UNIMPLEMENTED
-        refuse = refusal(hooks, hooks.end, self._refusals)
+        refuse = refusal(hooks, hooks.end)
         own_pool: ThreadPoolExecutor | None = getattr(behavior_of(served), "experimental_thread_pool", None)
         pool = self._first_messages.before(
             own_pool or self._pool_of(method), method, hooks.admit, behavior_of(refuse)
@@ -131,9 +132,9 @@ class Chain(grpc.ServerInterceptor):
             hooks,
             handler,
             pool,
-            wrapper=wrap(served, hooks, pool),
+            wrapper=wrap(served, hooks),
             refuse=refuse,
-            accept=[(accept, refusal(hooks, end, self._refusals)) for accept, end in hooks.accept],
+            accept=[(accept, refusal(hooks, end)) for accept, end in hooks.accept],
         )
 
     def intercept_service(
@@ -157,9 +158,14 @@ class Chain(grpc.ServerInterceptor):
                 accept(call)
             except Exception as error:
                 call.failure = error
+                call.pool = self._refusals
                 return refuse
-        call.failure = failure
-        return entry.wrapper if failure is None else entry.refuse
+        if failure is not None:
+            call.failure = failure
+            call.pool = self._refusals
+            return entry.refuse
+        call.pool = entry.pool
+        return entry.wrapper
 
     def _rewrapped(self, entry: _Entry, handler: Handler | None) -> _Entry:
         """The entry with the handler that the interceptors inside this one have made of it, for this call."""
@@ -167,7 +173,7 @@ class Chain(grpc.ServerInterceptor):
             return self._unknown
         if entry is self._unknown:
             return entry
-        wrapper = wrap(handler, entry.hooks, entry.pool)
+        wrapper = wrap(handler, entry.hooks)
         return replace(entry, handler=handler, wrapper=wrapper)
 
 

@@ -16,6 +16,7 @@ from app.interceptors.concern import Concern
 from app.interceptors.errors import Errors
 from app.interceptors.first_message import FirstMessages
 from app.interceptors.waiting_calls import WaitingLimit
+from app.runtime.dispatcher import Dispatcher
 from tests.gen import probe_pb2_grpc
 from tests.gen.probe_pb2 import ProbeRequest
 from tests.support.clients.status import outcome
@@ -31,7 +32,7 @@ def served(concerns: Sequence[Concern]) -> Iterator[Any]:
     pool = ThreadPoolExecutor(2)
     first = FirstMessages(pool, calls=WaitingLimit(10, 5), streams=WaitingLimit(10, 5))
     chain = Chain(concerns, refusals=pool, pool_of=lambda _method: pool, first_messages=first)
-    server = grpc.server(pool, interceptors=[chain])
+    server = grpc.server(Dispatcher(pool), interceptors=[chain])
     probe_pb2_grpc.add_ProbeServicer_to_server(Probe(), chain.registrar(server))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -33,7 +33,6 @@ def plain(
     *,
     stream: bool = False,
     pool: ThreadPoolExecutor | None = None,
-    own_pool: ThreadPoolExecutor | None = None,
     seen: list[str] | None = None,
 ) -> Iterator[Any]:
     """A bare grpc server whose every method is `behaviour`; yields a channel to it."""
@@ -44,8 +43,7 @@ def plain(
             WHO.set(details.method)
             if seen is not None:
                 seen.append(threading.current_thread().name)
-            wrapper: Any = partial(behaviour)
-            wrapper.experimental_thread_pool = own_pool
+            wrapper = partial(behaviour)
             if stream:
                 return grpc.stream_stream_rpc_method_handler(wrapper)
             return grpc.stream_unary_rpc_method_handler(wrapper)
@@ -96,13 +94,17 @@ def test_a_stream_of_both_ways_refuses_a_call_of_any_arity_without_reading_it() 
         never.set()
 
 
-def test_a_handlers_own_thread_pool_is_used_while_the_servers_is_busy() -> None:
-    busy = ThreadPoolExecutor(1)
-    release = threading.Event()
-    busy.submit(release.wait, 10)
-    with plain(lambda requests, _: next(requests), pool=busy, own_pool=ThreadPoolExecutor(1)) as channel:
+def test_the_servers_executor_is_given_each_call_with_the_contextvars_that_an_interceptor_has_set() -> None:
+    given: list[str] = []
+
+    class Pool(ThreadPoolExecutor):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            given.append(fn.__self__[WHO])
+            return super().submit(fn, *args, **kwargs)
+
+    with plain(lambda requests, _: next(requests), pool=Pool(1)) as channel:
         assert channel.unary_unary("/a/b")(b"x", timeout=2) == b"x"
-        release.set()
+    assert given == ["/a/b"]
 
 
 def test_a_streams_handler_that_dies_in_the_queue_is_run_all_the_same_and_finds_its_call_over() -> None:
@@ -286,7 +288,7 @@ def test_a_calls_first_message_may_be_read_before_its_handler_has_a_thread(strea
         rest = b" ".join([pool.read[0] or b"none", *requests])
         return iter([rest]) if stream else rest
 
-    with plain(behaviour, stream=stream, own_pool=pool) as channel:
+    with plain(behaviour, stream=stream, pool=pool) as channel:
         call = channel.stream_stream("/a/b") if stream else channel.stream_unary("/a/b")
         for sent in ([b"1", b"2", b"3"], [b"", b"2"], []):
             pool.read.clear()
@@ -311,7 +313,7 @@ def test_the_reading_of_a_first_message_ends_with_its_call() -> None:
         return b""
 
     never = threading.Event()
-    with plain(behaviour, own_pool=pool) as channel:
+    with plain(behaviour, pool=pool) as channel:
         method = channel.stream_unary("/a/b")
         for end in ("cancel", "deadline"):
             call = method.future(iter(lambda: never.wait(5), True), timeout=0.2 if end == "deadline" else 5)
@@ -341,7 +343,7 @@ def test_a_call_may_be_answered_while_its_first_message_is_read() -> None:
         context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "no message")
 
     never = threading.Event()
-    with plain(refuse, own_pool=Pool(1)) as channel:
+    with plain(refuse, pool=Pool(1)) as channel:
         call = channel.stream_unary("/a/b").future(iter(lambda: never.wait(5), True), timeout=5)
         assert outcome(call.result) is grpc.StatusCode.DEADLINE_EXCEEDED
         until(lambda: read == [None])
