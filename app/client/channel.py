@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from opentelemetry.trace import TracerProvider
+from opentelemetry.trace import TracerProvider, get_tracer_provider
 
+from app.client.instrumentation import is_instrumented, open_beneath
 from app.client.observer import Observer, ObserverInterceptor
 from app.client.options import Keepalive, Options, options, size_options
 from app.client.propagation import CallDefaults
@@ -58,7 +59,8 @@ def channel(
     A message above `max_receive_bytes` or `max_send_bytes` ends its call with RESOURCE_EXHAUSTED; by default,
     gRPC receives 4 MiB and sends any size.
 
-    With `tracing`, each call has a span; the standard OTEL_… variables apply. With `metrics`, calls are
+    With `tracing`, each call has a span; the standard OTEL_… variables apply. Where OpenTelemetry's
+    instrumentation has patched grpc's channels, calls have spans without it, too. With `metrics`, calls are
     counted and measured in that registry, as by go-grpc-prometheus; several channels may share a registry.
 
     Raises ValueError if the target is empty, `config` names unknown methods, the token must not be sent, or
@@ -71,6 +73,8 @@ def channel(
     token = None if token_file is None else FileToken(token_file)
     defaults = CallDefaults(timeout) if token is None or tls else CallDefaults(timeout, token.metadata)
     opened = _opened(target, found, tls, token)
+    if tracing is None and is_instrumented(grpc.insecure_channel):
+        tracing = get_tracer_provider()
     if observers := _observers(target, tracing, metrics):
         opened = grpc.intercept_channel(opened, ObserverInterceptor(observers))
     return grpc.intercept_channel(opened, defaults)
@@ -87,10 +91,14 @@ def aio_channel(
     proxy: bool = True,
     max_receive_bytes: int | None = None,
     max_send_bytes: int | None = None,
+    tracing: TracerProvider | None = None,
 ) -> grpc.aio.Channel:
     """Opens a channel for `grpc.aio`, with the balancing, retries and keepalive of `channel()`.
 
-    It has no default deadline, no propagation from the call being served, no spans and no metrics: those are
+    With `tracing`, each call has a span of opentelemetry-instrumentation-grpc; where that has patched grpc's
+    channels, calls have its spans without `tracing`, by the global provider.
+
+    It has no default deadline, no propagation from the call being served and no metrics: those are
     interceptors of the threaded channel. Set `timeout` with each call. New tokens are used here too; to use
     new certificates, open a new channel. Raises the errors of `channel()`, and ValueError for a token
     that would be sent to another machine without TLS: send such a token as metadata of each call.
@@ -104,19 +112,31 @@ def aio_channel(
     elif token is not None:
         credentials = local_credentials(target)
     else:
-        return grpc.aio.insecure_channel(target, options=found)
-    return grpc.aio.secure_channel(target, with_token(credentials, token), options=found)
+        return grpc.aio.insecure_channel(target, options=found, interceptors=_aio_interceptors(tracing))
+    return grpc.aio.secure_channel(
+        target, with_token(credentials, token), options=found, interceptors=_aio_interceptors(tracing)
+    )
+
+
+def _aio_interceptors(tracing: TracerProvider | None) -> list[grpc.aio.ClientInterceptor]:
+    """None where the package has patched the channel: it adds its own, and a call has one span."""
+    if tracing is None or is_instrumented(grpc.aio.insecure_channel):
+        return []
+    # Reads OTEL_PROPAGATORS, and takes time.
+    from app.client.aio_tracing import tracing_interceptors
+
+    return tracing_interceptors(tracing)
 
 
 def _opened(target: str, found: Options, tls: Tls | None, token: FileToken | None) -> grpc.Channel:
     """Opens the channel beneath the interceptors."""
     if tls is None:
         nothing = ReloadingFiles((), lambda: None)
-        return ReloadingChannel(nothing, lambda _: grpc.insecure_channel(target, options=found))
+        return ReloadingChannel(nothing, lambda _: open_beneath(grpc.insecure_channel, target, options=found))
     found = [*found, *tls.options(target)]
 
     def open_channel(credentials: grpc.ChannelCredentials) -> grpc.Channel:
-        return grpc.secure_channel(target, with_token(credentials, token), options=found)
+        return open_beneath(grpc.secure_channel, target, with_token(credentials, token), options=found)
 
     return ReloadingChannel(tls.credentials(), open_channel)
 

@@ -147,6 +147,9 @@ class _Call:
         self._call.add_done_callback(lambda _: callback(self))
 
     def __getattr__(self, name: str) -> Any:
+        if not hasattr(self._call, name):  # `yield from` asks whether there is a `close`
+            raise AttributeError(name)
+
         # Not the bound method: in `future(…).result()` it would outlive this object, which then cancels.
         def method(*args: Any, **kwargs: Any) -> Any:
             return getattr(self._call, name)(*args, **kwargs)

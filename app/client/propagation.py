@@ -110,12 +110,12 @@ class _Method:
         try:
             return call.result(), call
         except grpc.FutureCancelledError:
-            raise _CancelledError(call) from None
+            raise CancelledError(call) from None
 
 
 @grpc.Call.register
 @grpc.Future.register
-class _CancelledError(grpc.RpcError):
+class CancelledError(grpc.RpcError):
     """Raised to a caller that waits for a call when it is cancelled; grpc has no RpcError for that case."""
 
     def __init__(self, call: Any) -> None:
@@ -125,7 +125,7 @@ class _CancelledError(grpc.RpcError):
     def result(self, timeout: float | None = None) -> Any:
         raise self
 
-    def exception(self, timeout: float | None = None) -> "_CancelledError":
+    def exception(self, timeout: float | None = None) -> "CancelledError":
         return self
 
     def __getattr__(self, name: str) -> Any:

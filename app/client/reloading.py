@@ -10,12 +10,16 @@ from weakref import WeakSet
 
 import grpc
 
+from app.client.bare_stream import BareStreamMethod
 from app.client.propagation import propagate_cancellation
 from app.core.errors import StartError
 from app.reload.file import WatchedFiles
 
 Value = TypeVar("Value")
 OnConnectivity = Callable[[grpc.ChannelConnectivity], None]
+
+# The module of grpc's channels; a channel of any other class has been wrapped by somebody.
+_GRPCS_OWN = "grpc._channel"
 
 # A file that is being written is complete after this time, in seconds; Kubernetes replaces files atomically.
 _SETTLED = 0.01
@@ -100,9 +104,10 @@ class ReloadingChannel(grpc.Channel, Generic[Value]):
     def _method(self, arity: str, method: str, encode: Any, decode: Any) -> Any:
         channel = self._newest()
         # A call refers to its decoder, and so to the channel, for as long as it runs.
-        return propagate_cancellation(
-            getattr(channel, arity)(method, encode, partial(_decode, channel, decode))
-        )
+        made = getattr(channel, arity)(method, encode, partial(_decode, channel, decode))
+        if type(channel).__module__ != _GRPCS_OWN and arity.endswith("_stream"):
+            made = BareStreamMethod(made)
+        return propagate_cancellation(made)
 
     def unary_unary(
         self,

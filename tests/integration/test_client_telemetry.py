@@ -481,6 +481,21 @@ def test_the_newer_conventions_can_be_enabled(
     assert span.attributes == expected | {"server.port": int(at.server.target.rpartition(":")[2])}
 
 
+@pytest.mark.parametrize("method", STREAMED)
+def test_a_generator_that_passes_a_stream_on_can_be_closed(
+    at: ProbeServer, client: Client, method: str
+) -> None:
+    at.probe.between = lambda context: context.wait(10)
+
+    def passed_on() -> Any:
+        yield from BEGIN[method](client.stub, timeout=10)
+
+    replies = passed_on()
+    next(replies)
+    replies.close()
+    assert client.ended(method) == "Canceled"
+
+
 # opentelemetry-instrumentation-grpc's own client interceptor
 
 
