@@ -3,7 +3,6 @@
 import os
 import sys
 
-from app.core.name import NAME
 from app.runtime.signals import Signals
 
 
@@ -19,12 +18,6 @@ def main() -> None:
         cli.main(signals)
     except KeyboardInterrupt:
         sys.exit(130)
-    except ValueError as error:
-        if not str(error).startswith("OTEL_"):
-            raise
-        # OpenTelemetry reads some of its variables when it is imported.
-        sys.stderr.write(f"{NAME}: {error}\n")
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,9 @@ def command_line(services: Sequence[Service[Any]]) -> typer.Typer:
 def serve(context: typer.Context) -> None:
     """Serve until SIGTERM or Ctrl-C. The settings are APP_… variables; see docs/configuration.md."""
     # Imported only here: it takes longer than everything else, and shell completion would wait for it.
+    from app.telemetry.otel_variables import correct
+
+    ignored = correct(os.environ)  # first: OpenTelemetry reads some of them when it is imported
     from app import server
     from app.settings import load as load_settings
 
@@ -54,7 +57,7 @@ def serve(context: typer.Context) -> None:
         plural = "" if len(mistakes) == 1 else "s"
         fail(f"cannot start: {len(mistakes)} configuration error{plural}", *mistakes, code=INVALID)
     try:
-        status = server.run(settings, context.obj or Signals())
+        status = server.run(settings, context.obj or Signals(), ignored=ignored)
     except StartError as error:
         fail(f"cannot start: {error}", code=INVALID)
     raise typer.Exit(status)

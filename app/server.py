@@ -11,7 +11,7 @@ from typing import Any
 
 import grpc
 import structlog
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import TracerProvider
 
 from app.core.address import Address
 from app.core.service import Service
@@ -23,14 +23,24 @@ from app.services import SERVICES
 from app.settings import Settings
 from app.telemetry.logs import logs
 from app.telemetry.logs.process import process_logged
+from app.telemetry.otel_variables import Ignored
+from app.telemetry.tracer_provider import log_ignored
 from app.wiring import Parts, open_parts
 
 # The exit status after a drain that cancelled calls, or left a handler behind.
 CUT = 3
 
 
-def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] = SERVICES) -> int:
-    """Serves until SIGTERM or Ctrl-C, drains, and returns the exit status. Raises StartError."""
+def run(
+    settings: Settings,
+    signals: Signals,
+    services: Sequence[Service[Any]] = SERVICES,
+    ignored: Sequence[Ignored] = (),
+) -> int:
+    """Serves until SIGTERM or Ctrl-C, drains, and returns the exit status. Raises StartError.
+
+    `ignored` are OTEL_… variables to warn of.
+    """
     began = time.perf_counter()
     run_in_batches()
     level = settings.server.log_level
@@ -41,6 +51,7 @@ def run(settings: Settings, signals: Signals, services: Sequence[Service[Any]] =
         log = structlog.get_logger()
         if settings.unknown_variables:
             log.warning("unknown_variables", variables=list(settings.unknown_variables))
+        log_ignored(ignored)
 
         # Start: the server answers calls from here on.
         with serving(settings, services) as server:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import grpc
 from grpc_health.v1 import health
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from app.auth.caller import Verify
@@ -38,6 +38,7 @@ from app.interceptors.validation import Validation
 from app.interceptors.waiting_calls import WaitingLimit
 from app.runtime.dispatcher import Dispatcher
 from app.runtime.health import Health
+from app.runtime.instrumentation import excluded_services, remove_server_instrumentation
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.reflection import REFLECTION, add_reflection
@@ -46,9 +47,10 @@ from app.settings import Settings
 from app.telemetry.conventions import Conventions
 from app.telemetry.instance_id import instance_of
 from app.telemetry.logs import count_dropped, writer
+from app.telemetry.otel_variables import correct
 from app.telemetry.propagation import extractor
 from app.telemetry.registry import server_registry
-from app.telemetry.tracer_provider import tracer_provider
+from app.telemetry.tracer_provider import flushed, installed_provider, log_ignored, tracer_provider
 from app.tls.server_credentials import ServerCredentials
 
 # Exact names. Probes and tools have no token, and must be answered when nobody else is.
@@ -63,6 +65,7 @@ class Telemetry(NamedTuple):
     registry: CollectorRegistry
     spans: TracerProvider
     instance: str  # the `service.instance.id` of this server
+    installed: bool = False  # whether the program's surroundings have set OpenTelemetry up
 
 
 def concerns(
@@ -86,7 +89,10 @@ def concerns(
         RequestId(),  # first: everything after it may name the call
         Instance(telemetry.instance),  # cheap, and rejected calls are answered with it, too
         Tracing(  # the log line has its trace id
-            telemetry.spans, PROBES, Conventions.from_environment(os.environ), extractor(os.environ)
+            telemetry.spans,
+            PROBES | excluded_services(),
+            Conventions.from_environment(os.environ),
+            extractor(os.environ, installed=telemetry.installed),
         ),
         Metrics(telemetry.registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
@@ -173,12 +179,18 @@ def open_parts(
             timeout=settings.server.metrics_timeout,
         )
         metrics = opened.enter_context(port)
-        spans = spans or opened.enter_context(tracer_provider(NAME))
+        log_ignored(correct(os.environ))
+        installed = None if spans is not None else installed_provider()
+        if spans is None:
+            provider = tracer_provider(NAME) if installed is None else flushed(installed)
+            spans = opened.enter_context(provider)
         verify = opened.enter_context(verifier(settings.auth, registry))
         credentials = _credentials(settings, registry, opened)
 
         pools = open_pools(settings.server.workers, settings.server.max_streams, settings.server.max_watches)
-        telemetry = Telemetry(registry, spans, instance_of(spans.resource))
+        resource = getattr(spans, "resource", None)  # not every provider has one
+        instance = instance_of(resource, generated=installed is not None)
+        telemetry = Telemetry(registry, spans, instance, installed=installed is not None)
         listed = concerns(settings, served, telemetry, verify)
         for concern in listed:
             if isinstance(concern, AbstractContextManager):
@@ -198,6 +210,7 @@ def open_parts(
             first_messages=first_messages,
             followed=bool(interceptors),
         )
+        remove_server_instrumentation()
         server = grpc.server(
             Dispatcher(pools.workers), interceptors=[chain, *interceptors], options=options(settings.server)
         )

@@ -9,10 +9,18 @@ from copy import copy
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.sdk.trace import Tracer as SdkTracer
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import NoOpTracer, SpanContext, SpanKind, TraceFlags, Tracer, TraceState
+from opentelemetry.trace import (
+    NoOpTracer,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    Tracer,
+    TracerProvider,
+    TraceState,
+)
 
 from app.core.call import Call
 from app.core.method import Method
@@ -20,6 +28,9 @@ from app.interceptors.concern import Concern
 from app.telemetry.conventions import SERVER_ERRORS, Conventions
 from app.telemetry.propagation import ROOT, Extract, trace_context
 from app.telemetry.sampling import ID_MASK, root_threshold
+
+# Missing in an older version, which somebody may have put before ours from outside.
+_RANDOM: int = getattr(TraceFlags, "RANDOM_TRACE_ID", 0)
 
 
 class Tracing(Concern):
@@ -36,27 +47,21 @@ class Tracing(Concern):
         conventions: Conventions | None = None,
         extract: Extract = trace_context,
     ) -> None:
-        """`untraced` are full names of services whose calls have no spans, such as health checks."""
+        """`provider` need not be the SDK's. `untraced` are full names of services without spans."""
         self.extract = extract
         self.conventions = conventions or Conventions()
-        self.ids = _PresetTraceIds(provider.id_generator)
-        self.tracer = _tracer_with(self.ids, provider)
-        self.sampler = provider.sampler
+        self._provider = provider
         self._untraced = untraced
 
     def for_method(self, method: Method) -> Concern | None:
         if method.service in self._untraced:
             return None
-        disabled = isinstance(self.tracer, NoOpTracer)  # by OTEL_SDK_DISABLED
-        return _Propagation(self.extract) if disabled else _MethodTracing(self, method)
-
-
-def _tracer_with(ids: IdGenerator, provider: TracerProvider) -> Tracer:
-    """Returns a tracer that takes its ids from `ids`. A copy, because the provider's tracers are shared."""
-    tracer = copy(provider.get_tracer(__name__))
-    if isinstance(tracer, SdkTracer):
-        tracer.id_generator = ids
-    return tracer
+        tracer = self._provider.get_tracer(__name__)
+        if isinstance(tracer, NoOpTracer):  # by OTEL_SDK_DISABLED
+            return _Propagation(self.extract)
+        if isinstance(self._provider, SdkTracerProvider) and isinstance(tracer, SdkTracer):
+            return _SdkTracing(self, method, self._provider, tracer)
+        return _MethodTracing(self, method, tracer)
 
 
 class _Propagation(Concern):
@@ -74,20 +79,54 @@ class _Propagation(Concern):
 
 
 class _MethodTracing(Concern):
-    """The spans of one method, with what they have in common."""
+    """The spans of one method, with what they have in common, by the interface that all providers have."""
 
-    def __init__(self, tracing: Tracing, method: Method) -> None:
+    def __init__(self, tracing: Tracing, method: Method, tracer: Tracer) -> None:
         self._name = tracing.conventions.span_name(method)
         self._attributes = tracing.conventions.of_method(method)
         self._of_client = tracing.conventions.of_client
         self._outcomes = tracing.conventions.outcomes(SERVER_ERRORS)
         self._extract = tracing.extract
-        self._tracer = tracing.tracer
-        self._sampler = tracing.sampler
-        self._root_threshold = root_threshold(tracing.sampler)
-        self._ids = tracing.ids
-        self._new_trace_id = tracing.ids.new_trace_id
-        self._random = TraceFlags.RANDOM_TRACE_ID if tracing.ids.is_trace_id_random() else TraceFlags.DEFAULT
+        self._tracer = tracer
+
+    def accept(self, call: Call) -> None:
+        context = self._extract(call)
+        call.span = self._start(context)
+        found = call.span.get_span_context()
+        call.trace, call.sampled = found.trace_id, found.trace_flags.sampled
+        otel_context.attach(trace.set_span_in_context(call.span, context))
+
+    def _start(self, context: otel_context.Context) -> trace.Span:
+        return self._tracer.start_span(
+            self._name, context, SpanKind.SERVER, self._attributes, start_time=time.time_ns()
+        )
+
+    def end(self, call: Call) -> None:
+        span, status = call.span, call.status
+        if type(span) is _UnsampledSpan or span is None or status is None or not span.is_recording():
+            return
+        agent = call.headers.get("user-agent")
+        caller = self._of_client(call.peer(), agent if isinstance(agent, str) else None)
+        outcome = self._outcomes[status]
+        span.set_attributes(caller | outcome.attributes)
+        if outcome.status is not None:
+            span.set_status(outcome.status)
+        span.end()
+
+
+class _SdkTracing(_MethodTracing):
+    """The same for the SDK's provider, whose sampler and ids are asked first, as dropping is cheaper here."""
+
+    def __init__(
+        self, tracing: Tracing, method: Method, provider: SdkTracerProvider, tracer: SdkTracer
+    ) -> None:
+        own = copy(tracer)  # a copy, because the provider's tracers are shared
+        super().__init__(tracing, method, own)
+        own.id_generator = self._ids = _PresetTraceIds(provider.id_generator)
+        self._sampler = provider.sampler
+        self._root_threshold = root_threshold(provider.sampler)
+        self._new_trace_id = self._ids.new_trace_id
+        self._random = _RANDOM if self._ids.is_trace_id_random() else TraceFlags.DEFAULT
 
     def accept(self, call: Call) -> None:
         context = self._extract(call)
@@ -106,7 +145,7 @@ class _MethodTracing(Concern):
     def _ask_sampler(self, call: Call, context: otel_context.Context) -> trace.Span:
         """Asks the sampler before the SDK does: the SDK takes ten times as long for a span to drop."""
         parent = trace.get_current_span(context).get_span_context()
-        flags = parent.trace_flags & TraceFlags.RANDOM_TRACE_ID if parent.is_valid else self._random
+        flags = parent.trace_flags & _RANDOM if parent.is_valid else self._random
         call.trace = parent.trace_id or self._ids.new_trace_id()
         result = self._sampler.should_sample(
             context, call.trace, self._name, SpanKind.SERVER, self._attributes
@@ -118,21 +157,7 @@ class _MethodTracing(Concern):
 
     def _start_recording(self, trace_id: int, context: otel_context.Context) -> trace.Span:
         with self._ids.preset(trace_id):
-            return self._tracer.start_span(
-                self._name, context, SpanKind.SERVER, self._attributes, start_time=time.time_ns()
-            )
-
-    def end(self, call: Call) -> None:
-        span, status = call.span, call.status
-        if type(span) is _UnsampledSpan or span is None or status is None or not span.is_recording():
-            return
-        agent = call.headers.get("user-agent")
-        caller = self._of_client(call.peer(), agent if isinstance(agent, str) else None)
-        outcome = self._outcomes[status]
-        span.set_attributes(caller | outcome.attributes)
-        if outcome.status is not None:
-            span.set_status(outcome.status)
-        span.end()
+            return self._start(context)
 
 
 class _PresetTraceIds(IdGenerator):
@@ -150,7 +175,7 @@ class _PresetTraceIds(IdGenerator):
         return self._preset.get() or self._ids.generate_trace_id()
 
     def is_trace_id_random(self) -> bool:
-        return self._ids.is_trace_id_random()
+        return bool(getattr(self._ids, "is_trace_id_random", bool)())
 
     @contextmanager
     def preset(self, trace_id: int) -> Iterator[None]:

@@ -9,7 +9,6 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 
 from app.core.call import Call
-from app.core.errors import StartError
 
 # The `traceparent` header. Version 00 ends after the flags; a later one may continue after another `-`.
 # ff is not a version.
@@ -41,16 +40,17 @@ Extract = Callable[[Call], Context]
 ROOT = Context()
 
 
-def extractor(environment: Mapping[str, str]) -> Extract:
-    """Returns the function that reads a caller's trace context. Raises StartError for an unknown propagator.
+def extractor(environment: Mapping[str, str], *, installed: bool = False) -> Extract:
+    """Returns the function that reads a caller's trace context.
 
     If OTEL_PROPAGATORS is unset, it reads trace context only. OpenTelemetry's default adds baggage, which
-    nothing here needs: to read 8 KiB of it takes three times as long as a call.
+    nothing here needs: to read 8 KiB of it takes three times as long as a call. With `installed`, someone has
+    set OpenTelemetry up in this process, and its global propagator applies, whatever that is.
     """
     named = {one.strip() for one in environment.get("OTEL_PROPAGATORS", "").split(",")} - {""}
     if "none" in {one.lower() for one in named}:
         return _nothing
-    return _as_configured(named) if named - {"tracecontext"} else trace_context
+    return _by_global_propagator() if installed or named - {"tracecontext"} else trace_context
 
 
 def trace_context(call: Call) -> Context:
@@ -74,15 +74,10 @@ def _nothing(call: Call) -> Context:
     return ROOT
 
 
-def _as_configured(named: set[str]) -> Extract:
-    try:
-        # Imported only where it is used: it reads OTEL_PROPAGATORS, and fails, when it is imported.
-        from opentelemetry.propagate import get_global_textmap
-    except ValueError as error:
-        raise StartError(
-            f"invalid value {','.join(sorted(named))!r} for OTEL_PROPAGATORS: {error}"
-            " tracecontext, baggage and none are always available"
-        ) from error
+def _by_global_propagator() -> Extract:
+    # Imported only where it is used: it reads OTEL_PROPAGATORS when it is imported.
+    from opentelemetry.propagate import get_global_textmap
+
     textmap = get_global_textmap()
     # One line of this logger's for each wrong entry, which any caller may send.
     logging.getLogger("opentelemetry.baggage.propagation").setLevel(logging.ERROR)

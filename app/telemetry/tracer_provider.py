@@ -1,73 +1,116 @@
-"""The tracer provider and its exporter, configured by the standard OTEL_… variables."""
+"""The tracer provider: one that is installed already, or one by the standard OTEL_… variables."""
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
+from opentelemetry import trace
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import IdGenerator
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 
-from app.core.errors import StartError
+from app.telemetry.exporters import exporters
 from app.telemetry.instance_id import given_instance, new_instance
+from app.telemetry.otel_variables import (
+    BUILT_IN_SAMPLERS,
+    SAMPLER,
+    SAMPLER_ARG,
+    SAMPLERS,
+    Environment,
+    Ignored,
+    installed,
+)
 
 # Seconds to export the last spans; a dead collector must not keep the process from exiting.
 _FLUSH = 3.0
-
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 @contextmanager
 def tracer_provider(service_name: str) -> Iterator[TracerProvider]:
     """Yields a provider that exports spans in the background, and flushes them on exit within a limit.
 
-    OTEL_TRACES_EXPORTER is `otlp`, `console` or `none`; when unset, otlp if an OTLP endpoint is set, none
-    otherwise. A bounded queue separates calls from the exporter: a dead or slow collector loses spans, never
-    calls. The SDK reads sampler, resource attributes, batch sizes, endpoint, headers and certificates. Raises
-    StartError.
+    The OTEL_… variables apply. A bounded queue separates calls from the exporter: a dead or slow collector
+    loses spans, never calls. Values that cannot be used are logged as warnings.
     """
-    exporter = _exporter()
-    try:
-        provider = TracerProvider(resource=_resource(service_name), shutdown_on_exit=False)
-        if exporter is not None:
-            provider.add_span_processor(BatchSpanProcessor(exporter))
-    except ValueError as error:
-        raise StartError(f"invalid OTEL_… variable: {error}") from error
+    provider = _provider(service_name, os.environ)
     try:
         yield provider
     finally:
-        flush = threading.Thread(target=provider.shutdown, name="flush spans", daemon=True)
-        flush.start()
-        flush.join(_FLUSH)
-        if flush.is_alive():
-            structlog.get_logger().warning("spans_not_flushed", waited_seconds=_FLUSH)
-        else:
-            structlog.get_logger().info("spans_flushed")
+        _flush(provider.shutdown)
 
 
-def _exporter() -> SpanExporter | None:
-    name = os.environ.get("OTEL_TRACES_EXPORTER", "").strip()
-    if not name:
-        name = "otlp" if any(os.environ.get(variable) for variable in _ENDPOINTS) else "none"
-    if name == "none" or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return None
-    if name == "console":
-        return ConsoleSpanExporter()
-    if name != "otlp":
-        raise StartError(f"invalid value {name!r} for OTEL_TRACES_EXPORTER: expected otlp, console or none")
-    variable = next((one for one in _PROTOCOLS if os.environ.get(one)), "")
-    if variable and os.environ[variable] != "grpc":
-        raise StartError(f"invalid value {os.environ[variable]!r} for {variable}: expected grpc")
+@contextmanager
+def flushed(installed: trace.TracerProvider) -> Iterator[trace.TracerProvider]:
+    """Yields the provider, and flushes its spans on exit within the same limit. Leaves it open."""
+    structlog.get_logger().info("tracer_provider_installed", provider=type(installed).__name__)
     try:
-        # Imported here, because it takes a tenth of the server's start.
-        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+        yield installed
+    finally:
+        _flush(getattr(installed, "force_flush", lambda: None))
 
-        return OTLPSpanExporter()
-    except Exception as error:
-        raise StartError(f"invalid OTEL_EXPORTER_OTLP_… variable: {error}") from error
+
+def installed_provider() -> trace.TracerProvider | None:
+    """The global provider, if the program's surroundings have set one."""
+    found = trace.get_tracer_provider()
+    return None if isinstance(found, trace.ProxyTracerProvider | trace.NoOpTracerProvider) else found
+
+
+def log_ignored(ignored: Iterable[Ignored]) -> None:
+    """Logs a warning for each variable."""
+    for one in ignored:
+        structlog.get_logger().warning("otel_variable_ignored", **one._asdict())
+
+
+def _provider(service_name: str, environment: Environment) -> TracerProvider:
+    made, ignored = exporters(environment)
+    log_ignored(ignored)
+    provider = TracerProvider(
+        sampler=_sampler(environment),
+        resource=_resource(service_name),
+        id_generator=_id_generator(environment),
+        shutdown_on_exit=False,
+    )
+    for exporter in made:
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+    return provider
+
+
+def _sampler(environment: Environment) -> Sampler | None:
+    """The sampler of an installed package; None for the SDK's own, which the SDK makes by itself."""
+    name = environment.get(SAMPLER, "").strip()
+    point = None if not name or name in BUILT_IN_SAMPLERS else installed(SAMPLERS, name)
+    if point is None:
+        return None
+    try:
+        made = point.load()(environment.get(SAMPLER_ARG))
+    except Exception as error:  # whatever the package raises
+        made = error
+    if isinstance(made, Sampler):
+        return made
+    log_ignored([Ignored(SAMPLER, name, f"cannot be used: {made!r}", "parentbased_always_on")])
+    return ParentBased(ALWAYS_ON)
+
+
+def _id_generator(environment: Environment) -> IdGenerator | None:
+    """The one of an installed package; None for random ids."""
+    name = environment.get("OTEL_PYTHON_ID_GENERATOR", "random").strip()
+    point = None if name == "random" else installed("opentelemetry_id_generator", name)
+    made = None if point is None else point.load()()
+    return made if isinstance(made, IdGenerator) else None
+
+
+def _flush(act: Callable[[], object]) -> None:
+    flush = threading.Thread(target=act, name="flush spans", daemon=True)
+    flush.start()
+    flush.join(_FLUSH)
+    if flush.is_alive():
+        structlog.get_logger().warning("spans_not_flushed", waited_seconds=_FLUSH)
+    else:
+        structlog.get_logger().info("spans_flushed")
 
 
 def _resource(service_name: str) -> Resource:

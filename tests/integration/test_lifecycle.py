@@ -9,7 +9,6 @@ import socket
 import threading
 import time
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,14 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hyperframe.frame import SettingsFrame
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 from app.core.errors import StartError
 from app.server import CUT
-from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import outcome
 from tests.support.network import http2
+from tests.support.servers.collector import collecting
 from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import ServerProcess, run, server_process, started
 from tests.support.servers.server import DRAIN_STEPS, TOKEN, running
@@ -369,64 +367,41 @@ def test_the_console_exporter_prints_every_span() -> None:
         assert f'"trace_id": "0x{line}"' in output
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "right"),
-    [
-        ("OTEL_TRACES_EXPORTER", "jaeger", "expected otlp, console or none"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json", "expected grpc"),
-        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "99999", "invalid OTEL_… variable"),
-        ("OTEL_EXPORTER_OTLP_TIMEOUT", "abc", "invalid OTEL_EXPORTER_OTLP_… variable"),
-    ],
-)
-def test_an_invalid_variable_of_opentelemetry_is_a_start_error(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str, right: str
-) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setenv(name, value)
-    with pytest.raises(StartError, match=right), tracer_provider("test"):
-        pass
-
-
-def test_an_invalid_variable_that_opentelemetry_reads_on_import_is_a_start_error_too() -> None:
-    done = run("serve", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT="abc")
-    assert done.returncode == 2
-    assert done.stderr == (
-        "quoter: OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT must be a non-negative integer but got abc\n"
-    )
-
-
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """An OTLP collector that remembers the names of spans, with the service and trace that they belong to."""
-
-    def __init__(self) -> None:
-        self.spans: list[tuple[str, str, str]] = []
-
-    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
-        del context
-        for resource in request.resource_spans:
-            [name] = [
-                one.value.string_value for one in resource.resource.attributes if one.key == "service.name"
-            ]
-            for scope in resource.scope_spans:
-                self.spans += [(name, span.name, span.trace_id.hex()) for span in scope.spans]
-        return trace_service_pb2.ExportTraceServiceResponse()
+def test_variables_that_cannot_be_used_are_warnings_and_do_not_keep_the_server_from_starting() -> None:
+    wrong = {
+        "OTEL_TRACES_EXPORTER": "jaeger,console",
+        "OTEL_PROPAGATORS": "xray,tracecontext",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "abc",  # the SDK reads it when it is imported, and raises
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "99999",
+        "OTEL_TRACES_SAMPLER": "jaeger_remote",
+        "OTEL_PYTHON_ID_GENERATOR": "xray",
+    }
+    with server_process(**wrong) as server:
+        with grpc.insecure_channel(server.target) as channel:
+            stub_for(channel).Unary(pb.ProbeRequest(), timeout=5)
+        assert server.end() == 0
+    lines = [json.loads(line) for line in server.output if line.startswith('{"timestamp"')]
+    ignored = {line["variable"]: line for line in lines if line["event"] == "otel_variable_ignored"}
+    assert ignored.keys() == wrong.keys()
+    assert {line["level"] for line in ignored.values()} == {"warning"}
+    assert ignored["OTEL_TRACES_EXPORTER"]["value"] == "jaeger"
+    assert ignored["OTEL_PROPAGATORS"]["used"] == "tracecontext"
+    assert '"name": "/probe.Probe/Unary"' in "".join(server.output)
 
 
 def test_spans_go_to_the_collector_that_is_named_and_the_last_one_too() -> None:
-    collector = Collector()
-    receiver = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, receiver)  # type: ignore[no-untyped-call]
-    port = receiver.add_insecure_port("127.0.0.1:0")
-    receiver.start()
-    with server_process(OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{port}") as server:
+    with (
+        collecting() as (collector, endpoint),
+        server_process(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as server,
+    ):
         with grpc.insecure_channel(server.target) as channel:
             for _ in range(5):
                 stub_for(channel).Unary(pb.ProbeRequest(), timeout=5)
         assert server.end() == 0
         lines = [json.loads(line) for line in server.output]
-    receiver.stop(0).wait()
     traced = [line["trace_id"] for line in lines if line["event"] == "call"]
-    assert collector.spans == [("quoter", "/probe.Probe/Unary", trace_id) for trace_id in traced]
+    found = [(span.service, span.name, span.trace_id) for span in collector.spans]
+    assert found == [("quoter", "/probe.Probe/Unary", trace_id) for trace_id in traced]
     assert len(traced) == 5
 
 

@@ -13,11 +13,16 @@ from app.core.method import UNKNOWN
 from app.telemetry.propagation import Extract, extractor
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+B3_TRACE, B3_MULTI_TRACE = "1" * 32, "2" * 32
 METADATA = (
     ("traceparent", f"00-{TRACE}-{SPAN}-01"),
     ("tracestate", "rojo=00f067aa0ba902b7"),
     ("baggage", "user=alice"),
     ("grpc-trace-bin", b"\0"),
+    ("b3", f"{B3_TRACE}-{SPAN}-1"),
+    ("x-b3-traceid", B3_MULTI_TRACE),
+    ("x-b3-spanid", SPAN),
+    ("x-b3-sampled", "1"),
 )
 
 
@@ -47,14 +52,12 @@ def test_none_reads_nothing(value: str) -> None:
 PROGRAM = """
 import os
 from opentelemetry.baggage import get_all
-from app.core.errors import StartError
+from app.telemetry.otel_variables import correct
 from app.telemetry.propagation import extractor
 from tests.unit.test_propagation import call, trace_of
-try:
-    extract = extractor(os.environ)
-    print(trace_of(extract), dict(get_all(extract(call()))))
-except StartError as error:
-    print(error)
+ignored = [tuple(one) for one in correct(os.environ)]
+extract = extractor(os.environ)
+print(trace_of(extract), dict(get_all(extract(call()))), *ignored)
 """
 
 
@@ -63,16 +66,18 @@ except StartError as error:
     [
         ("baggage,tracecontext", f"{TRACE} {{'user': 'alice'}}"),
         ("baggage", " {'user': 'alice'}"),
+        ("b3", f"{B3_TRACE} {{}}"),
+        ("b3multi", f"{B3_TRACE} {{}}"),  # which reads the single header first
+        ("tracecontext,baggage,b3", f"{B3_TRACE} {{'user': 'alice'}}"),  # the last that finds a caller counts
+        ("B3, tracecontext", f"{TRACE} {{}}"),
+        ("b3m", f"{TRACE} {{}} ('OTEL_PROPAGATORS', 'b3m', 'not installed', 'the default')"),
         (
-            "b3m",
-            (
-                "invalid value 'b3m' for OTEL_PROPAGATORS: Propagator b3m not found. It is either misspelled"
-                " or not installed. tracecontext, baggage and none are always available"
-            ),
+            "xray,baggage,xray",
+            " {'user': 'alice'} ('OTEL_PROPAGATORS', 'xray', 'not installed', 'baggage')",
         ),
     ],
 )
-def test_what_else_is_named_is_read_where_it_is_installed_and_a_mistake_elsewhere(
+def test_what_else_is_named_is_read_where_it_is_installed_and_ignored_elsewhere(
     value: str, printed: str
 ) -> None:
     done = subprocess.run(
