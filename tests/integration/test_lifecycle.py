@@ -23,7 +23,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import outcome
 from tests.support.network import http2
-from tests.support.servers.collector import collecting
+from tests.support.servers.collector import collecting, collecting_over_http
 from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import ServerProcess, run, server_process, started
 from tests.support.servers.server import DRAIN_STEPS, TOKEN, running
@@ -389,10 +389,21 @@ def test_variables_that_cannot_be_used_are_warnings_and_do_not_keep_the_server_f
     assert '"name": "/probe.Probe/Unary"' in "".join(server.output)
 
 
-def test_spans_go_to_the_collector_that_is_named_and_the_last_one_too() -> None:
+@pytest.mark.parametrize(
+    ("collect", "protocol"), [(collecting, "grpc"), (collecting_over_http, "http/protobuf")]
+)
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_spans_go_to_the_collector_that_is_named_and_the_last_one_too(
+    collect: Any, protocol: str, compression: str
+) -> None:
     with (
-        collecting() as (collector, endpoint),
-        server_process(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint) as server,
+        collect() as (collector, endpoint),
+        server_process(
+            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
+            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+            OTEL_EXPORTER_OTLP_HEADERS="x-tenant=a%20b",
+            OTEL_EXPORTER_OTLP_COMPRESSION=compression,
+        ) as server,
     ):
         with grpc.insecure_channel(server.target) as channel:
             for _ in range(5):
@@ -403,6 +414,7 @@ def test_spans_go_to_the_collector_that_is_named_and_the_last_one_too() -> None:
     found = [(span.service, span.name, span.trace_id) for span in collector.spans]
     assert found == [("quoter", "/probe.Probe/Unary", trace_id) for trace_id in traced]
     assert len(traced) == 5
+    assert {one["x-tenant"] for one in collector.headers} == {"a b"}
 
 
 def test_a_dead_collector_neither_fails_calls_nor_holds_the_exit() -> None:

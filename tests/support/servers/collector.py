@@ -1,5 +1,6 @@
 """An OTLP collector that keeps what it is sent."""
 
+import gzip
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -73,6 +74,8 @@ def collecting_over_http() -> Iterator[tuple[Collector, str]]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers["content-encoding"] == "gzip":
+                body = gzip.decompress(body)
             collector.headers.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
             collector.add(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
             self.send_response(200)
