@@ -1,5 +1,6 @@
 """The settings of the server itself."""
 
+from math import ceil
 from typing import Annotated, Literal
 
 from annotated_types import Interval, Unit
@@ -119,7 +120,7 @@ class ServerSettings(Section):
         measures it. A longer queue admits greater bursts of short calls, and makes all calls wait longer when
         the load exceeds the capacity. Each place may also hold a request of `max_message_bytes`.
         """
-        return self.workers * 3 // 2 if self.max_calls is None else self.max_calls
+        return ceil(self.workers * 1.5) if self.max_calls is None else self.max_calls
 
     @check("metrics_listen")
     def _metrics_over_tcp(self) -> None:

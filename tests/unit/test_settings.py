@@ -51,7 +51,7 @@ def problems(env: pytest.MonkeyPatch, **variables: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize(("workers", "most"), [(1, 1), (10, 15), (32, 48)])
+@pytest.mark.parametrize(("workers", "most"), [(1, 2), (10, 15), (32, 48)])
 def test_the_limit_of_calls_follows_the_workers_unless_it_is_set(
     env: pytest.MonkeyPatch, workers: int, most: int
 ) -> None:
