@@ -27,7 +27,7 @@ PAST_THE_LAST: Mapping[str, Any] = {"end": hold}
 MALFORMED = b"\xff\xff\xff"
 
 # Above the limits MAX_MESSAGE and MAX_METADATA, and so far above them that grpc does not let them through.
-LONG, TOO_LONG = "a" * 70_000, "a" * 140_000
+LONG, TOO_LONG = "a" * 67_000, "a" * 140_000
 LONG_METADATA, TOO_LONG_METADATA = ((("x-long", "a" * size),) for size in (20_000, 40_000))
 
 
