@@ -3,13 +3,14 @@
 import time
 from collections import Counter
 
+from app.runtime.server_settings import ServerSettings
 from tests.attack.attack import Attack, Bound, Figures
 from tests.attack.attacker import Attacker
 from tests.attack.honest import BIDI_STREAM, CHECK, CLIENT_STREAM, UNARY, WATCH
 from tests.attack.process import Place, Report, by
 
-# As many as a connection may have: APP_MAX_CONNECTION_CALLS.
-A_CONNECTION = 1000
+# As many as a connection may have.
+A_CONNECTION = ServerSettings().max_connection_calls
 
 
 def half_calls(at: Place, calls: dict[str, int]) -> Report:
