@@ -56,7 +56,7 @@ ATTACKS = (
         "400 idle connections, and 256 descriptors",
         with_descriptors(256, by(idle, number=400)),
         Bound(watch=False, others=(idles,)),
-        short=False,
+        short=True,
     ),
     Attack("", "1,000 idle connections", by(idle, number=1000), Bound(watch=False)),
     Attack("", "200 prefaces of a byte a second", by(idle, number=200, slow_preface=True), short=True),

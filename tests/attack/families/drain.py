@@ -58,6 +58,7 @@ ATTACKS = (
         draining(by(connected, connections=1)),
         Bound(others=(ends,)),
         against_bare=False,
+        short=True,
         seconds=3,
     ),
 )

@@ -119,7 +119,7 @@ ATTACKS = (
     _flood("the same over 4 connections", "resets", 8000, number="6", connections=4),
     _flood("4,000 calls a second that the server must reset (MadeYouReset)", "provoked", 4000, short=True),
     _flood("4,000 CONTINUATION frames a second", "continuations", 4000, short=True),
-    _flood("20,000 PING frames a second", "pings", 20000, short=True),
+    _flood("20,000 PING frames a second", "pings", 20000),
     _flood("20,000 SETTINGS frames a second", "settings", 20000, short=True),
     _flood("20,000 WINDOW_UPDATE frames a second", "updates", 20000),
     _flood("20,000 WINDOW_UPDATE frames a second of a stream", "stream updates", 20000),

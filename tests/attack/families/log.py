@@ -122,6 +122,7 @@ ATTACKS = (
         "5,000 malformed timeouts a second",
         counted(by(malformed, rate=5000)),
         Bound(others=(few,)),
+        short=True,
     ),
     Attack(
         "20",
@@ -129,6 +130,7 @@ ATTACKS = (
         full(by(calls, rate=200)),
         Bound(more=20, others=(tells,)),
         against_bare=False,
+        short=True,
         prepare=to_file,
     ),
 )
