@@ -71,6 +71,7 @@ class Prepared:
     variables: Mapping[str, str] = field(default_factory=dict)
     credentials: grpc.ChannelCredentials | None = None
     tokens: Mapping[str, str] = field(default_factory=dict)  # by the names of callers
+    descriptors: int | None = None  # how many it may have
     to_file: bool = False  # whether the log is a file, `log` of the folder, instead of a pipe
 
 
@@ -116,7 +117,7 @@ class Subject:
         """Starts it with its files in the folder, and returns once it serves."""
         with ExitStack() as parts:
             log = parts.enter_context((folder / "log").open("ab")) if prepared.to_file else subprocess.PIPE
-            process = parts.enter_context(self._process(folder, prepared.variables, log))
+            process = parts.enter_context(self._process(folder, prepared, log))
             assert process.stderr is not None
             written = process.stdout or parts.enter_context((folder / "log").open("rb"))
             output = Output(written, grows=prepared.to_file)
@@ -140,13 +141,16 @@ class Subject:
 
     @contextmanager
     def _process(
-        self, folder: Path, variables: Mapping[str, str], log: IO[bytes] | int
+        self, folder: Path, prepared: Prepared, log: IO[bytes] | int
     ) -> Iterator["subprocess.Popen[bytes]"]:
+        limit = f"ulimit -n {prepared.descriptors}" if prepared.descriptors else ":"
         given = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0", "APP_DRAIN_DELAY": "0"}
         process = subprocess.Popen(
-            [sys.executable, *self.command],
+            ["bash", "-c", f'{limit} && exec "$0" "$@"', sys.executable, *self.command],
             cwd=ROOT,
-            env=environment(PYTHONPATH=str(ROOT), **{**self.variables(folder), **given, **variables}),
+            env=environment(
+                PYTHONPATH=str(ROOT), **{**self.variables(folder), **given, **prepared.variables}
+            ),
             stdout=log,
             stderr=subprocess.PIPE,
         )

@@ -1,14 +1,13 @@
 """Connections that cost their client nothing."""
 
-import resource
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from tests.attack.attack import Attack, Bound, Figures
 from tests.attack.attacker import connections
-from tests.attack.process import Hold, Place, Report, by
-from tests.attack.subject import Victim
+from tests.attack.process import Place, Report, by
+from tests.attack.subject import Prepared
 from tests.support.network.http2 import PREFACE
 
 
@@ -30,19 +29,8 @@ def idle(at: Place, number: int, *, slow_preface: bool = False) -> Report:
     return {"opened": len(opened), "closed": closed}
 
 
-def with_descriptors(most: int, hold: Hold) -> Hold:
-    """The same attack on a server that may have so many descriptors."""
-
-    @contextmanager
-    def limited(victim: Victim, seconds: float) -> Iterator[Report]:
-        try:
-            resource.prlimit(victim.pid, resource.RLIMIT_NOFILE, (most, most))
-        except OSError as error:
-            raise AssertionError(f"the limit of descriptors cannot be set: {error}") from error
-        with hold(victim, seconds) as report:
-            yield report
-
-    return limited
+def few_descriptors(_folder: Path) -> AbstractContextManager[Prepared]:
+    return nullcontext(Prepared(descriptors=256))
 
 
 def idles(figures: Figures) -> str | None:
@@ -54,9 +42,10 @@ ATTACKS = (
     Attack(
         "10",
         "400 idle connections, and 256 descriptors",
-        with_descriptors(256, by(idle, number=400)),
+        by(idle, number=400),
         Bound(watch=False, others=(idles,)),
         short=True,
+        prepare=few_descriptors,
     ),
     Attack("", "1,000 idle connections", by(idle, number=1000), Bound(watch=False)),
     Attack("", "200 prefaces of a byte a second", by(idle, number=200, slow_preface=True), short=True),

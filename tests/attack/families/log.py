@@ -119,8 +119,8 @@ ATTACKS = (
     ),
     Attack(
         "15",
-        "5,000 malformed timeouts a second",
-        counted(by(malformed, rate=5000)),
+        "2,000 malformed timeouts a second",
+        counted(by(malformed, rate=2000)),
         Bound(others=(few,)),
         short=True,
     ),
