@@ -45,8 +45,8 @@ COPY --from=build /app/.venv /app/.venv
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
-    APP_LISTEN=0.0.0.0:50051 \
-    APP_METRICS_LISTEN=0.0.0.0:9464
+    APP_LISTEN=[::]:50051 \
+    APP_METRICS_LISTEN=[::]:9464
 EXPOSE 50051 9464
 
 # Numeric, so that Kubernetes can verify that it is not root.

@@ -7,7 +7,7 @@ from annotated_types import Interval, Unit
 from app.auth.permissions import Permissions, parse_permissions
 from app.auth.tokens import parse_tokens
 from app.core.section import File, Parser, Section, check, check_content, setting
-from app.reload.url import check_url
+from app.reload.url import check_url, is_secure
 
 Mode = Literal["none", "tokens", "jwt"]
 
@@ -42,6 +42,9 @@ class AuthSettings(Section):
     )
     jwt_jwks_url: Annotated[str, Parser(check_url, "a URL")] = setting(
         "", "for `jwt`, instead of the file: the URL of the issuer's JWKS"
+    )
+    jwt_jwks_allow_http: bool = setting(
+        False, "for `jwt`: permit a JWKS URL of http; anyone on the network path can then forge tokens"
     )
     jwt_issuer: str = setting("", "for `jwt`: the required `iss` of tokens")
     jwt_audience: str = setting("", "for `jwt`: the required `aud` of tokens, or one of several")
@@ -82,10 +85,19 @@ class AuthSettings(Section):
         if self._applies("jwt", given=url != ""):
             if not url and file is None:
                 raise ValueError("required with APP_AUTH_MODE=jwt, unless APP_JWT_KEYS_FILE is set")
+            if url and not is_secure(url) and not self.jwt_jwks_allow_http:
+                raise ValueError(
+                    f"{url!r} is not secure; expected https, or http to a loopback address;"
+                    " to permit it, set APP_JWT_JWKS_ALLOW_HTTP=true"
+                )
             if url and file is not None:
                 raise ValueError("not valid with APP_JWT_KEYS_FILE; set one of the two")
             if url and "HS256" in self.jwt_algorithms:
                 raise ValueError("not valid with HS256, whose secret is read from APP_JWT_KEYS_FILE only")
+
+    @check("jwt_jwks_allow_http")
+    def _used_permission(self) -> None:
+        self._applies("jwt", given=self.jwt_jwks_allow_http)
 
     @check("jwt_issuer")
     def _issuer(self) -> None:

@@ -148,7 +148,7 @@ def _close(connections: list[socket.socket]) -> None:
 
 
 def check_url(text: str) -> str:
-    """Returns the URL. Raises ValueError unless it is https, or http to a loopback address."""
+    """Returns the URL. Raises ValueError unless it is one of https or http."""
     try:
         url = urlsplit(text)
         host, _ = url.hostname, url.port
@@ -158,9 +158,15 @@ def check_url(text: str) -> str:
         raise ValueError("a user or password in a URL is not valid: URLs are logged")
     if not host or not text.isascii() or not text.isprintable() or " " in text or url.fragment:
         raise ValueError(f"{text!r} is not a URL; expected https://HOST/PATH")
-    if url.scheme != "https" and not (url.scheme == "http" and _loopback(host)):
-        raise ValueError(f"{text!r} is not secure; expected https, or http to a loopback address")
+    if url.scheme not in {"https", "http"}:
+        raise ValueError(f"{text!r} is not a URL of https; expected https://HOST/PATH")
     return text
+
+
+def is_secure(url: str) -> bool:
+    """Whether nobody on the network path can change the response: https, or http to a loopback address."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or _loopback(str(parts.hostname))
 
 
 def _loopback(host: str) -> bool:

@@ -14,6 +14,8 @@ IMPOSSIBLE: set[frozenset[Choice]] = {
     frozenset({("tls.enabled", False), ("tls.certManager.enabled", True)}),
     frozenset({("tls.enabled", False), ("tls.clientCa.enabled", True)}),
     frozenset({("serviceMonitor.enabled", True), ("podMonitor.enabled", True)}),
+    frozenset({("auth.jwt.jwksAllowHttp", True), ("auth.mode", "none")}),
+    frozenset({("auth.jwt.jwksAllowHttp", True), ("auth.mode", "tokens")}),
 }
 
 

@@ -11,6 +11,7 @@ import yaml
 from tests.chart.chart import CHART, rendered
 from tests.chart.combinations import COMBINATIONS
 from tests.chart.examples import EXAMPLES
+from tests.chart.usual_values import USUAL
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="make chart installs it")
 
@@ -36,11 +37,11 @@ def validator(version: str, kind: str, group: str) -> Any:
     return Draft202012Validator(schema(version, f"{kind.lower()}-{group}"), registry=registry)
 
 
-CASES = dict(enumerate(COMBINATIONS)) | EXAMPLES
+CASES = dict(enumerate(COMBINATIONS)) | EXAMPLES | {str(one.values): one.values for one in USUAL}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("values", CASES.values(), ids=map(str, CASES))
+@pytest.mark.parametrize("values", CASES.values(), ids=range(len(CASES)))
 def test_every_object_matches_its_schema(values: dict[str, Any], version: str) -> None:
     checked = 0
     for name, one in rendered(values, kubernetes=f"{version}.0").items():

@@ -75,11 +75,19 @@ JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "ht
             {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}},
             ["resources.requests.cpu"],
         ),
+        ({"service": {"nodePort": 30001}}, ["are only valid with service.type=NodePort or LoadBalancer"]),
+        (
+            {"service": {"type": "NodePort", "loadBalancerIP": "10.0.0.1"}},
+            ["are only valid with service.type=LoadBalancer"],
+        ),
+        ({"containerPorts": {"grpc": 9464}}, ["containerPorts.grpc and containerPorts.metrics are the same"]),
+        ({"service": {"grpcPort": 9464}}, ["service.grpcPort and service.metricsPort are the same port"]),
+        ({"ingress": {"host": "a"}}, ["ingress.host was renamed to ingress.hosts: a list"]),
         ({"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}, ["scrape each pod twice"]),
         ({"grpcRoute": {"enabled": True}}, ["grpcRoute.enabled requires grpcRoute.parentRefs"]),
         (
             {"extraEnv": [{"name": "APP_WORKERS", "value": "3"}]},
-            ["extraEnv sets APP_WORKERS, which is already set"],
+            ["extraEnv cannot set APP_WORKERS, which follows from the chart's values: set server.workers"],
         ),
         (
             {"extraEnv": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
@@ -131,6 +139,9 @@ def test_the_pairs_that_no_combination_has_are_rejected(
         ({"auth": {"jwt": {"algorithms": ["none"]}}}, "/auth/jwt/algorithms/0"),
         ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable"),
         ({"image": {"digest": "latest"}}, "/image/digest"),
+        ({"enabled": "yes"}, "/enabled"),
+        ({"global": {"imageRegistry": 1}}, "/global/imageRegistry"),
+        ({"livenessProbe": {"grpc": 1}}, "at '/livenessProbe': additional properties 'grpc' not allowed"),
     ],
 )
 def test_the_chart_rejects_an_unknown_or_invalid_value_by_name(values: dict[str, Any], named: str) -> None:

@@ -1,12 +1,13 @@
 """The objects that the chart renders."""
 
 import base64
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.chart.chart import CHART, Objects, helm, pod, rendered, text, variables, volumes
-from tests.chart.combinations import COMBINATIONS, ROWS, SCHEMA, pairs, switches
+from tests.chart.combinations import COMBINATIONS, IMPOSSIBLE, ROWS, SCHEMA, pairs, switches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 TLS: dict[str, Any] = {"tls": {"enabled": True, "existingSecret": "certificate"}}
 MUTUAL: dict[str, Any] = {"tls": TLS["tls"] | {"clientCa": {"enabled": True}}}
 JWT: dict[str, Any] = {"issuer": "https://issuer.example/", "audience": "quoter"}
+PLAINTEXT = JWT | {"jwksAllowHttp": True}
 
 
 def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
@@ -56,34 +58,13 @@ def test_every_pair_of_switches_is_in_a_combination() -> None:
     factors = dict(switches(SCHEMA))
     assert len(factors) > 15
     assert len(ROWS) < 30
-    seen = {
-        frozenset(pair)
-        for row in ROWS
-        for one in row.items()
-        for pair in [*pairs(row, one)]
-        if len(pair) == 2
+    seen = {pair for row in ROWS for one in row.items() for pair in pairs(row, one) if len(pair) == 2}
+    possible = {
+        frozenset({(one, a), (other, b)})
+        for one, other in itertools.combinations(factors, 2)
+        for a, b in itertools.product(factors[one], factors[other])
     }
-    for one, choices in factors.items():
-        for other, others in factors.items():
-            missing = [
-                (a, b)
-                for a in choices
-                for b in others
-                if one < other and frozenset({(one, a), (other, b)}) not in seen
-            ]
-            names = {one, other}
-            assert len(missing) == (1 if names in IMPOSSIBLE_NAMES and one < other else 0), (
-                one,
-                other,
-                missing,
-            )
-
-
-IMPOSSIBLE_NAMES = [
-    {"tls.enabled", "tls.certManager.enabled"},
-    {"tls.enabled", "tls.clientCa.enabled"},
-    {"serviceMonitor.enabled", "podMonitor.enabled"},
-]
+    assert possible - seen == IMPOSSIBLE
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
@@ -246,7 +227,7 @@ def test_every_pod_is_scraped_once() -> None:
 
     assert annotated(rendered())
     by_service = rendered(
-        {"serviceMonitor": {"enabled": True, "labels": {"release": "p"}, "interval": "15s"}}
+        {"serviceMonitor": {"enabled": True, "additionalLabels": {"release": "p"}, "interval": "15s"}}
     )
     monitor = by_service["ServiceMonitor/quoter"]
     selector = monitor["spec"]["selector"]["matchLabels"]
@@ -296,8 +277,11 @@ def test_the_errors_of_a_server_that_does_not_start_are_kept_with_its_pod() -> N
         ({"otel": {"endpoint": "http://collector.here:4317"}}, [53, 53, 4317]),
         ({"otel": {"endpoint": "http://collector.here"}}, [53, 53, 443]),
         ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "https://issuer.example/keys"}}}, [53, 53, 443]),
-        ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "http://issuer.here/keys"}}}, [53, 53, 80]),
-        ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "http://issuer.here:8080/k"}}}, [53, 53, 8080]),
+        ({"auth": {"mode": "jwt", "jwt": PLAINTEXT | {"jwksUrl": "http://issuer.here/keys"}}}, [53, 53, 80]),
+        (
+            {"auth": {"mode": "jwt", "jwt": PLAINTEXT | {"jwksUrl": "http://issuer.here:8080/k"}}},
+            [53, 53, 8080],
+        ),
     ],
 )
 def test_the_network_policy_allows_the_connections_of_the_server(
@@ -393,7 +377,12 @@ def test_pods_are_spread_over_nodes_and_replaced_before_they_end() -> None:
 
 def test_the_route_and_the_ingress_lead_to_the_service() -> None:
     route = {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["quoter.example"]}
-    ingress = {"enabled": True, "host": "quoter.example", "tlsSecret": "certificate", "className": "nginx"}
+    ingress = {
+        "enabled": True,
+        "className": "nginx",
+        "hosts": [{"host": "quoter.example"}],
+        "tls": [{"secretName": "certificate", "hosts": ["quoter.example"]}],
+    }
     objects = rendered({"grpcRoute": route, "ingress": ingress})
     spec = objects["GRPCRoute/quoter"]["spec"]
     assert spec["rules"] == [{"backendRefs": [{"name": "quoter", "port": 50051}]}]

@@ -17,8 +17,6 @@ from tests.chart.chart import Objects, rendered, variables
 from tests.chart.combinations import COMBINATIONS
 from tests.support.servers.echo import ECHO
 
-LISTENS = {"APP_LISTEN": "0.0.0.0:50051", "APP_METRICS_LISTEN": "0.0.0.0:9464"}  # as in the Dockerfile
-
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -46,7 +44,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def settings(objects: Objects, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The settings that the server reads from its variables. Raises StartError if it would not start."""
-    given = LISTENS | {name: value for name, value in variables(objects).items() if name.startswith("APP_")}
+    given = {name: value for name, value in variables(objects).items() if name.startswith("APP_")}
     for name, value in given.items():
         assert value is not None
         monkeypatch.setenv(name, str(files.get(value, value)))
@@ -77,7 +75,8 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
                 "audience": "quoter",
                 "algorithms": ["ES256", "RS256"],
                 "leewaySeconds": 2.5,
-                "jwksUrl": "https://issuer.example/keys",
+                "jwksUrl": "http://issuer.example/keys",
+                "jwksAllowHttp": True,
             },
         },
         "server": {
@@ -98,14 +97,16 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
         "keepalive": {"timeSeconds": 86_400, "timeoutSeconds": 0.5, "permitTimeSeconds": 6},
         "drain": {"delaySeconds": 86_400, "graceSeconds": 86_399},
         "maxConnectionAgeSeconds": 3_600,
+        "containerPorts": {"grpc": 8443, "metrics": 8080},
     }
     found = settings(rendered(values), files, monkeypatch)
     server, auth = found.server, found.auth
+    assert [str(one) for one in (*server.listen, *server.metrics_listen)] == ["[::]:8443", "[::]:8080"]
     assert server.services == ("probe.Probe",)
     assert auth.auth_require is not None
     assert (auth.jwt_issuer, auth.jwt_audience) == ("https://issuer.example/", "quoter")
     assert (auth.jwt_algorithms, auth.jwt_leeway) == (("ES256", "RS256"), 2.5)
-    assert auth.jwt_jwks_url == "https://issuer.example/keys"
+    assert auth.jwt_jwks_url == "http://issuer.example/keys"
     assert (server.workers, server.max_calls) == (3, 100_000)
     assert (server.max_streams, server.max_watches) == (7, 10_000)
     assert (server.first_message_timeout, server.max_waiting_calls) == (2.5, 300)
@@ -134,7 +135,7 @@ def test_the_chart_sets_every_setting_of_the_frame_and_no_others() -> None:
         if name.startswith("APP_")
     }
     settings = {name for section in FRAME.values() for name in settings_of(section)}
-    assert given == settings - set(LISTENS)
+    assert given == settings
 
 
 def test_the_server_rejects_an_unknown_variable(

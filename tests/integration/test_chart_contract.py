@@ -27,16 +27,6 @@ MODEL = {
     for name, one in value_types(section).items()
 }
 
-# Settings without a value: the image sets the addresses, and the chart the paths of mounted files.
-NOT_VALUES = {
-    "APP_LISTEN",
-    "APP_METRICS_LISTEN",
-    "APP_AUTH_TOKENS_FILE",
-    "APP_JWT_KEYS_FILE",
-    "APP_TLS_CERT_FILE",
-    "APP_TLS_KEY_FILE",
-    "APP_TLS_CLIENT_CA_FILE",
-}
 # Where the chart's default is not the server's, and why.
 OTHER_DEFAULTS = {
     "APP_AUTH_MODE": "a pod is reached from other machines, so it must be said",
@@ -58,6 +48,14 @@ def schemas(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield from schemas(schema["items"], f"{path}[]")
 
 
+def every(values: Any) -> Iterator[Any]:
+    for one in values:
+        yield one
+        yield from every(one.inner)
+
+
+# Settings that follow from a value in another way than by its text, such as the paths of mounted files.
+DERIVED = {name for one in every(VALUES) for name in one.sets if name.startswith("APP_")}
 SET = {one.setting: one for one in GENERATE["leaves"](VALUES) if one.setting}
 
 
@@ -75,6 +73,8 @@ def test_what_is_generated_from_the_values_is_current() -> None:
     template = (CHART / "templates" / "_settings.tpl").read_text()
     assert GENERATE["template"](VALUES) == template, "run `make gen`"
     renamed = (CHART / "templates" / "_renamed.tpl").read_text()
+    variables = (CHART / "templates" / "_variables.tpl").read_text()
+    assert GENERATE["variables_template"](VALUES) == variables, "run `make gen`"
     assert GENERATE["renamed_template"](VALUES) == renamed, "run `make gen`"
     assert GENERATE["schema_file"](VALUES) == (CHART / "values.schema.json").read_text(), "run `make gen`"
     readme = (CHART / "README.md").read_text()
@@ -85,12 +85,12 @@ def test_each_setting_is_set_by_one_value_or_is_none_of_theirs() -> None:
     assert len(SET) == sum(bool(one.setting) for one in GENERATE["leaves"](VALUES)), (
         "two values are one setting"
     )
-    assert set(SET) | NOT_VALUES == set(MODEL)
-    assert not set(SET) & NOT_VALUES
+    assert set(SET) | DERIVED == set(MODEL)
+    assert not set(SET) & DERIVED
 
 
 def test_the_image_sets_where_to_listen_and_no_other_setting() -> None:
-    image = set(re.findall(r"\b(APP_\w+)=\d", (ROOT / "Dockerfile").read_text()))
+    image = set(re.findall(r"\b(APP_\w+)=\[", (ROOT / "Dockerfile").read_text()))
     assert image == {"APP_LISTEN", "APP_METRICS_LISTEN"}
 
 
@@ -121,6 +121,17 @@ OPEN = {
     "networkPolicy.extraEgress[]",
     "grpcRoute.parentRefs[]",
     "extraEnv[].valueFrom",
+    "extraEnvFrom[]",
+    "extraContainers[]",
+    "initContainers[]",
+    "hostAliases[]",
+    "lifecycle",
+    "dnsConfig",
+    "strategy",
+    "podSecurityContext",
+    "securityContext",
+    "autoscaling.behavior",
+    "autoscaling.metrics[]",
     "extraVolumes[]",
     "extraVolumeMounts[]",
     "tolerations[]",
@@ -196,6 +207,12 @@ def test_a_former_name_is_in_the_schema_and_the_chart_rejects_it_with_the_new_na
     assert made["properties"]["old"] == {"description": "Renamed to x.new.", "deprecated": True}
     assert made["required"] == ["new"]
     assert '- "x.old was renamed to x.new: 1 in place of `one`"\n' in GENERATE["renamed_template"](values)
+
+
+def test_a_variable_is_listed_with_the_value_that_decides_it() -> None:
+    text = "# Words.\n# @sets B, A\nx: 2\n# @setting APP_WORKERS\ny: 1\n"
+    made = GENERATE["variables_template"](GENERATE["read"](text))
+    assert "\nA: x\nAPP_WORKERS: y\nB: x\n" in made
 
 
 def test_a_value_of_no_setting_fails() -> None:

@@ -328,6 +328,19 @@ def test_an_invalid_setting_of_jwt_is_an_error_with_its_reason(
     assert problem in found
 
 
+def test_a_jwks_url_of_http_must_be_permitted(env: pytest.MonkeyPatch) -> None:
+    [found] = problems(env, **JWT, APP_JWT_JWKS_URL="http://issuer.test/")
+    assert "is not secure; expected https" in found
+    assert "APP_JWT_JWKS_ALLOW_HTTP=true" in found
+    env.setenv("APP_JWT_JWKS_ALLOW_HTTP", "true")
+    assert load().auth.jwt_jwks_url == "http://issuer.test/"
+
+
+def test_http_is_permitted_only_for_a_jwks_url(env: pytest.MonkeyPatch) -> None:
+    [found] = problems(env, APP_JWT_JWKS_ALLOW_HTTP="true")
+    assert found == "APP_JWT_JWKS_ALLOW_HTTP: only valid with APP_AUTH_MODE=jwt"
+
+
 def test_keys_that_no_algorithm_is_asked_for_are_a_mistake(env: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_bytes(jwks(secret_jwk()))

@@ -12,7 +12,7 @@ import pytest
 import trustme
 
 from app.core.errors import StartError
-from app.reload.url import WatchedUrl, check_url
+from app.reload.url import WatchedUrl, check_url, is_secure
 from app.telemetry.logs import logs
 from tests.support.servers.web import Web, send, web
 from tests.support.waiting import until
@@ -296,19 +296,30 @@ def test_https_is_fetched_from_a_server_that_is_certified_and_from_no_other(
         "http://[::1]:80/keys",
     ],
 )
-def test_https_is_right_and_http_to_this_machine(url: str) -> None:
+def test_https_is_secure_and_http_to_this_machine(url: str) -> None:
     assert check_url(url) == url
+    assert is_secure(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://issuer.test/jwks",
+        "http://10.0.0.1/jwks",
+        "http://localhost.attacker.test/",
+        "http://127.0.0.1.attacker.test/",
+    ],
+)
+def test_http_to_another_machine_is_not_secure(url: str) -> None:
+    assert check_url(url) == url
+    assert not is_secure(url)
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://issuer.test/jwks", "is not secure; expected https, or http to a loopback address"),
-        ("http://10.0.0.1/jwks", "is not secure; expected https, or http to a loopback address"),
-        ("http://localhost.attacker.test/", "is not secure; expected https, or http to a loopback address"),
-        ("http://127.0.0.1.attacker.test/", "is not secure; expected https, or http to a loopback address"),
         ("file:///etc/keys", "expected https://HOST/PATH"),
-        ("ftp://issuer.test/jwks", "is not secure; expected https, or http to a loopback address"),
+        ("ftp://issuer.test/jwks", "expected https://HOST/PATH"),
         ("issuer.test/jwks", "expected https://HOST/PATH"),
         ("https://", "expected https://HOST/PATH"),
         ("https://[::1/jwks", "expected https://HOST/PATH"),

@@ -18,7 +18,7 @@
 {{- end }}
 {{- $sources := compact (list .jwt.jwksUrl .jwt.keys.existingSecret .jwt.keys.existingConfigMap) }}
 {{- if ne .mode "jwt" }}
-{{- if or .jwt.issuer .jwt.audience $sources }}
+{{- if or .jwt.issuer .jwt.audience .jwt.jwksAllowHttp .jwt.jwksCa.existingSecret .jwt.jwksCa.existingConfigMap $sources }}
 {{- $wrong = append $wrong "auth.jwt is only valid with auth.mode=jwt" }}
 {{- end }}
 {{- else }}
@@ -28,8 +28,17 @@
 {{- if not .jwt.audience }}
 {{- $wrong = append $wrong "auth.mode=jwt requires auth.jwt.audience" }}
 {{- end }}
+{{- if and .jwt.jwksCa.existingSecret .jwt.jwksCa.existingConfigMap }}
+{{- $wrong = append $wrong "auth.jwt.jwksCa.existingSecret and auth.jwt.jwksCa.existingConfigMap conflict: set only one" }}
+{{- end }}
+{{- if and (or .jwt.jwksCa.existingSecret .jwt.jwksCa.existingConfigMap) (not .jwt.jwksUrl) }}
+{{- $wrong = append $wrong "auth.jwt.jwksCa is only valid with auth.jwt.jwksUrl" }}
+{{- end }}
 {{- if ne (len $sources) 1 }}
 {{- $wrong = append $wrong "auth.mode=jwt requires exactly one source of keys: auth.jwt.jwksUrl, auth.jwt.keys.existingSecret or auth.jwt.keys.existingConfigMap" }}
+{{- end }}
+{{- if and (hasPrefix "http://" .jwt.jwksUrl) (not .jwt.jwksAllowHttp) (not (regexMatch "^http://(localhost|127[.][0-9.]+|[[]::1[]])([:/?]|$)" .jwt.jwksUrl)) }}
+{{- $wrong = append $wrong "auth.jwt.jwksUrl is not secure: set a URL of https, or auth.jwt.jwksAllowHttp=true if the network encrypts" }}
 {{- end }}
 {{- if and .jwt.jwksUrl (has "HS256" .jwt.algorithms) }}
 {{- $wrong = append $wrong "HS256 in auth.jwt.algorithms requires a secret, which auth.jwt.jwksUrl cannot provide: set auth.jwt.keys.existingSecret instead" }}
@@ -59,7 +68,7 @@
 {{- $wrong = append $wrong (printf "autoscaling.minReplicas (%v) is greater than autoscaling.maxReplicas (%v)" .minReplicas .maxReplicas) }}
 {{- end }}
 {{- end }}
-{{- if and .Values.autoscaling.enabled (not (dig "requests" "cpu" "" .Values.resources)) }}
+{{- if and .Values.autoscaling.enabled (not .Values.autoscaling.metrics) (not (dig "requests" "cpu" "" .Values.resources)) }}
 {{- $wrong = append $wrong "autoscaling.enabled requires resources.requests.cpu, because utilization is relative to it" }}
 {{- end }}
 {{- if and .Values.serviceMonitor.enabled .Values.podMonitor.enabled }}
@@ -68,12 +77,39 @@
 {{- if and .Values.grpcRoute.enabled (not .Values.grpcRoute.parentRefs) }}
 {{- $wrong = append $wrong "grpcRoute.enabled requires grpcRoute.parentRefs" }}
 {{- end }}
+{{- with .Values.service }}
+{{- if eq .type "ClusterIP" }}
+{{- if or .nodePort .externalTrafficPolicy }}
+{{- $wrong = append $wrong "service.nodePort and service.externalTrafficPolicy are only valid with service.type=NodePort or LoadBalancer" }}
+{{- end }}
+{{- end }}
+{{- if and (ne .type "LoadBalancer") (or .loadBalancerClass .loadBalancerIP .loadBalancerSourceRanges) }}
+{{- $wrong = append $wrong "service.loadBalancerClass, service.loadBalancerIP and service.loadBalancerSourceRanges are only valid with service.type=LoadBalancer" }}
+{{- end }}
+{{- if and (eq .type "ClusterIP") (eq (toString (.grpcPort | default $.Values.containerPorts.grpc)) (toString (.metricsPort | default $.Values.containerPorts.metrics))) }}
+{{- $wrong = append $wrong "service.grpcPort and service.metricsPort are the same port" }}
+{{- end }}
+{{- end }}
+{{- with .Values.containerPorts }}
+{{- if eq (int .grpc) (int .metrics) }}
+{{- $wrong = append $wrong "containerPorts.grpc and containerPorts.metrics are the same port" }}
+{{- end }}
+{{- end }}
+{{- if kindIs "bool" .Values.enabled }}
+{{- if not .Values.enabled }}
+{{- $wrong = append $wrong (printf "enabled is false, but the dependency of the parent chart does not name it: add `condition: %s.enabled` there" .Chart.Name) }}
+{{- end }}
+{{- end }}
+{{- $valueOf := include "quoter.valueOfVariable" . | fromYaml }}
 {{- $set := list }}
 {{- range include "quoter.env" . | fromYamlArray }}
 {{- $set = append $set .name }}
 {{- end }}
 {{- range .Values.extraEnv }}
-{{- if has .name $set }}
+{{- $value := get $valueOf .name }}
+{{- if and $value (or (has .name $set) (hasPrefix "APP_" .name)) }}
+{{- $wrong = append $wrong (printf "extraEnv cannot set %s, which follows from the chart's values: set %s" .name $value) }}
+{{- else if has .name $set }}
 {{- $wrong = append $wrong (printf "extraEnv sets %s, which is already set" .name) }}
 {{- end }}
 {{- $set = append $set .name }}

@@ -1,9 +1,13 @@
 {{/*
-The server's variables, except those of extraEnv. The image sets APP_LISTEN and APP_METRICS_LISTEN. A setting that depends on
-another value is here; _settings.tpl has the rest.
+The server's variables, except those of extraEnv. A setting that depends on another value is here; _settings.tpl has the
+rest. `[::]` is all addresses of both IP families, and on a host without IPv6 all of IPv4.
 */}}
 {{- define "quoter.env" -}}
 {{- $drain := include "quoter.drain" . | fromJson -}}
+- name: APP_LISTEN
+  value: "[::]:{{ int .Values.containerPorts.grpc }}"
+- name: APP_METRICS_LISTEN
+  value: "[::]:{{ int .Values.containerPorts.metrics }}"
 - name: APP_AUTH_MODE
   value: {{ .Values.auth.mode }}
 {{- if eq .Values.auth.mode "tokens" }}
@@ -21,6 +25,14 @@ another value is here; _settings.tpl has the rest.
 {{- if .Values.auth.jwt.jwksUrl }}
 - name: APP_JWT_JWKS_URL
   value: {{ .Values.auth.jwt.jwksUrl | quote }}
+- name: APP_JWT_JWKS_ALLOW_HTTP
+  value: {{ .Values.auth.jwt.jwksAllowHttp | quote }}
+{{- with .Values.auth.jwt.jwksCa }}
+{{- if or .existingSecret .existingConfigMap }}
+- name: SSL_CERT_FILE
+  value: /run/secrets/jwks-ca/{{ .key }}
+{{- end }}
+{{- end }}
 {{- else }}
 - name: APP_JWT_KEYS_FILE
   value: /run/secrets/jwt/{{ .Values.auth.jwt.keys.key }}

@@ -8,23 +8,20 @@
       secretName: {{ include "quoter.tokenSecret" . }}
       defaultMode: 0440
 {{- end }}
-{{- if and (eq .Values.auth.mode "jwt") (not .Values.auth.jwt.jwksUrl) }}
+{{- if eq .Values.auth.mode "jwt" }}
+{{- with .Values.auth.jwt }}
+{{- if not .jwksUrl }}
 - name: jwt-keys
   path: /run/secrets/jwt
   volume:
-    {{- with .Values.auth.jwt.keys }}
-    {{- if .existingSecret }}
-    secret:
-      secretName: {{ .existingSecret }}
-    {{- else }}
-    configMap:
-      name: {{ .existingConfigMap }}
-    {{- end }}
-      defaultMode: 0440
-      items:
-        - key: {{ .key }}
-          path: {{ .key }}
-    {{- end }}
+    {{- include "quoter.oneKey" .keys | nindent 4 }}
+{{- else if or .jwksCa.existingSecret .jwksCa.existingConfigMap }}
+- name: jwks-ca
+  path: /run/secrets/jwks-ca
+  volume:
+    {{- include "quoter.oneKey" .jwksCa | nindent 4 }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- if .Values.tls.enabled }}
 - name: tls
@@ -46,4 +43,19 @@
           path: ca.crt
 {{- end }}
 {{- end }}
+{{- end }}
+
+{{/* The volume of one key of a Secret or ConfigMap. */}}
+{{- define "quoter.oneKey" -}}
+{{- if .existingSecret }}
+secret:
+  secretName: {{ .existingSecret }}
+{{- else }}
+configMap:
+  name: {{ .existingConfigMap }}
+{{- end }}
+  defaultMode: 0440
+  items:
+    - key: {{ .key }}
+      path: {{ .key }}
 {{- end }}

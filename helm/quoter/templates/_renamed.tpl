@@ -6,4 +6,16 @@
 {{- if hasKey .Values "limits" }}
 - "limits was renamed to server"
 {{- end }}
+{{- if hasKey .Values.serviceMonitor "labels" }}
+- "serviceMonitor.labels was renamed to serviceMonitor.additionalLabels"
+{{- end }}
+{{- if hasKey .Values.podMonitor "labels" }}
+- "podMonitor.labels was renamed to podMonitor.additionalLabels"
+{{- end }}
+{{- if hasKey .Values.ingress "host" }}
+- "ingress.host was renamed to ingress.hosts: a list, each as `host: …`"
+{{- end }}
+{{- if hasKey .Values.ingress "tlsSecret" }}
+- "ingress.tlsSecret was renamed to ingress.tls: a list, each as `secretName: …` and a list of `hosts`"
+{{- end }}
 {{- end }}

@@ -1,0 +1,114 @@
+"""The values that users know from other charts reach the objects, and the rest stays as it was."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from tests.chart.chart import Objects, pod, refusal, rendered, text, variables
+from tests.chart.usual_values import POD, SERVER, USUAL, Value
+
+
+@cache
+def default() -> Objects:
+    return rendered()
+
+
+def at(objects: Any, path: tuple[str | int, ...]) -> Any:
+    """The part of the render at this path; None if there is none."""
+    for one in path:
+        try:
+            objects = objects[one]
+        except (KeyError, IndexError):
+            return None
+    return objects
+
+
+@pytest.mark.parametrize("value", USUAL, ids=lambda one: str(one.values))
+def test_each_value_is_in_the_render(value: Value) -> None:
+    assert at(rendered(value.values), value.path) == value.expected
+    assert at(default(), value.path) != value.expected
+
+
+def test_an_object_can_be_given_as_text() -> None:
+    given = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-mine}\n"
+    assert "ConfigMap/quoter-mine" in rendered({"extraObjects": [given, given.replace("mine", "other")]})
+
+
+def test_labels_of_the_user_do_not_replace_those_of_the_chart() -> None:
+    theirs = {"app.kubernetes.io/name": "no", "helm.sh/chart": "no", "team": "a", "tier": "x"}
+    objects = rendered({"commonLabels": theirs, "podLabels": {"tier": "y"}})
+    for name, one in default().items():
+        labels = objects[name]["metadata"]["labels"]
+        assert labels == one["metadata"]["labels"] | {"team": "a", "tier": "x"}, name
+    assert pod(objects)["metadata"]["labels"] == pod(default())["metadata"]["labels"] | {
+        "team": "a",
+        "tier": "y",
+    }
+
+
+@pytest.mark.parametrize("name", ["runAsUser", "runAsGroup", "fsGroup", "seccompProfile"])
+def test_each_key_of_the_security_context_can_be_removed(name: str) -> None:
+    objects = rendered({"podSecurityContext": {name: None}})
+    expected = {key: one for key, one in at(default(), (*POD, "securityContext")).items() if key != name}
+    for spec in (pod(objects)["spec"], objects["Pod/quoter-test"]["spec"]):
+        assert spec["securityContext"] == expected
+
+
+def test_all_security_contexts_can_be_left_to_the_cluster() -> None:
+    names = at(default(), (*POD, "securityContext")), at(default(), (*SERVER, "securityContext"))
+    emptied = [dict.fromkeys(one) for one in names]
+    objects = rendered({"podSecurityContext": emptied[0], "securityContext": emptied[1]})
+    assert "securityContext" not in str(objects)
+
+
+def test_outside_of_the_cluster_the_service_has_no_metrics() -> None:
+    ports = {"containerPorts": {"grpc": 8443, "metrics": 8080}}
+    values = ports | {
+        "service": {"type": "LoadBalancer", "grpcPort": 443},
+        "serviceMonitor": {"enabled": True},
+    }
+    objects = rendered(values)
+    assert [one["name"] for one in objects["Service/quoter"]["spec"]["ports"]] == ["grpc"]
+    selected = objects["ServiceMonitor/quoter"]["spec"]["selector"]["matchLabels"]
+    headless = objects["Service/quoter-headless"]
+    assert selected.items() <= headless["metadata"]["labels"].items()
+    assert {one["name"]: one["port"] for one in headless["spec"]["ports"]} == {"grpc": 8443, "metrics": 8080}
+    [script] = objects["Pod/quoter-test"]["spec"]["containers"][0]["args"]
+    assert "http://quoter-headless:8080/readyz" in script
+    assert "server=quoter:443\n" in script
+
+
+def test_a_port_is_in_one_value_and_everything_follows_it() -> None:
+    route = {"enabled": True, "parentRefs": [{"name": "gateway"}]}
+    before = {"grpcRoute": route, "tls": {"enabled": False}}
+    numbers = text(before | {"containerPorts": {"grpc": 8443, "metrics": 8080}})
+    assert "50051" not in numbers
+    assert "9464" not in numbers
+    assert text(before).count("50051") == numbers.count("8443")
+    assert text(before).count("9464") == numbers.count("8080")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APP_LISTEN", "containerPorts.grpc"),
+        ("APP_METRICS_LISTEN", "containerPorts.metrics"),
+        ("APP_SERVICES", "services"),
+        ("APP_AUTH_TOKENS_FILE", "auth.existingSecret"),
+        ("APP_TLS_CERT_FILE", "tls.existingSecret"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "otel.resourceAttributes"),
+    ],
+)
+def test_a_variable_of_a_value_cannot_be_set_beside_it(name: str, value: str) -> None:
+    error = refusal({"extraEnv": [{"name": name, "value": "x"}]})
+    assert f"extraEnv cannot set {name}, which follows from the chart's values: set {value}\n" in error
+
+
+def test_a_variable_that_no_value_sets_is_left_to_extra_env() -> None:
+    given = [
+        {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://x"},
+        {"name": "SSL_CERT_FILE", "value": "/ca"},
+    ]
+    found = variables(rendered({"extraEnv": given}))
+    assert (found["OTEL_EXPORTER_OTLP_ENDPOINT"], found["SSL_CERT_FILE"]) == ("http://x", "/ca")
