@@ -98,6 +98,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
         "drain": {"delaySeconds": 86_400, "graceSeconds": 86_399},
         "maxConnectionAgeSeconds": 3_600,
         "containerPorts": {"grpc": 8443, "metrics": 8080},
+        "log": {"maxWaitingLines": 1_000_000, "maxStderrLinesPerSecond": 10_000},
     }
     found = settings(rendered(values), files, monkeypatch)
     server, auth = found.server, found.auth
@@ -116,6 +117,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert server.compression is False
     assert (server.keepalive_time, server.keepalive_timeout) == (86_400, 0.5)
     assert server.permit_keepalive_time == 6
+    assert (server.log_max_waiting, server.log_max_stderr) == (1_000_000, 10_000)
     assert (server.drain_delay, server.drain_grace, server.max_connection_age) == (86_400, 86_399, 3_600)
 
 

@@ -72,7 +72,7 @@ def test_what_is_generated_from_the_values_is_current() -> None:
     assert GENERATE["commented"](values, VALUES) == values, "run `make gen`"
     template = (CHART / "templates" / "_settings.tpl").read_text()
     assert GENERATE["template"](VALUES) == template, "run `make gen`"
-    renamed = (CHART / "templates" / "_renamed.tpl").read_text()
+    renamed = (CHART / "templates" / "checks" / "_renamed.tpl").read_text()
     variables = (CHART / "templates" / "_variables.tpl").read_text()
     assert GENERATE["variables_template"](VALUES) == variables, "run `make gen`"
     assert GENERATE["renamed_template"](VALUES) == renamed, "run `make gen`"

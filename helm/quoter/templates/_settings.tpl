@@ -50,4 +50,8 @@
   value: {{ .Values.log.level | quote }}
 - name: APP_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
+- name: APP_LOG_MAX_WAITING
+  value: {{ int64 .Values.log.maxWaitingLines | quote }}
+- name: APP_LOG_MAX_STDERR
+  value: {{ int64 .Values.log.maxStderrLinesPerSecond | quote }}
 {{- end }}

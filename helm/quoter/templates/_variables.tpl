@@ -18,6 +18,8 @@ APP_KEEPALIVE_TIMEOUT: keepalive.timeoutSeconds
 APP_LISTEN: containerPorts.grpc
 APP_LOG_FORMAT: log.format
 APP_LOG_LEVEL: log.level
+APP_LOG_MAX_STDERR: log.maxStderrLinesPerSecond
+APP_LOG_MAX_WAITING: log.maxWaitingLines
 APP_MAX_CALLS: server.maxCalls
 APP_MAX_CONNECTION_AGE: maxConnectionAgeSeconds
 APP_MAX_CONNECTION_CALLS: server.maxConnectionCalls
