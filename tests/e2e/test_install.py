@@ -218,6 +218,26 @@ def test_with_auth_mode_none_calls_need_no_token(namespace: Namespace) -> None:
         namespace.uninstall("open")
 
 
+def test_the_server_runs_with_other_ports_and_with_user_ids_that_the_cluster_assigns(
+    namespace: Namespace,
+) -> None:
+    assigned = "podSecurityContext.runAsUser=1000730000,podSecurityContext.runAsGroup=0"
+    namespace.install(
+        "other",
+        *("--set", f"{assigned},podSecurityContext.fsGroup=1000730000"),
+        *("--set", "containerPorts.grpc=8443,containerPorts.metrics=8080,service.grpcPort=443"),
+        *("--set", "service.type=NodePort,service.ipFamilyPolicy=PreferDualStack,commonLabels.team=a"),
+        *("--set", "drain.delaySeconds=0"),
+    )
+    try:
+        pod = namespace.pods("other")[0]["metadata"]["name"]
+        ids = namespace.kubectl("exec", pod, "--", "sh", "-c", "id -u; id -g")
+        assert ids.split() == ["1000730000", "0"]
+        namespace.test("other")
+    finally:
+        namespace.uninstall("other")
+
+
 def test_an_existing_secret_is_used_in_place_of_a_new_one(namespace: Namespace) -> None:
     mine = ("--from-literal=token=a-token-of-my-own", "--from-literal=tokens=me:a-token-of-my-own")
     namespace.kubectl("create", "secret", "generic", "mine", *mine)
