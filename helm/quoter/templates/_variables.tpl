@@ -3,6 +3,7 @@
 APP_AUTH_MODE: auth.mode
 APP_AUTH_REQUIRE: auth.require
 APP_AUTH_TOKENS_FILE: auth.existingSecret
+APP_COMPRESSION: server.compression
 APP_DRAIN_DELAY: drain.delaySeconds
 APP_DRAIN_GRACE: drain.graceSeconds
 APP_FIRST_MESSAGE_TIMEOUT: server.firstMessageTimeoutSeconds
@@ -21,15 +22,19 @@ APP_LOG_LEVEL: log.level
 APP_LOG_MAX_STDERR: log.maxStderrLinesPerSecond
 APP_LOG_MAX_WAITING: log.maxWaitingLines
 APP_MAX_CALLS: server.maxCalls
+APP_MAX_CONNECTIONS: server.maxConnections
 APP_MAX_CONNECTION_AGE: maxConnectionAgeSeconds
 APP_MAX_CONNECTION_CALLS: server.maxConnectionCalls
+APP_MAX_CONNECTION_IDLE: server.maxConnectionIdleSeconds
 APP_MAX_DEADLINE: server.maxDeadlineSeconds
 APP_MAX_MESSAGE_BYTES: server.maxMessageBytes
 APP_MAX_METADATA_BYTES: server.maxMetadataBytes
+APP_MAX_METRICS_CONNECTIONS: server.maxMetricsConnections
 APP_MAX_STREAMS: server.maxStreams
 APP_MAX_WAITING_CALLS: server.maxWaitingCalls
 APP_MAX_WATCHES: server.maxWatches
 APP_METRICS_LISTEN: containerPorts.metrics
+APP_METRICS_TIMEOUT: server.metricsTimeoutSeconds
 APP_PERMIT_KEEPALIVE_TIME: keepalive.permitTimeSeconds
 APP_REFLECTION: reflection
 APP_SERVICES: services
