@@ -66,6 +66,11 @@ class ServerSettings(Section):
     max_connection_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
         1000, "concurrent calls on one connection; beyond it, clients wait or open another connection"
     )
+    reset_protection: bool = setting(
+        True,
+        "count calls that a client has reset until they are cleared away, against a flood of resets;"
+        " clients with more than four fifths of `APP_MAX_CONNECTION_CALLS` may see UNAVAILABLE",
+    )
     max_message_bytes: Annotated[int, Interval(ge=1024, le=1_000_000_000), Unit("bytes")] = setting(
         4 * 1024 * 1024,
         "the size of a request or reply message, uncompressed; exceeding it returns RESOURCE_EXHAUSTED",

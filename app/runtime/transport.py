@@ -30,9 +30,9 @@ def options(settings: ServerSettings) -> list[tuple[str, int]]:
         ("grpc.max_metadata_size", 4 * settings.max_metadata_bytes),
         ("grpc.absolute_max_metadata_size", 4 * settings.max_metadata_bytes),
         ("grpc.max_concurrent_streams", settings.max_connection_calls),
-        # It would refuse a third of the calls of grpc's own clients near that limit, with UNAVAILABLE,
-        # because it counts calls that have already ended for their clients.
-        ("grpc.http.overload_protection", 0),
+        # Counts calls that have ended for their client and are not cleared away, those that it has reset
+        # among them (CVE-2023-44487). So calls near that limit are refused, with UNAVAILABLE, unprocessed.
+        ("grpc.http.overload_protection", int(settings.reset_protection)),
         # Each address has a limit of its own.
         (
             "grpc.max_allowed_incoming_connections",

@@ -93,6 +93,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
             "maxMessageBytes": 1_000_000_000,
             "maxMetadataBytes": 1_048_576,
             "compression": False,
+            "resetProtection": False,
         },
         "keepalive": {"timeSeconds": 86_400, "timeoutSeconds": 0.5, "permitTimeSeconds": 6},
         "drain": {"delaySeconds": 86_400, "graceSeconds": 86_399},
@@ -114,7 +115,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert (server.max_deadline, server.max_connection_calls) == (1.5, 99_999)
     assert (server.max_message_bytes, server.max_metadata_bytes) == (1_000_000_000, 1_048_576)
     assert (server.max_connections, server.max_connection_idle) == (1_000_000, 9.5)
-    assert server.compression is False
+    assert (server.compression, server.reset_protection) == (False, False)
     assert (server.keepalive_time, server.keepalive_timeout) == (86_400, 0.5)
     assert server.permit_keepalive_time == 6
     assert (server.log_max_waiting, server.log_max_stderr) == (1_000_000, 10_000)

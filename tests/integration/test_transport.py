@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -185,7 +186,7 @@ def settings_of(connection: http2.Connection) -> dict[int, int]:
 @pytest.fixture
 def held() -> Iterator[tuple[ProbeServer, threading.Event]]:
     """A server that takes two calls on a connection, and whose handlers wait for the event."""
-    with probe_server(max_connection_calls=2) as at:
+    with probe_server(max_connection_calls=2, reset_protection=False) as at:
         release = threading.Event()
         at.probe.on_call = lambda _request, _context: release.wait(20)
         yield at, release
@@ -209,6 +210,53 @@ def test_calls_over_the_limit_of_a_connection_wait_in_the_client_and_do_not_fail
     assert started(at) == 2
     release.set()
     assert [call.result(timeout=5).text for call in calls] == ["reply"] * 100
+
+
+class InFlight:
+    """Calls a method in a loop, on one connection, with so many calls in flight."""
+
+    def __init__(self, stub: Any, in_flight: int, calls: int) -> None:
+        self.codes: Counter[Status] = Counter()
+        self._stub = stub
+        self._places = threading.Semaphore(in_flight)
+        for _ in range(calls):
+            self._places.acquire()
+            self._stub.Unary.future(pb.ProbeRequest(), timeout=20).add_done_callback(self._done)
+        for _ in range(in_flight):
+            self._places.acquire()
+
+    def _done(self, call: Any) -> None:
+        self.codes[call.code()] += 1
+        self._places.release()
+
+
+def test_calls_at_the_limit_of_a_connection_may_be_refused_but_only_unprocessed() -> None:
+    with probe_server(max_connection_calls=20, max_calls=100) as at:
+        codes = InFlight(at.stub, 60, 1000).codes
+        assert set(codes) == {Status.OK, Status.UNAVAILABLE}
+        until(lambda: len(at.server.calls()) == codes[Status.OK])
+        assert at.seen() == [("Unary", "OK")] * codes[Status.OK]
+
+
+@pytest.mark.alone
+def test_no_call_is_refused_up_to_four_fifths_of_the_limit_of_a_connection() -> None:
+    with probe_server(max_calls=1000) as at:
+        calls = 4 * ServerSettings().max_connection_calls // 5
+        assert InFlight(at.stub, calls, 3000).codes == {Status.OK: 3000}
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_streams_that_a_client_has_reset_count_against_the_limit_of_a_connection(protected: bool) -> None:
+    with (
+        probe_server(max_connection_calls=10, reset_protection=protected) as at,
+        http2.connected(at.server.target) as connection,
+    ):
+        settings_of(connection)
+        connection.send(SettingsFrame(0, flags=["ACK"]))
+        connection.open_and_reset(range(1, 1000, 2), b"/probe.Probe/Unary")
+        connection.ping()
+        refused = [one for one in connection.frames(RstStreamFrame, 1) if one.error_code == REFUSED_STREAM]
+        assert bool(refused) is protected
 
 
 def test_an_excess_stream_is_rejected_unprocessed(

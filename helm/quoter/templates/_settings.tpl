@@ -30,6 +30,8 @@
   value: {{ .Values.server.maxConnectionIdleSeconds | quote }}
 - name: APP_MAX_CONNECTION_CALLS
   value: {{ int64 .Values.server.maxConnectionCalls | quote }}
+- name: APP_RESET_PROTECTION
+  value: {{ .Values.server.resetProtection | quote }}
 - name: APP_MAX_MESSAGE_BYTES
   value: {{ int64 .Values.server.maxMessageBytes | quote }}
 - name: APP_MAX_METADATA_BYTES

@@ -62,12 +62,24 @@ class Connection:
 
     def open_stream(self, stream: int, path: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         """Begins a call, and sends nothing of its request. The headers are sent as they are given."""
+        self.send(self._head(stream, path, headers))
+
+    def open_and_reset(self, streams: Iterable[int], path: bytes) -> None:
+        """Begins calls and cancels each at once, all in one write."""
+        self._socket.sendall(
+            b"".join(
+                self._head(stream, path).serialize() + RstStreamFrame(stream, error_code=8).serialize()
+                for stream in streams
+            )
+        )
+
+    def _head(self, stream: int, path: bytes, headers: Iterable[tuple[bytes, bytes]] = ()) -> HeadersFrame:
         known = [(b":method", b"POST"), (b":scheme", b"http"), (b":path", path), (b":authority", b"test")]
         known += [(b"te", b"trailers"), (b"content-type", b"application/grpc")]
         block = self._encoder.encode(
             [NeverIndexedHeaderTuple(name, value) for name, value in (*known, *headers)], huffman=False
         )
-        self.send(HeadersFrame(stream, block, flags=["END_HEADERS"]))
+        return HeadersFrame(stream, block, flags=["END_HEADERS"])
 
     def frame(self, seconds: float) -> Frame | None:
         """The next frame, or None where none comes in time. Raises EOFError once the server has closed."""
