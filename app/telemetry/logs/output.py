@@ -31,7 +31,7 @@ class Output:
             try:
                 self._out.write(data.decode(self._encoding))
                 self._out.flush()
-            except (OSError, ValueError):
+            except Exception:  # noqa: BLE001 - a stream of any kind must not end the thread that writes
                 return len(lines)
             return 0
         begun = b"\n" if self._torn else b""
