@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import resource
+import signal
 import threading
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ import structlog
 
 from app.telemetry.logs import lines as module
 from app.telemetry.logs import logs, writer
+from app.telemetry.logs.dropped import Dropped
 from app.telemetry.logs.libraries import LOUD
 from app.telemetry.logs.output import Output
 from app.telemetry.logs.streams import LineStream
@@ -430,3 +432,23 @@ def test_a_line_that_was_written_in_part_is_ended_before_the_next(tmp_path: Path
         assert lost == 1
         assert output.write(["fourth"]) == 0
     assert (tmp_path / "log").read_text().splitlines() == ["first", "second", "th", "fourth"]
+
+
+@pytest.mark.timeout(30)
+def test_a_signal_handler_may_count_a_line_while_the_counts_are_read() -> None:
+    dropped = Dropped()
+    handled: list[int] = []
+
+    def handle(number: int, _frame: Any) -> None:
+        dropped.add("queue_full")
+        handled.append(number)
+
+    before = signal.signal(signal.SIGPROF, handle)
+    signal.setitimer(signal.ITIMER_PROF, 0.001, 0.001)
+    try:
+        while len(handled) < 100:
+            dropped.counts()
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    assert dropped.counts()["queue_full"] == len(handled)
