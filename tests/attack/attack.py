@@ -21,7 +21,8 @@ class Figures:
     attacked: Phase
     watch: str  # what became of a Watch that was begun under attack
     before: Usage
-    peak: Usage
+    held: Usage  # the most, until the attack ended
+    peak: Usage  # the most, its end included
     after: Usage
     cores: float  # of the machine, as used by the server under attack
     report: Report  # of the attacker
@@ -50,7 +51,7 @@ class Bound:
     ok: float = 0.999  # the share of honest calls that are answered, health checks too
     slower: float = 100  # milliseconds above the p99 of the quiet phase
     more: float = 100  # MiB above what the server used before
-    threads: int = 40  # above those before
+    threads: int = 40  # above those before, until the attack ends
     watch: bool = True  # whether a client may begin to watch
     others: tuple[Check, ...] = ()
 
@@ -73,7 +74,7 @@ class Bound:
             found.append(f"a Watch ended with {figures.watch}")
         if figures.more > self.more:
             found.append(f"{figures.more:.0f} MiB more, above {self.more:.0f}")
-        if (threads := figures.peak.threads - figures.before.threads) > self.threads:
+        if (threads := figures.held.threads - figures.before.threads) > self.threads:
             found.append(f"{threads} threads more, above {self.threads}")
         return found + [wrong for check in self.others if (wrong := check(figures))]
 
@@ -125,6 +126,7 @@ def measure(attack: Attack, subject: Subject, seconds: float, quiet: float) -> F
                 time.sleep(max(0.0, began + seconds - time.monotonic()))
                 cores = (cpu(victim.pid) - used) / (time.monotonic() - began)
                 attacked = honest.end()
+                held = peak.usage
             time.sleep(1)
             after = Usage.of(victim.pid)
-        return Figures(calm, attacked, watch, before, peak.usage, after, cores, report)
+        return Figures(calm, attacked, watch, before, held, peak.usage, after, cores, report)
