@@ -11,6 +11,10 @@ def test_the_commands_after_the_install_are_those_of_the_charts_notes() -> None:
     for template, value in {
         "{{ $kubectl }}": "kubectl",
         "{{ $name }}": "quoter",
+        "{{ $metrics.name }}": "quoter",
+        "{{ $forwarded }}": "50051",
+        "{{ int $metrics.port }}": "9464",
+        "{{ $local }}": "",
         '{{ include "quoter.tokenSecret" . }}': "quoter-token",
         "{{ $options }}": " --token-file token",
     }.items():
