@@ -37,6 +37,7 @@ APP_METRICS_LISTEN: containerPorts.metrics
 APP_METRICS_TIMEOUT: server.metricsTimeoutSeconds
 APP_PERMIT_KEEPALIVE_TIME: keepalive.permitTimeSeconds
 APP_REFLECTION: reflection
+APP_RESET_PROTECTION: server.resetProtection
 APP_SERVICES: services
 APP_TLS_CERT_FILE: tls.existingSecret
 APP_TLS_CLIENT_CA_FILE: tls.clientCa.existingSecret
