@@ -129,6 +129,7 @@ def test_an_outgoing_call_has_one_client_span_within_the_call_that_makes_it() ->
         spans = [one for one in program.collector.spans if one.trace_id == TRACE]
     by_name = {(one.kind, one.name): one for one in spans}
     assert len(spans) == len(by_name) == 4
+    assert all(one.injected for one in spans)
     sent = {str(value) for key, value in arrived if key == "traceparent"}
     for name in ("/probe.Probe/Unary", "/probe.Probe/ServerStream"):
         client = by_name["client", name]

@@ -111,7 +111,7 @@ def test_a_non_blocking_handler_sends_its_replies_and_its_status() -> None:
 
         ServerStream.experimental_non_blocking = True  # type: ignore[attr-defined]
 
-    with probe_server(NonBlocking()) as at:
+    with probe_server(NonBlocking(), max_streams=1) as at:
         replies = at.stub.ServerStream(pb.ProbeRequest(), timeout=5)
         assert [next(replies).text, next(replies).text] == ["a", "b"]
         assert outcome(lambda: next(replies)) is grpc.StatusCode.OUT_OF_RANGE
@@ -120,3 +120,7 @@ def test_a_non_blocking_handler_sends_its_replies_and_its_status() -> None:
         left.cancel()
         until(lambda: len(at.server.calls()) == 2)
         assert at.seen() == [("ServerStream", "Canceled"), ("ServerStream", "OutOfRange")]
+        last = at.stub.ServerStream(
+            pb.ProbeRequest(), timeout=5
+        )  # on the one thread of streams, which is free
+        assert next(last).text == "a"

@@ -21,6 +21,7 @@ class CollectedSpan(NamedTuple):
     trace_id: str
     span_id: str
     parent: str
+    injected: bool  # whether the SDK was set up by opentelemetry-instrument
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -42,6 +43,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
                         span.trace_id.hex(),
                         span.span_id.hex(),
                         span.parent_span_id.hex(),
+                        "telemetry.auto.version" in names,
                     )
                     for span in scope.spans
                 ]
