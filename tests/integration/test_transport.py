@@ -18,10 +18,12 @@ from hyperframe.frame import GoAwayFrame, PingFrame, RstStreamFrame, SettingsFra
 
 from app.runtime.server_settings import ServerSettings
 from tests.gen import probe_pb2 as pb
+from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import code, outcome
 from tests.support.network import http2
 from tests.support.servers.probe import CALLS, Probe
 from tests.support.servers.probe_server import ProbeServer, probe_server
+from tests.support.servers.process import server_process
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
@@ -240,9 +242,10 @@ def test_calls_at_the_limit_of_a_connection_may_be_refused_but_only_unprocessed(
 
 @pytest.mark.alone
 def test_no_call_is_refused_up_to_four_fifths_of_the_limit_of_a_connection() -> None:
-    with probe_server(max_calls=1000) as at:
-        calls = 4 * ServerSettings().max_connection_calls // 5
-        assert InFlight(at.stub, calls, 3000).codes == {Status.OK: 3000}
+    in_flight = 4 * ServerSettings().max_connection_calls // 5
+    with server_process(APP_MAX_CALLS="1000") as server, grpc.insecure_channel(server.target) as channel:
+        stub = probe_pb2_grpc.ProbeStub(channel)
+        assert InFlight(stub, in_flight, 4000).codes == {Status.OK: 4000}
 
 
 @pytest.mark.parametrize("protected", [True, False])
