@@ -1,7 +1,7 @@
 """Tokens that are almost good ones, any number of them."""
 
 import json
-from base64 import urlsafe_b64decode
+from base64 import b64decode
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
@@ -83,11 +83,15 @@ def _member(made: bytes, _good: Sequence[bytes], by: Random) -> bytes:
     return _said(made, by, change)
 
 
+# Both alphabets are read: a mutation may put a letter of one among those of the other.
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+
+
 def _said(made: bytes, by: Random, change: Callable[[bytes], bytes]) -> bytes:
     given = parts(made)
     at = by.randrange(min(2, len(given)))
     try:
-        text = urlsafe_b64decode(given[at] + b"==")
+        text = b64decode(given[at].translate(_STANDARD) + b"==")
     except ValueError:
         return made[:-1]
     given[at] = b64(change(text))
