@@ -16,6 +16,7 @@ from opentelemetry.trace import TracerProvider
 from app.core.address import Address
 from app.core.service import Service
 from app.runtime.drain import drain
+from app.runtime.memory import check_memory, memory_limit
 from app.runtime.ports import bind
 from app.runtime.scheduling import run_in_batches
 from app.runtime.signals import Signals
@@ -53,6 +54,7 @@ def run(
             log.warning("unknown_variables", variables=list(settings.unknown_variables))
         log_ignored(ignored)
 
+        check_memory(settings.server, memory_limit())
         # Start: the server answers calls from here on.
         with serving(settings, services) as server:
             # Objects created so far are permanent: exclude them from garbage collection.

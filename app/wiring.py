@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from math import ceil
 from typing import Any, NamedTuple
 
 import grpc
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from app.auth.caller import Verify
 from app.auth.verifier import verifier
 from app.core.address import Address
+from app.core.call import Call
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.name import NAME
 from app.core.service import Service
@@ -25,6 +27,8 @@ from app.interceptors.concern import Concern
 from app.interceptors.deadline import Deadline
 from app.interceptors.errors import Errors
 from app.interceptors.first_message import FirstMessages
+from app.interceptors.held_messages import HeldMessages
+from app.interceptors.idle_streams import IdleStreams
 from app.interceptors.instance import Instance
 from app.interceptors.limit import ConcurrencyLimit, Limit
 from app.interceptors.message_size import MessageSize
@@ -32,8 +36,10 @@ from app.interceptors.metadata_size import MetadataSize
 from app.interceptors.metrics import Metrics
 from app.interceptors.peer_identity import PeerIdentity
 from app.interceptors.request_id import RequestId
+from app.interceptors.shares import Shares, one_for_all
 from app.interceptors.tracing import Tracing
 from app.interceptors.unknown_method import UnknownMethod
+from app.interceptors.unread_replies import UnreadReplies
 from app.interceptors.validation import Validation
 from app.interceptors.waiting_calls import WaitingLimit
 from app.runtime.dispatcher import Dispatcher
@@ -96,13 +102,16 @@ def concerns(
         ),
         Metrics(telemetry.registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
+        UnreadReplies(settings.server.reply_timeout),  # of rejected calls, too
         Errors(),  # from here on, an exception becomes a status code that the three above see
         UnknownMethod(),  # on acceptance: refused calls never wait for a worker
         MetadataSize(settings.server.max_metadata_bytes),  # on acceptance
         # FirstMessages refuses here, between acceptance and `admit`: calls whose first message does not come.
         # It is no concern: it wraps the pools of the methods (`open_parts` makes it).
         Limit(limit_of(settings)),  # when the first message is there, before the call waits for a worker
+        HeldMessages(settings.server.max_held_bytes),  # likewise, and for each further message
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
+        IdleStreams(settings.server.stream_idle_time, exempt=PROBES),
         # After queueing: rejects calls whose deadline has passed.
         Deadline(settings.server.max_deadline, exempt=PROBES),
         MessageSize(settings.server.max_message_bytes),  # of each message, before it is decoded or sent
@@ -111,22 +120,44 @@ def concerns(
 
 
 def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
-    """Calls, streams, health Watches and reflection have a limit each; health checks and UNKNOWN none."""
-    calls = ConcurrencyLimit(settings.server.most_calls, "calls")
-    streams = ConcurrencyLimit(settings.server.max_streams, "streams")
-    watches = ConcurrencyLimit(settings.server.max_watches, "health watches")
-    reflections = ConcurrencyLimit(MAX_REFLECTIONS, "reflection streams")
+    """Calls, streams, health checks, health Watches and reflection have a limit each; UNKNOWN has none."""
+
+    def limit(most: int, what: str) -> ConcurrencyLimit:
+        return ConcurrencyLimit(most, what, reserve_of(settings, most))
+
+    calls = limit(settings.server.most_calls, "calls")
+    streams = limit(settings.server.max_streams, "streams")
+    checks = limit(settings.server.max_checks, "health checks")
+    watches = limit(settings.server.max_watches, "health watches")
+    reflections = limit(MAX_REFLECTIONS, "reflection streams")
 
     def choose(method: Method) -> ConcurrencyLimit | None:
-        if method.service == HEALTH and method.arity is not Arity.UNARY:
-            return watches
-        if method.service == HEALTH or method is UNKNOWN:
+        if method.service == HEALTH:
+            return checks if method.arity is Arity.UNARY else watches
+        if method is UNKNOWN:
             return None
         if method.service in EXEMPT:
             return reflections
         return calls if method.arity is Arity.UNARY else streams
 
     return choose
+
+
+def reserve_of(settings: Settings, most: int) -> int:
+    """How many places are for clients that have less than their share, beyond the `most` of a limit."""
+    server = settings.server
+    return 0 if server.share_by == "none" else ceil(most * server.share_reserve)
+
+
+def share_of(settings: Settings, verify: Verify | None) -> Callable[[Call], str]:
+    """Names the client whose share a call takes."""
+    match settings.server.share_by:
+        case "none":
+            return one_for_all
+        case "principal" if verify is not None:
+            return Shares(verify.known, EXEMPT)
+        case _:
+            return Shares()
 
 
 def pool_of(pools: Pools) -> Callable[[Method], ThreadPoolExecutor]:
@@ -187,7 +218,18 @@ def open_parts(
         verify = opened.enter_context(verifier(settings.auth, registry))
         credentials = _credentials(settings, registry, opened)
 
-        pools = open_pools(settings.server.workers, settings.server.max_streams, settings.server.max_watches)
+        def with_reserve(most: int) -> int:
+            return most + reserve_of(settings, most)
+
+        pools = open_pools(
+            settings.server.workers,
+            with_reserve(settings.server.max_streams),
+            with_reserve(settings.server.max_watches),
+            with_reserve(MAX_REFLECTIONS),
+            spare=reserve_of(settings, settings.server.workers),
+        )
+        for pace in pools.paces:
+            opened.enter_context(pace)
         resource = getattr(spans, "resource", None)  # not every provider has one
         instance = instance_of(resource, generated=installed is not None)
         telemetry = Telemetry(registry, spans, instance, installed=installed is not None)
@@ -197,10 +239,14 @@ def open_parts(
                 opened.enter_context(concern)
         first_messages = opened.enter_context(
             FirstMessages(
-                pools.refusals,
+                lambda method: pools.health_refusals if method.service in EXEMPT else pools.refusals,
                 calls=WaitingLimit(settings.server.max_waiting_calls, settings.server.first_message_timeout),
-                streams=WaitingLimit(settings.server.max_streams, settings.server.max_deadline),
+                streams=WaitingLimit(
+                    settings.server.max_streams,
+                    min(settings.server.max_deadline, settings.server.stream_idle_time),
+                ),
                 never_answering_first=EXEMPT,
+                share_of=share_of(settings, verify),
             )
         )
         chain = Chain(

@@ -1,7 +1,6 @@
 """The caller of a method, as its token identifies it."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Caller(NamedTuple):
@@ -11,6 +10,11 @@ class Caller(NamedTuple):
     scopes: frozenset[str] = frozenset()
 
 
-# Returns the caller of a token, given its bytes. Raises Unauthenticated, whose text never contains the token.
-# Must not block or raise anything else, whatever the bytes. Several threads may call it.
-Verify = Callable[[bytes], Caller]
+class Verify(Protocol):
+    """Verifies tokens. Must not block, or raise anything else. Several threads may call it."""
+
+    def __call__(self, token: bytes) -> Caller:
+        """Returns the caller of a token. Raises Unauthenticated, whose text never contains the token."""
+
+    def known(self, token: bytes) -> Caller | None:
+        """Returns the caller if that costs little, such as for a token that was verified before."""

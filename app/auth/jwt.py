@@ -77,6 +77,12 @@ class JwtVerifier:
             raise Unauthenticated("the token has expired")
         return caller
 
+    def known(self, token: bytes) -> Caller | None:
+        """Returns the caller of a token in the cache."""
+        cache = self._cache
+        found = cache.callers.get(digest_of(token)) if cache.keys is self._keys() else None
+        return found[0] if found is not None and self._now() < found[1] else None
+
     def _remember(self, cache: "_TokenCache", digest: bytes, found: tuple[Caller, float]) -> None:
         with self._lock:
             if len(cache.callers) >= self._cache_size:

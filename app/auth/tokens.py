@@ -5,7 +5,7 @@ from hashlib import blake2b
 from hmac import compare_digest
 from typing import NamedTuple
 
-from app.auth.caller import Caller, Verify
+from app.auth.caller import Caller
 from app.core.errors import Unauthenticated
 
 # Shorter tokens can be guessed over the network; this is 96 bits in base64, 64 in hex.
@@ -28,20 +28,24 @@ class StaticToken(NamedTuple):
     caller: Caller
 
 
-def verify_with(tokens: Callable[[], Mapping[bytes, StaticToken]]) -> Verify:
-    """Returns a function that looks tokens up by digest and compares the digests in constant time.
+class TokenVerifier:
+    """Looks tokens up by digest, and compares the digests in constant time."""
 
-    It calls `tokens` each time, so that a changed file applies from the next call on.
-    """
+    def __init__(self, tokens: Callable[[], Mapping[bytes, StaticToken]]) -> None:
+        """`tokens` is called each time, so that a changed file applies from the next call on."""
+        self._tokens = tokens
 
-    def verify(token: bytes) -> Caller:
-        digest = digest_of(token)
-        found = tokens().get(digest)
-        if found is None or not compare_digest(found.digest, digest):
+    def __call__(self, token: bytes) -> Caller:
+        """Returns the caller of the token. Raises Unauthenticated for one that is not in the file."""
+        caller = self.known(token)
+        if caller is None:
             raise Unauthenticated("the token is not valid")
-        return found.caller
+        return caller
 
-    return verify
+    def known(self, token: bytes) -> Caller | None:
+        digest = digest_of(token)
+        found = self._tokens().get(digest)
+        return found.caller if found is not None and compare_digest(found.digest, digest) else None
 
 
 def parse_tokens(content: bytes) -> dict[bytes, StaticToken]:

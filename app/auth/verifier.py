@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from app.auth.auth_settings import AuthSettings
 from app.auth.caller import Verify
-from app.auth.tokens import parse_tokens, verify_with
+from app.auth.tokens import TokenVerifier, parse_tokens
 from app.core.errors import StartError
 from app.reload.file import WatchedFile
 from app.reload.url import WatchedUrl
@@ -26,7 +26,7 @@ def verifier(settings: AuthSettings, registry: CollectorRegistry) -> Iterator[Ve
             yield None
         elif settings.auth_tokens_file is not None:
             tokens = parts.enter_context(WatchedFile(settings.auth_tokens_file, parse_tokens))
-            yield verify_with(lambda: tokens.value)
+            yield TokenVerifier(lambda: tokens.value)
         else:
             yield _jwt(settings, registry, parts)
 

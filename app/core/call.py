@@ -79,6 +79,10 @@ class Call(grpc.ServicerContext):
     context: grpc.ServicerContext = _NO_CONTEXT  # grpc's own context
     first_message: bytes | None = None  # where it was read before a worker started the call, until it is used
     admitted = False  # whether it counts against the limit of its kind
+    origin = ""  # the peer as grpc names it, before a worker has the call; "" where that is not known
+    held_bytes = 0  # of its request message, where that is large and the call holds it
+    share = ""  # the name of the client whose share of the server it takes
+    waiting_since: float | None = None  # of a stream: since when its handler waits for its client
     began = False  # whether the handler of a stream has read a message
     pool: "ThreadPoolExecutor | None" = None  # where grpc is to run it; set on acceptance
 
@@ -165,7 +169,7 @@ class Call(grpc.ServicerContext):
         return self.metadata
 
     def peer(self) -> str:
-        return self.context.peer()
+        return self.origin or self.context.peer()
 
     def peer_identities(self) -> "Iterable[bytes] | None":
         return self.context.peer_identities()

@@ -7,6 +7,7 @@ class Refusal(StrEnum):
     """The gates' reasons, as the `reason` label has them. A gate sets `call.refusal` before it raises."""
 
     LIMIT = "limit"
+    SHARE = "share"
     FIRST_MESSAGE = "first_message"
     UNAUTHENTICATED = "unauthenticated"
     PERMISSION_DENIED = "permission_denied"

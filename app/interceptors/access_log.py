@@ -51,7 +51,7 @@ class _MethodLog(Concern):
             self._line,
             call.code_label,
             call.duration,
-            call.context.peer(),
+            call.peer(),
             call.principal,
             call.request_id,
             call.trace,

@@ -6,9 +6,10 @@ handler at all. So a unary method is registered as `stream_unary`, a server stre
 decoding happens here, where every outcome can be seen.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import grpc
@@ -16,7 +17,7 @@ import structlog
 from google.protobuf.message import Message
 
 from app.core.call import CURRENT_CALL, Call
-from app.interceptors.hooks import Hook, Hooks
+from app.interceptors.hooks import Ending, Hooks
 from app.interceptors.requests import Requests, only_request, reader
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def wrap(handler: Handler, hooks: Hooks) -> Handler:
     return grpc.stream_unary_rpc_method_handler(behavior)
 
 
-def refusal(hooks: Hooks, end: Sequence[Hook]) -> Handler:
+def refusal(hooks: Hooks, ending: Ending) -> Handler:
     """Returns a handler that ends a call of any arity with the error that its acceptance raised.
 
     It does not wait for a message: `stream_stream` fits every arity.
@@ -71,7 +72,7 @@ def refusal(hooks: Hooks, end: Sequence[Hook]) -> Handler:
 
     def refuse(_raw: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
         call = _begin(context)
-        _end(hooks, call, context, call.failure, end)
+        _end(hooks, call, context, call.failure, ending)
         return iter(())
 
     return grpc.stream_stream_rpc_method_handler(refuse)
@@ -135,7 +136,10 @@ def _stream_reply(endpoint: _Endpoint) -> Callable[..., Iterator[bytes]]:
         try:
             replies = endpoint.function(endpoint.request(raw, call), call)
             for reply in replies:
-                yield endpoint.encode(reply, call)
+                data = endpoint.encode(reply, call)
+                call.waiting_since = monotonic()
+                yield data
+                call.waiting_since = None
             call.check_deadline()  # a handler may have worked on past its last reply
         except BaseException as error:  # GeneratorExit is a client that left
             if (unclean := _close(replies)) is not None:
@@ -210,7 +214,9 @@ class _CallbackReplies:
             self.finish(error)
         else:
             with self._sending:
+                self._call.waiting_since = monotonic()
                 self._send(data)
+                self._call.waiting_since = None
 
     def finish(self, error: BaseException | None = None) -> None:
         first = self._finished.acquire(blocking=False)
@@ -251,7 +257,7 @@ def _end(
     call: Call,
     context: grpc.ServicerContext,
     error: BaseException | None = None,
-    end: Sequence[Hook] | None = None,
+    ending: Ending | None = None,
 ) -> None:
     """Concludes the call, and hands grpc its status; raises, as grpc's own abort does, unless it is OK.
 
@@ -259,7 +265,7 @@ def _end(
     of the cost of a short call, with pauses that hold every call up.
     """
     try:
-        if hooks.conclude(call, error, end):
+        if hooks.conclude(call, error, ending):
             context.set_trailing_metadata(call.trailing_metadata())
             if call.status is not None and call.status is not grpc.StatusCode.OK:
                 context.abort(call.status, call.message)

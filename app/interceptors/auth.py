@@ -1,15 +1,13 @@
 """Authentication and authorization by the bearer token in `authorization` (RFC 6750, section 2.1)."""
 
+from app.auth.bearer import bearer
 from app.auth.caller import Verify
 from app.auth.permissions import Permission, Permissions
-from app.auth.tokens import LONGEST
 from app.core.call import Call
 from app.core.errors import PermissionDenied, Unauthenticated
 from app.core.method import Method
 from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
-
-_SCHEME = b"bearer "
 
 
 class Auth(Concern):
@@ -39,7 +37,7 @@ class _MethodAuth(Concern):
 
     def start(self, call: Call) -> None:
         try:
-            caller = self._verify(_bearer(call))
+            caller = self._verify(bearer(call))
         except Unauthenticated:
             call.refusal = Refusal.UNAUTHENTICATED
             raise
@@ -47,21 +45,3 @@ class _MethodAuth(Concern):
         if self._permission is not None and not self._permission.granted_to(caller):
             call.refusal = Refusal.PERMISSION_DENIED
             raise PermissionDenied(f"the caller is not permitted to call {call.method.path}")
-
-
-def _bearer(call: Call) -> bytes:
-    given = call.headers.get("authorization")
-    if given is None:
-        raise Unauthenticated("missing token: send metadata `authorization: Bearer TOKEN`")
-    if (
-        len(call.headers) < len(call.metadata)
-        and [key for key, _ in call.metadata].count("authorization") > 1
-    ):
-        raise Unauthenticated("metadata `authorization` was sent more than once")
-    value = given if isinstance(given, bytes) else given.encode()
-    token = value[len(_SCHEME) :].lstrip(b" ")
-    if value[: len(_SCHEME)].lower() != _SCHEME or not token:
-        raise Unauthenticated("metadata `authorization` must be `Bearer TOKEN`")
-    if len(token) > LONGEST:
-        raise Unauthenticated("the token is too long")
-    return token

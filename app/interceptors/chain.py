@@ -27,11 +27,15 @@ the way out, from the innermost to the outermost. The list itself, with the reas
                                    send           -
     failed       the same          fail           -
     over         the same          end            -
+    closed       polling thread    close          -                         the reply has been sent, or its
+                                                                            client has left
 
 - A message's stages repeat for each message of a stream; reading and sending alternate as the handler does.
 - A call that `accept` refused goes on with `failed` and `over`, on the pool `refusals`: `fail` of every
   concern, and `end` of those outside the one that refused. The others have not seen it. After `accept`,
-  `end` runs for every concern, wherever the call ends.
+  `end` and `close` run for every concern, wherever the call ends.
+- A call is over when its handler has returned. grpc may keep its reply for longer, if the client does not
+  read it; `close` follows once it does not. The limits and the number of calls in flight count until then.
 - A bidirectional stream may be admitted and started before its first message: its handler may answer first.
 - The server's own deadline is `call.expires_at`, which the concern Deadline sets at `start`. From there on
   `Call.check_deadline` raises at each read of a stream, at each send, in `call.wait` and at the stream's end.
@@ -122,7 +126,7 @@ class Chain(grpc.ServerInterceptor):
     def _entry(self, method: Method, handler: Handler | None) -> _Entry:
         hooks = Hooks.of([one for each in self._concerns if (one := each.for_method(method)) is not None])
         served = handler or _UNIMPLEMENTED
-        refuse = refusal(hooks, hooks.end)
+        refuse = refusal(hooks, hooks.ending)
         own_pool: ThreadPoolExecutor | None = getattr(behavior_of(served), "experimental_thread_pool", None)
         pool = self._first_messages.before(
             own_pool or self._pool_of(method), method, hooks.admit, behavior_of(refuse)
@@ -134,7 +138,7 @@ class Chain(grpc.ServerInterceptor):
             pool,
             wrapper=wrap(served, hooks),
             refuse=refuse,
-            accept=[(accept, refusal(hooks, end)) for accept, end in hooks.accept],
+            accept=[(accept, refusal(hooks, ending)) for accept, ending in hooks.accept],
         )
 
     def intercept_service(

@@ -17,7 +17,8 @@ from app.core.method import Arity, Method
 from app.core.null_future import NULL_FUTURE
 from app.interceptors.early_streams import EarlyStreams
 from app.interceptors.hooks import Hook
-from app.interceptors.read_ahead import AVAILABLE, read_ahead
+from app.interceptors.read_ahead import AVAILABLE, peer_of, read_ahead
+from app.interceptors.shares import one_for_all
 from app.interceptors.waiting_calls import WaitingCalls, WaitingLimit
 from app.reload.ticker import Ticker
 
@@ -45,26 +46,30 @@ class FirstMessages(Ticker):
 
     def __init__(
         self,
-        refusals: ThreadPoolExecutor,
+        refusals_of: Callable[[Method], ThreadPoolExecutor],
         *,
         calls: WaitingLimit,
         streams: WaitingLimit,
         never_answering_first: frozenset[str] = frozenset(),
+        share_of: Callable[[Call], str] = one_for_all,
     ) -> None:
-        """`refusals` is the pool on which calls end whose message does not come.
+        """`refusals_of` is the pool on which calls of a method end whose message does not come.
 
         `streams` is for calls that take a stream of requests, `calls` for the others.
 
         `never_answering_first` are full names of services whose streams are answered message by message.
+
+        `share_of` names the client whose share a call takes.
         """
         super().__init__("first messages", _INTERVAL, self._end_old)
-        self._refusals = refusals
+        self._refusals_of = refusals_of
+        self.share_of = share_of
         self._never_answering_first = never_answering_first
         waiting_streams = WaitingCalls[_Submitted](streams, self.refuse)
         early = EarlyStreams(max(1, streams.most // 4), calls.seconds)
-        self._one_message = _Kind(WaitingCalls(calls, self.refuse), None, refusals)
-        self._stream = _Kind(waiting_streams, None, None)
-        self._answering_stream = _Kind(waiting_streams, early, None)
+        self._one_message = _Kind(WaitingCalls(calls, self.refuse), None, without_worker=True)
+        self._stream = _Kind(waiting_streams, None, without_worker=False)
+        self._answering_stream = _Kind(waiting_streams, early, without_worker=False)
         if not AVAILABLE:
             structlog.get_logger().warning("first_messages_hold_threads", reason="unknown version of grpc")
 
@@ -81,13 +86,14 @@ class FirstMessages(Ticker):
             kind = self._answering_stream
         elif method.arity in {Arity.CLIENT_STREAM, Arity.BIDI_STREAM}:
             kind = self._stream
-        return _MessageFirst(self, pool, kind, admit, refuse)
+        return _MessageFirst(self, pool, kind, admit, _Refusal(refuse, self._refusals_of(method)))
 
     def refuse(self, call: Call, what: "_Submitted", error: Exception) -> None:
         """Ends the call with the error, on the pool for refusals."""
         call.failure = error
-        arguments = (*what.arguments[:_HANDLER], what.refuse, *what.arguments[_HANDLER + 1 :])
-        _submit(self._refusals, what.run, arguments)
+        call.first_message = None
+        arguments = (*what.arguments[:_HANDLER], what.refusal.handler, *what.arguments[_HANDLER + 1 :])
+        _submit(what.refusal.pool, what.run, arguments)
 
     def _end_old(self) -> None:
         while self._one_message.waiting.end_some() | self._stream.waiting.end_some():
@@ -96,23 +102,29 @@ class FirstMessages(Ticker):
 
 @dataclass(slots=True)
 class _Submitted:
-    """What grpc has submitted, and the handler that refuses it."""
+    """What grpc has submitted, and what refuses it."""
 
     run: Callable[..., Any]
     arguments: tuple[Any, ...]
-    refuse: Callable[..., Any]
+    refusal: "_Refusal"
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    handler: Callable[..., Any]
+    pool: ThreadPoolExecutor
 
 
 @dataclass(frozen=True)
 class _Kind:
     """What calls of a kind have in common.
 
-    `without` is the pool for a call whose client's side is closed without a message; None: the call's own.
+    `without_worker` says whether a call whose client's side is closed without a message needs no worker.
     """
 
     waiting: WaitingCalls[_Submitted]
     early: EarlyStreams | None
-    without: ThreadPoolExecutor | None
+    without_worker: bool
 
 
 class _MessageFirst(ThreadPoolExecutor):
@@ -124,21 +136,24 @@ class _MessageFirst(ThreadPoolExecutor):
         pool: ThreadPoolExecutor,
         kind: _Kind,
         admit: Sequence[Hook],
-        refuse: Callable[..., Any],
+        refusal: _Refusal,
     ) -> None:
         super().__init__(1)
         self._first = first
         self._pool = pool
-        self._waiting, self._early, self._without = kind.waiting, kind.early, kind.without
+        self._waiting, self._early = kind.waiting, kind.early
+        self._without = refusal.pool if kind.without_worker else None
         self._admit = admit
-        self._refuse = refuse
+        self._refusal = refusal
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """On the polling thread, right after acceptance. `fn` is `run` of the contextvars of the call."""
         del kwargs
         run: Any = fn
         call: Call = run.__self__[CURRENT_CALL]
-        waiting, what = self._waiting, _Submitted(fn, args, self._refuse)
+        waiting, what = self._waiting, _Submitted(fn, args, self._refusal)
+        call.origin = peer_of(args)
+        call.share = self._first.share_of(call)
 
         def received(message: bytes | None) -> None:
             if not waiting.take(call):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -27,10 +28,21 @@ _OK: Final = grpc.StatusCode.OK
 
 
 @dataclass(frozen=True)
+class Ending:
+    """The hooks that run when a call is over, and those that run when its reply has been sent."""
+
+    end: Sequence[Hook]
+    close: Sequence[Hook]
+
+    def close_call(self, call: Call) -> None:
+        _run(self.close, call)
+
+
+@dataclass(frozen=True)
 class Hooks:
     """The hooks of one method's concerns, each in the order in which they run."""
 
-    accept: Sequence[tuple[Hook, Sequence[Hook]]]  # each with the `end` hooks of those before it
+    accept: Sequence[tuple[Hook, Ending]]  # each with the ending of the concerns before it
     admit: Sequence[Hook]
     start: Sequence[Hook]
     receive_bytes: Sequence[BytesHook]
@@ -38,7 +50,7 @@ class Hooks:
     send_bytes: Sequence[BytesHook]
     send: Sequence[MessageHook]
     fail: Sequence[ErrorHook]
-    end: Sequence[Hook]
+    ending: Ending
 
     @classmethod
     def of(cls, concerns: Sequence[Concern]) -> "Hooks":
@@ -46,9 +58,12 @@ class Hooks:
             default = getattr(Concern, name)
             return [getattr(one, name) for one in among if getattr(type(one), name) is not default]
 
+        def ending(among: Sequence[Concern]) -> Ending:
+            return Ending(overridden("end", among)[::-1], overridden("close", among)[::-1])
+
         return cls(
             accept=[
-                (one.accept, overridden("end", concerns[:position])[::-1])
+                (one.accept, ending(concerns[:position]))
                 for position, one in enumerate(concerns)
                 if type(one).accept is not Concern.accept
             ],
@@ -59,10 +74,10 @@ class Hooks:
             send_bytes=overridden("send_bytes")[::-1],
             send=overridden("send")[::-1],
             fail=overridden("fail")[::-1],
-            end=overridden("end")[::-1],
+            ending=ending(concerns),
         )
 
-    def conclude(self, call: Call, error: BaseException | None, end: Sequence[Hook] | None = None) -> bool:
+    def conclude(self, call: Call, error: BaseException | None, ending: Ending | None = None) -> bool:
         """Settles the call's status, runs the `end` hooks, and returns whether the client can be answered."""
         error = call.failure or error
         call.duration = time.monotonic() - call.accepted_at
@@ -74,11 +89,11 @@ class Hooks:
         elif call.status is None:
             call.status = _OK
         call.code_label = "OK" if call.status is _OK else CODE_LABELS[call.status]
-        for hook in self.end if end is None else end:
-            try:
-                hook(call)
-            except Exception:
-                structlog.get_logger().exception("concern_failed", hook=hook.__qualname__)
+        ending = ending or self.ending
+        _run(ending.end, call)
+        # Once grpc has let go of the call: until then it keeps the reply in memory.
+        if ending.close and not call.context.add_callback(partial(ending.close_call, call)):
+            ending.close_call(call)
         return alive
 
     def _fail(self, call: Call, error: BaseException) -> None:
@@ -90,3 +105,11 @@ class Hooks:
                 call.status, call.message = grpc.StatusCode.INTERNAL, "internal error"
         if call.status in {None, grpc.StatusCode.OK}:  # a chain without a concern that maps errors
             call.status, call.message = grpc.StatusCode.INTERNAL, "internal error"
+
+
+def _run(hooks: Sequence[Hook], call: Call) -> None:
+    for hook in hooks:
+        try:
+            hook(call)
+        except Exception:
+            structlog.get_logger().exception("concern_failed", hook=hook.__qualname__)

@@ -1,4 +1,4 @@
-"""The maximum number of concurrent calls."""
+"""The maximum number of concurrent calls, and each client's share of it."""
 
 from collections.abc import Callable
 from threading import Lock
@@ -12,30 +12,53 @@ from app.interceptors.concern import Concern
 # Milliseconds until a client's retry policy tries again (gRPC proposal A6).
 _PUSHBACK = "100"
 
+# As many unsent replies as a small limit allows. grpc reports a reply as sent shortly after its client has
+# it, and the next call of that client may come before.
+_FEW = 64
+
 
 class ConcurrencyLimit(Concern):
     """Admits at most `most` calls at once, and refuses others with RESOURCE_EXHAUSTED.
 
-    A call counts from when its first message has arrived, before it waits for a worker, until it is over.
+    A call counts from when its first message has arrived, before it waits for a worker, until it is over. As
+    many again may be over without their reply having been sent, because their clients do not read.
+
+    One client may have all places. Once they are taken, `reserve` more are for clients that have less than
+    their share: the places, divided by the clients that have any. A client with its share is refused then.
     """
 
-    def __init__(self, most: int, what: str) -> None:
+    def __init__(self, most: int, what: str, reserve: int = 0) -> None:
         self._most = most
+        self._most_unsent = max(most, _FEW)
+        self._reserve = reserve
         self._what = what
         self._lock = Lock()
-        self._admitted = 0
+        self._running = 0
+        self._unsent = 0
+        self._held: dict[str, int] = {}  # places by client, those of unsent replies included; none is 0
 
     def admit(self, call: Call) -> None:
+        share = call.share
         with self._lock:
-            if self._admitted < self._most:
-                self._admitted += 1
+            held = self._held.get(share, 0)
+            clients = len(self._held) + (not held)
+            below_share = held * clients < self._most
+            if self._room(self._reserve if below_share else 0):
+                self._running += 1
+                self._held[share] = held + 1
                 call.admitted = True
                 return
-        call.refusal = Refusal.LIMIT
-        raise ResourceExhausted(
-            f"too many concurrent {self._what} (limit {self._most}); retry later",
-            metadata=(("grpc-retry-pushback-ms", _PUSHBACK),),
-        )
+        if clients > 1 and not below_share:
+            call.refusal = Refusal.SHARE
+            message = f"too many concurrent {self._what} of this client (share {self._most // clients})"
+        else:
+            call.refusal = Refusal.LIMIT
+            message = f"too many concurrent {self._what} (limit {self._most})"
+        pushback = (("grpc-retry-pushback-ms", _PUSHBACK),)
+        raise ResourceExhausted(f"{message}; retry later", metadata=pushback)
+
+    def _room(self, reserve: int) -> bool:
+        return self._running < self._most + reserve and self._unsent < self._most_unsent + reserve
 
     def start(self, call: Call) -> None:
         if not call.admitted:  # third-party interceptors can lose the pool that admits calls
@@ -44,7 +67,18 @@ class ConcurrencyLimit(Concern):
     def end(self, call: Call) -> None:
         if call.admitted:
             with self._lock:
-                self._admitted -= 1
+                self._running -= 1
+                self._unsent += 1
+
+    def close(self, call: Call) -> None:
+        if call.admitted:
+            with self._lock:
+                self._unsent -= 1
+                held = self._held[call.share] - 1
+                if held:
+                    self._held[call.share] = held
+                else:
+                    del self._held[call.share]
 
 
 class Limit(Concern):

@@ -30,9 +30,9 @@ class Metrics(Concern, Collector):
     """Counts calls and messages, and times calls from acceptance to end, in seconds.
 
     Every series of a served method exists from the start, at 0, so that a rate over a first error is right.
-    Beyond Go's metrics there are `grpc_server_in_flight`, the calls that have been accepted and are not over,
-    and `grpc_server_refused_total` by reason. In OpenMetrics, the histogram's buckets have the trace id of
-    the last sampled call as exemplar.
+    Beyond Go's metrics there are `grpc_server_in_flight`, the calls that have been accepted and whose reply
+    has not been sent, and `grpc_server_refused_total` by reason. In OpenMetrics, the histogram's buckets have
+    the trace id of the last sampled call as exemplar.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -89,7 +89,9 @@ def _families() -> _Families:
             labels=LABELS,
         ),
         GaugeMetricFamily(
-            "grpc_server_in_flight", "Number of RPCs accepted by the server and not over yet.", labels=LABELS
+            "grpc_server_in_flight",
+            "Number of RPCs accepted by the server whose reply has not been sent yet.",
+            labels=LABELS,
         ),
         CounterMetricFamily(
             "grpc_server_refused",
@@ -105,7 +107,7 @@ class _MethodMetrics(Concern):
     def __init__(self, method: Method) -> None:
         self._labels = (method.arity.value, method.service, method.name)
         self._lock = Lock()
-        self._started = self._received = self._sent = 0
+        self._started = self._closed = self._received = self._sent = 0
         self._handled = dict.fromkeys(CODE_LABELS.values(), 0)
         self._refused: Counter[str] = Counter({reason.value: 0 for reason in Refusal})
         self._seconds = 0.0
@@ -137,13 +139,17 @@ class _MethodMetrics(Concern):
             if call.sampled:
                 self._exemplars[bucket] = Exemplar({"trace_id": call.trace_id}, seconds, time.time())
 
+    def close(self, call: Call) -> None:
+        with self._lock:
+            self._closed += 1
+
     def _replies(self, call: Call) -> int:
         """How many are counted only now."""
         return 0
 
     def add_to(self, to: _Families) -> None:
         with self._lock:
-            counts = self._started, self._received, self._sent, self._seconds
+            counts = self._started, self._received, self._sent, self._seconds, self._closed
             by_code, by_reason = dict(self._handled), dict(self._refused)
             in_bucket, exemplars = list(self._in_bucket), list(self._exemplars)
         labels = self._labels
@@ -153,7 +159,7 @@ class _MethodMetrics(Concern):
         to.received.add_metric(labels, counts[1])
         to.sent.add_metric(labels, counts[2])
         to.seconds.add_metric(labels, _cumulative(in_bucket, exemplars), counts[3])
-        to.in_flight.add_metric(labels, counts[0] - sum(by_code.values()))
+        to.in_flight.add_metric(labels, counts[0] - counts[4])
         for reason, count in by_reason.items():
             to.refused.add_metric((*labels, reason), count)
 

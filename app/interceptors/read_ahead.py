@@ -2,7 +2,7 @@
 
 grpc offers no public way to that. This module alone uses grpc's private parts, as they are in the pinned
 version; tests/integration/test_grpc_assumptions.py names them. Where they are different, `read_ahead` returns
-False, and the call's thread waits for the message.
+False, and the call's thread waits for the message; and all clients have one share of the server.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,6 +25,14 @@ AVAILABLE = _Read is not None
 
 # Where grpc's server has them among the arguments that it submits to a pool.
 _EVENT, _STATE = 1, 2
+
+
+def peer_of(arguments: Sequence[Any]) -> str:
+    """The call's peer, as its context names it later; "" where that is not known."""
+    if len(arguments) <= _STATE or type(arguments[_STATE]) is not _State:
+        return ""
+    peer: bytes = arguments[_EVENT].call.peer()
+    return peer.decode()
 
 
 def read_ahead(arguments: Sequence[Any], received: Callable[[bytes | None], None]) -> bool:

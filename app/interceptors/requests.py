@@ -1,6 +1,7 @@
 """The client's messages, read and decoded one by one."""
 
 from collections.abc import Callable, Iterator
+from time import monotonic
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -55,7 +56,9 @@ class Requests:
         try:
             data = first_message(call)
             if data is None:
+                call.waiting_since = monotonic()
                 data = self._next()
+                call.waiting_since = None
             call.began = True
             message = self._read(data, call)
             call.check_deadline()

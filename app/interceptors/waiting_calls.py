@@ -1,6 +1,7 @@
 """The calls whose first message has not come yet."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
@@ -53,18 +54,28 @@ class WaitingCalls(Generic[T]):
     def end_some(self) -> bool:
         """Ends the oldest, if they have waited for too long or there are too many; whether any was due.
 
+        Where there are too many, those of clients that have their share or less stay.
+
         Not all at once: that would hold up every other call.
         """
         waiting = list(self._waiting)  # a copy: calls come and go meanwhile
         age, now = attrgetter("accepted_at"), monotonic()
         late = bisect_right(waiting, now - self._limit.seconds, key=age)
-        excess = min(len(waiting) - self._limit.most, bisect_right(waiting, now - _YOUNG, key=age))
+        excess = len(waiting) - self._limit.most
         for call in waiting[: min(late, _LATE_BATCH + late // _LATE_DIVISOR)]:
             self._end_one(call, f"no request message arrived within {self._limit.seconds:g} s")
-        if not late and excess > 0:
-            for call in waiting[: min(excess, _EXCESS_BATCH + excess // _EXCESS_DIVISOR)]:
-                self._end_one(call, f"too many calls wait for a request message (limit {self._limit.most})")
-        return late > 0 or excess > 0
+        if late or excess <= 0:
+            return late > 0
+        old = self._of_the_greedy(waiting, waiting[: bisect_right(waiting, now - _YOUNG, key=age)])
+        for call in old[: min(excess, _EXCESS_BATCH + excess // _EXCESS_DIVISOR)]:
+            self._end_one(call, f"too many calls wait for a request message (limit {self._limit.most})")
+        return bool(old)
+
+    def _of_the_greedy(self, waiting: list[Call], old: list[Call]) -> list[Call]:
+        """Those of the old calls whose client has more than its share of the places."""
+        places = Counter(call.share for call in waiting)
+        share = self._limit.most / len(places)
+        return [call for call in old if places[call.share] > share]
 
     def _end_one(self, call: Call, message: str) -> None:
         what = self._waiting.pop(call, None)

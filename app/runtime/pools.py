@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context
 from dataclasses import dataclass
-from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
 import structlog
 
+from app.core.call import CURRENT_CALL
 from app.core.null_future import NULL_FUTURE
+from app.runtime.pace import Pace
+from app.runtime.turns import Turns, Work
 
 # Reflection streams open at once, each on a thread. Some tools keep theirs open.
 MAX_REFLECTIONS = 32
@@ -19,49 +22,62 @@ _PATIENCE = 1.0
 
 
 class CallPool(ThreadPoolExecutor):
-    """A fixed number of threads behind one queue, for work whose result is not used.
+    """A fixed number of threads for calls. Clients that have calls waiting are served in turn.
 
     The standard pool makes a future with locks for each piece of work and looks for idle threads: about a
     seventh of what a short call costs the server. grpc takes no executor that is not a ThreadPoolExecutor.
     """
 
-    def __init__(self, size: int, name: str) -> None:
+    def __init__(self, size: int, name: str, spare: int = 0) -> None:
+        """`spare` more threads are for clients whose calls wait while those of others have all threads."""
         super().__init__(size)
-        self._work: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]] | None] = SimpleQueue()
+        self.turns = Turns(size, spare)
         self._closed = False
+        gets = [self.turns.get] * size + [self.turns.get_spare] * spare
         self._running = [
-            Thread(target=self._run, name=f"{name}_{number}", daemon=True) for number in range(size)
+            Thread(target=self._run, args=(get,), name=f"{name}_{number}", daemon=True)
+            for number, get in enumerate(gets)
         ]
         for thread in self._running:
             thread.start()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Runs the function on one of the threads, in the order of arrival. Takes no keyword arguments."""
+        """Runs the function on one of the threads. Takes no keyword arguments.
+
+        The function is `run` of a call's contextvars. Calls of one client begin in the order of arrival.
+        """
         if self._closed:
             raise RuntimeError("the pool is closed")
         if kwargs:
             raise RuntimeError("the pool takes no keyword arguments")
-        self._work.put((fn, args))
+        self.turns.put(_client_of(fn), (fn, args))
         return NULL_FUTURE
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Ends the threads after all submitted work; `cancel_futures` has no effect."""
         if not self._closed:
             self._closed = True
-            for _ in self._running:
-                self._work.put(None)
+            self.turns.end()
         for thread in self._running if wait else ():
             thread.join()
 
-    def _run(self) -> None:
-        get = self._work.get
-        while (work := get()) is not None:
-            function, arguments = work
+    def _run(self, get: Callable[[], tuple[str, Work] | None]) -> None:
+        done = self.turns.done
+        while (turn := get()) is not None:
+            client, (function, arguments) = turn
             try:
                 function(*arguments)
             except BaseException:
                 structlog.get_logger().exception("unhandled_exception_outside_chain")
-            del work, function, arguments  # so that a waiting thread keeps nothing of its last call alive
+            del turn, function, arguments  # so that a waiting thread keeps nothing of its last call alive
+            done(client)
+
+
+def _client_of(run: Callable[..., Any]) -> str:
+    """The client whose share the call takes; "" for other work."""
+    context = getattr(run, "__self__", None)
+    call = context.get(CURRENT_CALL) if isinstance(context, Context) else None
+    return "" if call is None else call.share
 
 
 @dataclass(frozen=True)
@@ -75,8 +91,10 @@ class Pools:
     streams: ThreadPoolExecutor  # one thread for each open stream
     watches: ThreadPoolExecutor  # health Watches, one thread each
     health: ThreadPoolExecutor  # health checks
-    refusals: ThreadPoolExecutor  # calls that are refused on acceptance
+    refusals: ThreadPoolExecutor  # calls that are refused before they have a thread
+    health_refusals: ThreadPoolExecutor  # the same, of health checks, Watches and reflection
     reflection: ThreadPoolExecutor
+    paces: tuple[Pace, ...]  # to be entered while the server serves
 
     def close(self) -> bool:
         """Ends the threads, and returns whether all of them have; one in a blocking handler cannot be ended.
@@ -86,7 +104,8 @@ class Pools:
 
         def shut_down() -> None:
             for pool in vars(self).values():
-                pool.shutdown(wait=True)
+                if isinstance(pool, ThreadPoolExecutor):
+                    pool.shutdown(wait=True)
 
         closing = Thread(target=shut_down, name="close pools", daemon=True)
         closing.start()
@@ -94,12 +113,18 @@ class Pools:
         return not closing.is_alive()
 
 
-def open_pools(workers: int, streams: int, watches: int) -> Pools:
+def open_pools(workers: int, streams: int, watches: int, reflections: int, spare: int = 0) -> Pools:
+    """The numbers are threads; `spare` is that of CallPool, for the workers."""
+    calls, refusals = CallPool(workers, "workers", spare), CallPool(2, "refusals")
+    checks, health_refusals = CallPool(2, "health"), CallPool(1, "health refusals")
     return Pools(
-        workers=CallPool(workers, "workers"),
+        workers=calls,
         streams=ThreadPoolExecutor(streams, "streams"),
         watches=ThreadPoolExecutor(watches, "watches"),
-        health=CallPool(2, "health"),
-        refusals=CallPool(2, "refusals"),
-        reflection=ThreadPoolExecutor(MAX_REFLECTIONS, "reflection"),
+        health=checks,
+        refusals=refusals,
+        health_refusals=health_refusals,
+        reflection=ThreadPoolExecutor(reflections, "reflection"),
+        # Those who check health are others than those who call, and are compared among themselves.
+        paces=(Pace((calls.turns, refusals.turns)), Pace((checks.turns, health_refusals.turns))),
     )

@@ -39,6 +39,27 @@ class ServerSettings(Section):
         1000,
         "concurrent health Watches, each on its own thread; health-checking clients open one per connection",
     )
+    max_checks: Annotated[int, Interval(ge=1, le=10_000)] = setting(
+        256, "concurrent health checks, those whose reply is not sent included; see `APP_MAX_CALLS`"
+    )
+    share_by: Literal["principal", "address", "none"] = setting(
+        "principal",
+        "whose share of calls, streams and Watches is counted: `principal` (the caller where calls need a"
+        " token, otherwise as `address`), `address` (the client's IP address) or `none`",
+    )
+    share_reserve: Annotated[float, Interval(ge=0, le=1)] = setting(
+        0.25,
+        "places beyond each limit, as a part of it, for clients with less than their share of the places",
+    )
+    stream_idle_time: PositiveSeconds = setting(
+        120,
+        "how long the handler of a stream may wait for its client, without a message; then the stream is"
+        " cancelled",
+    )
+    reply_timeout: PositiveSeconds = setting(
+        30,
+        "how long a client may take to receive the reply of a call that is over; then it is cancelled",
+    )
     max_deadline: Annotated[float, Interval(gt=0, le=86_400), Unit("seconds")] = setting(
         300, "the longest duration of a call, streams included"
     )
@@ -48,7 +69,7 @@ class ServerSettings(Section):
         " DEADLINE_EXCEEDED",
     )
     max_waiting_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
-        256,
+        64,
         "calls waiting for their first message, without a thread; beyond it, the oldest returns"
         " DEADLINE_EXCEEDED",
     )
@@ -74,6 +95,11 @@ class ServerSettings(Section):
     max_message_bytes: Annotated[int, Interval(ge=1024, le=1_000_000_000), Unit("bytes")] = setting(
         4 * 1024 * 1024,
         "the size of a request or reply message, uncompressed; exceeding it returns RESOURCE_EXHAUSTED",
+    )
+    max_held_bytes: Annotated[int, Interval(ge=65_536), Unit("bytes")] = setting(
+        128 * 1024 * 1024,
+        "the size of all request messages above 64 KiB that calls hold at once; exceeding it returns"
+        " RESOURCE_EXHAUSTED",
     )
     max_metadata_bytes: Annotated[int, Interval(ge=1024, le=1_048_576), Unit("bytes")] = setting(
         16 * 1024,

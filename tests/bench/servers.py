@@ -51,7 +51,7 @@ def bare_on_our_executor() -> None:
     from app.runtime.scheduling import run_in_batches  # noqa: PLC0415 - as above
 
     run_in_batches()
-    serve(open_pools(10, 100, 100).workers)
+    serve(open_pools(10, 100, 100, 10).workers)
 
 
 def bare_with_health() -> None:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from app.runtime.memory import budget
+from app.runtime.server_settings import ServerSettings
 from tests.chart.chart import notes
 
 FORWARD = "kubectl --namespace here port-forward svc/quoter 50051 9464"
@@ -50,3 +52,34 @@ def test_the_notes_warn_of_what_the_values_leave_out(tmp_path: Path) -> None:
     assert "calls fail when a pod ends" not in notes({"drain": {"clientLookupSeconds": 1}}, tmp_path / "on")
     assert "with a token of your issuer" in notes({"auth": {"mode": "jwt", "jwt": JWT}}, tmp_path / "jwt")
     assert "client.crt" in notes({"tls": MUTUAL}, tmp_path / "mutual")
+
+
+def settings(**values: Any) -> ServerSettings:
+    return ServerSettings(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({}, {}),
+        ({"maxStreams": 333, "shareReserve": 0.1}, {"max_streams": 333, "share_reserve": 0.1}),
+        (
+            {"shareBy": "none", "maxMessageBytes": 1_000_001},
+            {"share_by": "none", "max_message_bytes": 1_000_001},
+        ),
+    ],
+)
+def test_the_notes_warn_of_a_memory_limit_below_the_budget_of_the_server(
+    values: dict[str, Any], names: dict[str, Any], tmp_path: Path
+) -> None:
+    needed = sum(part.bytes for part in budget(settings(**names))) // 1024**2
+
+    def printed(limit: str) -> str:
+        given = {"server": values, "resources": {"limits": {"memory": limit}}}
+        return notes(given, tmp_path / limit)
+
+    for limit in (f"{needed - 1}Mi", f"{(needed - 2) * 1024**2}", "200M"):
+        assert f"may make a pod need {needed} MiB" in printed(limit)
+    for limit in (f"{needed + 1}Mi", "100Gi"):
+        assert "of memory" not in printed(limit)
+    assert "of memory" not in notes({}, tmp_path / "default")

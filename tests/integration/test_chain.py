@@ -30,7 +30,7 @@ Status = grpc.StatusCode
 def served(concerns: Sequence[Concern]) -> Iterator[Any]:
     """A server with this chain and the probe; yields a channel to it."""
     pool = ThreadPoolExecutor(2)
-    first = FirstMessages(pool, calls=WaitingLimit(10, 5), streams=WaitingLimit(10, 5))
+    first = FirstMessages(lambda _method: pool, calls=WaitingLimit(10, 5), streams=WaitingLimit(10, 5))
     chain = Chain(concerns, refusals=pool, pool_of=lambda _method: pool, first_messages=first)
     server = grpc.server(Dispatcher(pool), interceptors=[chain])
     probe_pb2_grpc.add_ProbeServicer_to_server(Probe(), chain.registrar(server))

@@ -256,7 +256,7 @@ def test_a_drain_does_not_wait_for_calls_longer_than_they_may_wait_for_their_mes
 def test_places_for_early_streams_are_kept_by_those_that_have_just_come() -> None:
     class Stream:
         accepted_at = time.monotonic()
-        began, sent, code_label, taken_up = False, 0, "", True
+        began, sent, code_label, started, share = False, 0, "", True, ""
 
     early, first, second = EarlyStreams(1, 60), Stream(), Stream()
     enter: Callable[[Any], bool] = early.enter

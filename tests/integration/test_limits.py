@@ -142,3 +142,35 @@ def test_streams_have_threads_of_their_own_and_never_starve_unary_calls() -> Non
         release.set()
         for stream in streams:
             assert len(list(stream)) == 1
+
+
+@pytest.mark.parametrize("method", ["Unary", "ClientStream"])
+def test_large_messages_have_a_limit_in_all_and_small_ones_are_not_counted(method: str) -> None:
+    with probe_server(workers=8, max_held_bytes=250_000) as at:
+
+        def call(size: int) -> Any:
+            request = pb.ProbeRequest(text="a" * size)
+            if method == "Unary":
+                return at.stub.Unary(request, timeout=5)
+            return at.stub.ClientStream(iter([pb.ProbeRequest(), request]), timeout=5)
+
+        release, entered = threading.Event(), threading.Semaphore(0)
+
+        def hold(_request: Any, _context: Any) -> None:
+            entered.release()
+            release.wait(20)
+
+        at.probe.on_call = hold
+        held = [at.stub.Unary.future(pb.ProbeRequest(text="a" * 100_000), timeout=20) for _ in range(2)]
+        assert entered.acquire(timeout=5)
+        assert entered.acquire(timeout=5)
+        at.probe.on_call = lambda request, _context: method == "ClientStream" and list(request)
+        for _ in range(3):
+            assert outcome(lambda: call(1000)) is Status.OK
+            assert outcome(lambda: call(100_000)) is Status.RESOURCE_EXHAUSTED
+        assert at.server.total("grpc_server_refused_total", reason="limit") == 3
+        release.set()
+        for one in held:
+            one.result(timeout=5)
+        for _ in range(5):
+            assert outcome(lambda: call(100_000)) is Status.OK

@@ -30,7 +30,7 @@ LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 # How a call waits for its first message.
 FIRST_MESSAGE = {"first_message", "read_ahead", "waiting_calls", "early_streams"}
 # Within interceptors, a concern knows what a concern is and nothing of the others.
-ABOUT_CHAINS = {"concern", "hooks", "requests", "arities", "chain", *FIRST_MESSAGE}
+ABOUT_CHAINS = {"concern", "hooks", "requests", "arities", "chain", "shares", *FIRST_MESSAGE}
 
 
 def modules() -> list[Path]:

@@ -20,6 +20,16 @@
   value: {{ int64 .Values.server.maxStreams | quote }}
 - name: APP_MAX_WATCHES
   value: {{ int64 .Values.server.maxWatches | quote }}
+- name: APP_MAX_CHECKS
+  value: {{ int64 .Values.server.maxChecks | quote }}
+- name: APP_SHARE_BY
+  value: {{ .Values.server.shareBy | quote }}
+- name: APP_SHARE_RESERVE
+  value: {{ .Values.server.shareReserve | quote }}
+- name: APP_STREAM_IDLE_TIME
+  value: {{ .Values.server.streamIdleSeconds | quote }}
+- name: APP_REPLY_TIMEOUT
+  value: {{ .Values.server.replyTimeoutSeconds | quote }}
 - name: APP_FIRST_MESSAGE_TIMEOUT
   value: {{ .Values.server.firstMessageTimeoutSeconds | quote }}
 - name: APP_MAX_WAITING_CALLS
@@ -34,6 +44,8 @@
   value: {{ .Values.server.resetProtection | quote }}
 - name: APP_MAX_MESSAGE_BYTES
   value: {{ int64 .Values.server.maxMessageBytes | quote }}
+- name: APP_MAX_HELD_BYTES
+  value: {{ int64 .Values.server.maxHeldBytes | quote }}
 - name: APP_MAX_METADATA_BYTES
   value: {{ int64 .Values.server.maxMetadataBytes | quote }}
 - name: APP_COMPRESSION

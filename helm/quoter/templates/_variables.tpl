@@ -22,11 +22,13 @@ APP_LOG_LEVEL: log.level
 APP_LOG_MAX_STDERR: log.maxStderrLinesPerSecond
 APP_LOG_MAX_WAITING: log.maxWaitingLines
 APP_MAX_CALLS: server.maxCalls
+APP_MAX_CHECKS: server.maxChecks
 APP_MAX_CONNECTIONS: server.maxConnections
 APP_MAX_CONNECTION_AGE: maxConnectionAgeSeconds
 APP_MAX_CONNECTION_CALLS: server.maxConnectionCalls
 APP_MAX_CONNECTION_IDLE: server.maxConnectionIdleSeconds
 APP_MAX_DEADLINE: server.maxDeadlineSeconds
+APP_MAX_HELD_BYTES: server.maxHeldBytes
 APP_MAX_MESSAGE_BYTES: server.maxMessageBytes
 APP_MAX_METADATA_BYTES: server.maxMetadataBytes
 APP_MAX_METRICS_CONNECTIONS: server.maxMetricsConnections
@@ -37,8 +39,12 @@ APP_METRICS_LISTEN: containerPorts.metrics
 APP_METRICS_TIMEOUT: server.metricsTimeoutSeconds
 APP_PERMIT_KEEPALIVE_TIME: keepalive.permitTimeSeconds
 APP_REFLECTION: reflection
+APP_REPLY_TIMEOUT: server.replyTimeoutSeconds
 APP_RESET_PROTECTION: server.resetProtection
 APP_SERVICES: services
+APP_SHARE_BY: server.shareBy
+APP_SHARE_RESERVE: server.shareReserve
+APP_STREAM_IDLE_TIME: server.streamIdleSeconds
 APP_TLS_CERT_FILE: tls.existingSecret
 APP_TLS_CLIENT_CA_FILE: tls.clientCa.existingSecret
 APP_TLS_KEY_FILE: tls.existingSecret

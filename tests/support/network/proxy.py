@@ -11,7 +11,9 @@ from typing import Self
 class Proxy:
     """Each connection goes to the next of the targets."""
 
-    def __init__(self, *targets: str) -> None:
+    def __init__(self, *targets: str, source: str = "127.0.0.1") -> None:
+        """`source` is the address that the targets see."""
+        self._source = source
         hosts = [target.rpartition(":") for target in targets]
         self._to = cycle([(host, int(port)) for host, _, port in hosts])
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -38,7 +40,7 @@ class Proxy:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(next(self._to))
+                server = socket.create_connection(next(self._to), source_address=(self._source, 0))
                 self._sockets += [client, server]
                 for one, other in ((client, server), (server, client)):
                     threading.Thread(target=self._forward, args=(one, other), daemon=True).start()

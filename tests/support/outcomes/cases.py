@@ -66,6 +66,15 @@ def made_when_full(at: ObservedServer, method: str) -> None:
         at.calls(method).end()
 
 
+def made_with_a_share(at: ObservedServer, method: str) -> None:
+    """Their client has more than its share, and another client has calls, too."""
+    with at.full(method):
+        other = {"Unary": "Unary", "ServerStream": "BidiStream"}.get(method, "ServerStream")
+        one = at.calls(other, 1, start=hold, caller="cid", company=True).come_to("running")
+        at.calls(method).end()
+        one.go_on().end()
+
+
 def made_by_narrow(**how: Any) -> Play:
     """The client's channel takes no reply of more than a byte."""
 

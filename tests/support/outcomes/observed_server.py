@@ -129,7 +129,7 @@ class ObservedServer(ABC):
 
     target: str
     channel: Any
-    callers: Mapping[str, Metadata]  # credentials by name: "ann" may call, "bob" may not, "" is nobody
+    callers: Mapping[str, Metadata]  # credentials by name: "ann" and "cid" may call, "bob" may not
 
     def __init__(self) -> None:
         self.scripts: dict[str, Script] = {}

@@ -26,12 +26,13 @@ class OurServer(ObservedServer):
             "": (),
             "ann": (("authorization", f"Bearer {TOKEN}"),),
             "bob": (("authorization", f"Bearer {TOKEN}-of-bob"),),
+            "cid": (("authorization", f"Bearer {TOKEN}-of-cid"),),
         }
     )
 
     def __init__(self, tokens: Path, **changes: Any) -> None:
         super().__init__()
-        tokens.write_text(f"ann:{TOKEN}\nbob:{TOKEN}-of-bob\n")
+        tokens.write_text(f"ann:{TOKEN}\nbob:{TOKEN}-of-bob\ncid:{TOKEN}-of-cid\n")
         self._last: Counts | None = None
         self._served = ExitStack()
         self._server = self._served.enter_context(
@@ -43,7 +44,7 @@ class OurServer(ObservedServer):
                 max_streams=self.places,
                 auth_mode="tokens",
                 auth_tokens_file=tokens,
-                auth_require="probe.Probe name:ann",
+                auth_require="probe.Probe name:ann or name:cid",
                 max_message_bytes=self.max_message,
                 max_metadata_bytes=self.max_metadata,
                 **changes,

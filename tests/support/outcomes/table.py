@@ -112,6 +112,7 @@ TABLE: Final = (
     # Refused
     Case("rejected: no such method", made(path="/a.B/C"), ALL, Status.UNIMPLEMENTED, Gate.UNKNOWN_METHOD),
     Case("rejected: limit", cases.made_when_full, ALL, EXHAUSTED, Gate.LIMIT),
+    Case("rejected: share", cases.made_with_a_share, ALL, EXHAUSTED, Gate.SHARE),
     Case("rejected: no token", made(caller=""), ALL, Status.UNAUTHENTICATED, Gate.UNAUTHENTICATED),
     Case("rejected: not permitted", made(caller="bob"), ALL, DENIED, Gate.PERMISSION_DENIED),
     Case("rejected: deadline passed in the queue", cases.expired_in_queue, QUEUED, EXPIRED, Gate.DEADLINE),

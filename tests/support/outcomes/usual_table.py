@@ -5,16 +5,18 @@ from collections.abc import Iterable, Mapping
 
 import grpc
 
+from app.core.refusal import Refusal
 from tests.support.outcomes.observed_server import MethodAndCode, ReusedServer
 from tests.support.outcomes.table import LONG_DEADLINE, READ_MANY, TABLE, Case, arities
 from tests.support.outcomes.usual_server import UsualServer
 
 # Not those that have several outcomes, nor what the stack does not have: a maximum deadline, and
-# sizes that the chain refuses before grpc does.
+# shares, and sizes that the chain refuses before grpc does.
 CASES = [
     case
     for case in TABLE
     if len(case.pairs) == 1
+    and case.by != Refusal.SHARE
     and case.max_deadline == LONG_DEADLINE
     and "beyond grpc's limit" not in case.what
     and case.what != "deadline above 1 s passes"  # on the usual stack it is now one code and now another
