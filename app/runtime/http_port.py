@@ -20,10 +20,6 @@ _SPARE = 4
 _PAUSE = 0.2
 # What is sent before the client must have taken earlier parts, so that one that does not read holds little.
 _PART = 16 * 1024
-# What may still arrive, in bytes and seconds, when a request is answered before it was read completely. A
-# connection that is closed with unread data loses the answer.
-_REST = 128 * 1024
-_REST_TIMEOUT = 0.5
 
 TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 
@@ -126,7 +122,7 @@ class HttpPort:
 
     def _take_spare(self) -> None:
         with suppress(OSError):
-            while self._listening and len(self._spare) < _SPARE:
+            while len(self._spare) < _SPARE:
                 self._spare.append(os.open(os.devnull, os.O_RDONLY))
 
     async def _serve(self, connection: socket.socket) -> None:
@@ -141,10 +137,8 @@ class HttpPort:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.transport.set_write_buffer_limits(0)
-        complete = False
         try:
             request = await read_request(reader)
-            complete = "Content-Length" not in request.headers and "Transfer-Encoding" not in request.headers
             answer, body = await self._answer(request), request.method != "HEAD"
         except RequestError as error:
             answer, body = Answer(error.status, f"{error}\n".encode()), True
@@ -158,13 +152,3 @@ class HttpPort:
             await writer.drain()
         await writer.drain()
         writer.write_eof()
-        if not complete:
-            await _discard(reader)
-
-
-async def _discard(reader: asyncio.StreamReader) -> None:
-    left = _REST
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_REST_TIMEOUT):
-            while left > 0 and (read := await reader.read(left)):
-                left -= len(read)
