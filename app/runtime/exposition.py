@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 # The share of a processor that rendering may take, after a burst of seconds: calls need the rest.
-_SHARE = 0.2
-_BURST = 1.0
+_SHARE = 0.1
+_BURST = 0.5
+# Seconds that a rendering waits for that at most, so that many metrics can be scraped, too.
+_LONGEST_WAIT = 1.0
+# Scrapes that continue in one round of the event loop, so that a probe waits for few of them.
+_TURNS = 4
 
 
 class Form(NamedTuple):
@@ -33,12 +37,13 @@ class Exposition:
     """Renders the metrics of a registry, one rendering at a time, on a thread. Used on the event loop.
 
     A scrape sees what was counted before it. Those that ask for the same while a rendering runs share the
-    next one. Rendering waits while it has taken more than a fifth of a processor.
+    next one. A rendering waits up to a second when those before took more than a tenth of a processor.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._application: WSGIApplication = make_wsgi_app(registry)
         self._one = asyncio.Lock()
+        self._turns = asyncio.Semaphore(_TURNS)
         self._next: dict[Form, asyncio.Task[Answer]] = {}
         self._left = _BURST
         self._counted = time.monotonic()
@@ -47,7 +52,10 @@ class Exposition:
         task = self._next.get(form)
         if task is None:
             task = self._next[form] = asyncio.create_task(self._render(form))
-        return await asyncio.shield(task)  # it goes on for the others when one hangs up
+        answer = await asyncio.shield(task)  # it goes on for the others when one hangs up
+        async with self._turns:
+            await asyncio.sleep(0)
+        return answer
 
     async def _render(self, form: Form) -> Answer:
         async with self._one:
@@ -58,7 +66,7 @@ class Exposition:
                 await asyncio.sleep(-self._left / _SHARE)
             del self._next[form]  # what is counted from here on is not seen
             answer, seconds = await _on_a_thread(lambda: self._rendered(form))
-            self._left -= seconds
+            self._left = max(self._left - seconds, -_LONGEST_WAIT * _SHARE)
             return answer
 
     def _rendered(self, form: Form) -> tuple[Answer, float]:

@@ -19,7 +19,7 @@ _SPARE = 4
 # Before connections are accepted again after an error, in seconds.
 _PAUSE = 0.2
 # What is sent before the client must have taken earlier parts, so that one that does not read holds little.
-_PART = 16 * 1024
+_PART = 64 * 1024
 
 TEXT = (("Content-Type", "text/plain; charset=utf-8"),)
 
