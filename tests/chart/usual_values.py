@@ -29,7 +29,7 @@ USUAL = [
     Value(
         {"deploymentAnnotations": {"a": "b"}}, ("Deployment/quoter", "metadata", "annotations"), {"a": "b"}
     ),
-    Value({"image": {"registry": "r", "repository": "q"}}, (*SERVER, "image"), "r/q:0.2.0"),
+    Value({"image": {"registry": "r", "repository": "q", "tag": "1"}}, (*SERVER, "image"), "r/q:1"),
     Value({"containerPorts": {"grpc": 8443}}, (*SERVER, "ports", 0, "containerPort"), 8443),
     Value({"containerPorts": {"metrics": 8080}}, (*SERVER, "ports", 1, "containerPort"), 8080),
     Value({"service": {"grpcPort": 443}}, (*SERVICE, "ports", 0, "port"), 443),
@@ -139,9 +139,9 @@ USUAL = [
         "here",
     ),
     Value(
-        {"global": {"imageRegistry": "r"}, "image": {"registry": "x", "repository": "q"}},
+        {"global": {"imageRegistry": "r"}, "image": {"registry": "x", "repository": "q", "tag": "1"}},
         (*SERVER, "image"),
-        "r/q:0.2.0",
+        "r/q:1",
     ),
     Value(
         {"global": {"imagePullSecrets": ["a", {"name": "b"}]}, "imagePullSecrets": [{"name": "b"}]},
