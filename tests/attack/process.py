@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -63,6 +63,21 @@ def by(attackers: Attackers, *, stopped: bool = False, **arguments: Any) -> Hold
                 report.update(json.loads(found))
             finally:
                 process.kill()
+
+    return hold
+
+
+def together(*holds: Hold) -> Hold:
+    """Makes several attacks at the same time, each by processes of its own, and merges their reports."""
+
+    @contextmanager
+    def hold(victim: Victim, seconds: float) -> Iterator[Report]:
+        merged: Report = {}
+        with ExitStack() as parts:
+            reports = [parts.enter_context(each(victim, seconds)) for each in holds]
+            yield merged
+        for report in reports:
+            merged.update(report)
 
     return hold
 

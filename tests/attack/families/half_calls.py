@@ -7,7 +7,7 @@ from app.runtime.server_settings import ServerSettings
 from tests.attack.attack import Attack, Bound, Figures
 from tests.attack.attacker import Attacker
 from tests.attack.honest import BIDI_STREAM, CHECK, CLIENT_STREAM, UNARY, WATCH
-from tests.attack.process import Place, Report, by
+from tests.attack.process import Place, Report, by, together
 
 # As many as a connection may have.
 A_CONNECTION = ServerSettings().max_connection_calls
@@ -65,7 +65,7 @@ def _streams(title: str, path: str, most: int) -> Attack:
 EACH = Attack(
     "1 to 3",
     "1,000 half calls of each, for 30 s",
-    by(half_calls, calls={UNARY: 1000, CHECK: 1000, WATCH: 1000}),
+    together(*(by(half_calls, calls={path: 1000}) for path in (UNARY, CHECK, WATCH))),
     Bound(others=(ended,), threads=8),
     seconds=30,
 )
