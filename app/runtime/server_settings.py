@@ -85,7 +85,7 @@ class ServerSettings(Section):
         " file descriptors; further connections are closed at once",
     )
     max_connection_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
-        1000, "concurrent calls on one connection; beyond it, clients wait or open another connection"
+        500, "concurrent calls on one connection; beyond it, clients wait or open another connection"
     )
     reset_protection: bool = setting(
         True,
