@@ -36,6 +36,7 @@ def test_a_stream_on_which_nothing_is_sent_ends_after_the_idle_time(method: str)
         found = outcome(lambda: list(result(call(sending(0.1, 3), timeout=10))))
         assert found is Status.CANCELLED
         assert 0.4 <= time.monotonic() - began < 2.5
+        until(lambda: at.server.spans)  # the client knows before the handler does
         assert at.seen() == [(method, "Canceled")]
 
 
