@@ -3,6 +3,7 @@ from math import inf
 from typing import Any
 
 from app.runtime.turns import Turns
+from tests.support.waiting import until
 
 
 def work(name: str) -> Any:
@@ -37,16 +38,23 @@ def test_a_client_waits_for_the_next_quota_and_others_do_not() -> None:
     turns.put("b", work("b0"))
     assert names(turns, 3) == ["a0", "b0", "a1"]
     later: list[str] = []
-    thread = threading.Thread(target=lambda: later.extend(names(turns, 3)))
+
+    def go() -> None:
+        for _ in range(3):
+            later.extend(names(turns, 1))
+
+    thread = threading.Thread(target=go)
     thread.start()
     thread.join(0.1)
-    assert thread.is_alive()
+    assert not later
     assert turns.renew(1) == {"a": 2, "b": 1}
+    until(lambda: later == ["a2"])
     thread.join(0.1)
-    assert thread.is_alive()
+    assert later == ["a2"]
     assert turns.renew(1) == {"a": 1}
+    until(lambda: later == ["a2", "a3"])
     thread.join(0.1)
-    assert thread.is_alive()
+    assert later == ["a2", "a3"]
     assert turns.renew(1) == {"a": 1}
     thread.join(5)
     assert later == ["a2", "a3", "a4"]
