@@ -173,7 +173,7 @@ def test_a_silent_stream_gives_up_its_thread_after_a_second_for_a_client_that_ha
         began = time.monotonic()
         assert next(stub.BidiStream(iter(never()), timeout=5)).text == "reply"
         assert time.monotonic() - began < 1
-        assert sorted(one.is_active() for one in silent) == [False, True]
+        until(lambda: sorted(one.is_active() for one in silent) == [False, True])
         for one in silent:
             one.cancel()
 
