@@ -106,9 +106,9 @@ def test_a_connection_without_calls_is_closed_and_one_with_a_call_is_not() -> No
 
 def test_a_client_whose_idle_connection_was_closed_opens_another_one() -> None:
     with probe_server(max_connection_idle=0.1) as at:
-        for _ in range(20):
+        for _ in range(5):
             assert outcome(lambda: at.stub.Unary(pb.ProbeRequest(), timeout=5)) is grpc.StatusCode.OK
-            time.sleep(0.1)  # at the moment when the server closes it
+            time.sleep(0.4)  # a call in the moment when grpc closes the connection may be UNAVAILABLE
 
 
 def test_compressed_requests_can_be_refused() -> None:

@@ -52,14 +52,14 @@ def test_with_every_worker_blocked_the_rest_is_refused_promptly_and_health_answe
 def test_calls_that_came_while_the_process_stood_still_are_all_accepted_or_refused_in_order() -> None:
     """As a container does that is out of its share of the processor. grpc's own limit drops some of these."""
     with server_process(APP_MAX_CALLS="20") as standing, ExitStack() as open_channels:
-        own = [("grpc.use_local_subchannel_pool", 1)]  # a connection each, with at most 1,000 calls
+        own = [("grpc.use_local_subchannel_pool", 1)]  # a connection each, with fewer calls than its limit
         methods = []
-        for _ in range(3):
+        for _ in range(9):
             channel = open_channels.enter_context(grpc.insecure_channel(standing.target, own))
             grpc.channel_ready_future(channel).result(timeout=5)
             methods.append(probe_pb2_grpc.ProbeStub(channel).Unary)
         os.kill(standing.process.pid, signal.SIGSTOP)
-        calls = [method.future(pb.ProbeRequest(), timeout=30) for method in methods for _ in range(900)]
+        calls = [method.future(pb.ProbeRequest(), timeout=30) for method in methods for _ in range(300)]
         time.sleep(0.5)  # until they are all with the server's kernel
         os.kill(standing.process.pid, signal.SIGCONT)
         assert {call.code() for call in calls} == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
