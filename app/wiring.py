@@ -35,6 +35,7 @@ from app.interceptors.message_size import MessageSize
 from app.interceptors.metadata_size import MetadataSize
 from app.interceptors.metrics import Metrics
 from app.interceptors.peer_identity import PeerIdentity
+from app.interceptors.queue import Queue
 from app.interceptors.request_id import RequestId
 from app.interceptors.shares import Shares, one_for_all
 from app.interceptors.tracing import Tracing
@@ -121,14 +122,16 @@ def concerns(
 
 def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
     """Calls, streams, health checks, health Watches and reflection have a limit each; UNKNOWN has none."""
+    server = settings.server
+    reserve = 0 if server.share_by == "none" else server.share_reserve
 
-    def limit(most: int, what: str) -> ConcurrencyLimit:
-        return ConcurrencyLimit(most, what, reserve_of(settings, most))
+    def limit(most: int, what: str, queue: Queue | None = None) -> ConcurrencyLimit:
+        return ConcurrencyLimit(most, what, reserve, queue)
 
-    calls = limit(settings.server.most_calls, "calls")
-    streams = limit(settings.server.max_streams, "streams")
-    checks = limit(settings.server.max_checks, "health checks")
-    watches = limit(settings.server.max_watches, "health watches")
+    calls = limit(server.max_calls, "calls", Queue(server.workers, server.max_queue_time, server.max_calls))
+    streams = limit(server.max_streams, "streams")
+    checks = limit(server.max_checks, "health checks")
+    watches = limit(server.max_watches, "health watches")
     reflections = limit(MAX_REFLECTIONS, "reflection streams")
 
     def choose(method: Method) -> ConcurrencyLimit | None:

@@ -1,5 +1,6 @@
 """The maximum number of concurrent calls, and each client's share of it."""
 
+import time
 from collections.abc import Callable
 from threading import Lock
 
@@ -8,6 +9,7 @@ from app.core.errors import ResourceExhausted
 from app.core.method import Method
 from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
+from app.interceptors.queue import Queue
 
 # Milliseconds until a client's retry policy tries again (gRPC proposal A6).
 _PUSHBACK = "100"
@@ -23,17 +25,22 @@ class ConcurrencyLimit(Concern):
     A call counts from when its first message has arrived, before it waits for a worker, until it is over. As
     many again may be over without their reply having been sent, because their clients do not read.
 
-    One client may have all places. Once they are taken, `reserve` more are for clients that have less than
-    their share: the places, divided by the clients that have any. A client with its share is refused then.
+    One client may have all places. Once they are taken, more are for clients that have less than their share:
+    the places, divided by the clients that have any. A client with its share is refused then. `reserve` is
+    their number, as a part of the places.
+
+    A `queue` may lower the number of places while calls wait for workers.
     """
 
-    def __init__(self, most: int, what: str, reserve: int = 0) -> None:
+    def __init__(self, most: int, what: str, reserve: float = 0, queue: Queue | None = None) -> None:
         self._most = most
+        self._queue = queue
         self._most_unsent = max(most, _FEW)
         self._reserve = reserve
         self._what = what
         self._lock = Lock()
         self._running = 0
+        self._reserved = 0  # of those that run, how many have a place of the reserve
         self._unsent = 0
         self._held: dict[str, int] = {}  # places by client, those of unsent replies included; none is 0
 
@@ -42,33 +49,43 @@ class ConcurrencyLimit(Concern):
         with self._lock:
             held = self._held.get(share, 0)
             clients = len(self._held) + (not held)
-            below_share = held * clients < self._most
-            if self._room(self._reserve if below_share else 0):
+            most = self._most if self._queue is None else self._queue.places(self._running)
+            below_share = held * clients < most
+            room = self._running - self._reserved < most and self._unsent < self._most_unsent
+            if room or (below_share and self._has_reserve(most)):
                 self._running += 1
+                self._reserved += not room
                 self._held[share] = held + 1
-                call.admitted = True
+                call.admitted, call.reserved = True, not room
                 return
         if clients > 1 and not below_share:
             call.refusal = Refusal.SHARE
-            message = f"too many concurrent {self._what} of this client (share {self._most // clients})"
+            message = f"too many concurrent {self._what} of this client (share {most // clients})"
         else:
             call.refusal = Refusal.LIMIT
-            message = f"too many concurrent {self._what} (limit {self._most})"
+            message = f"too many concurrent {self._what} (limit {most})"
         pushback = (("grpc-retry-pushback-ms", _PUSHBACK),)
         raise ResourceExhausted(f"{message}; retry later", metadata=pushback)
 
-    def _room(self, reserve: int) -> bool:
-        return self._running < self._most + reserve and self._unsent < self._most_unsent + reserve
+    def _has_reserve(self, most: int) -> bool:
+        return self._reserved < most * self._reserve and self._unsent < self._most_unsent * (
+            1 + self._reserve
+        )
 
     def start(self, call: Call) -> None:
         if not call.admitted:  # third-party interceptors can lose the pool that admits calls
             self.admit(call)
+        call.started_at = time.monotonic()
 
     def end(self, call: Call) -> None:
         if call.admitted:
             with self._lock:
                 self._running -= 1
+                self._reserved -= call.reserved
                 self._unsent += 1
+                if self._queue is not None and call.started_at:
+                    now = call.accepted_at + call.duration
+                    self._queue.ended(now, now - call.started_at)
 
     def close(self, call: Call) -> None:
         if call.admitted:

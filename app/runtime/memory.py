@@ -39,7 +39,7 @@ def budget(settings: ServerSettings) -> list[Part]:
     streams = ceil(settings.max_streams * reserve)
     threads = ceil((settings.workers + settings.max_watches) * reserve) + streams
     # At work, and as many again whose reply is not sent.
-    calls = 2 * ceil((settings.most_calls + settings.max_checks) * reserve) + _PENDING
+    calls = 2 * ceil((settings.max_calls + settings.max_checks) * reserve) + _PENDING
     # Streams count twice: those that are open, and those that wait for their first message.
     arriving = settings.max_waiting_calls + settings.max_streams + streams
     message = settings.max_message_bytes + settings.max_message_bytes // 16

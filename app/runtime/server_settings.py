@@ -1,6 +1,5 @@
 """The settings of the server itself."""
 
-from math import ceil
 from typing import Annotated, Literal
 
 from annotated_types import Interval, Unit
@@ -26,11 +25,18 @@ class ServerSettings(Section):
     services: Names = setting((), "the services to serve, by their full names; all when unset")
 
     workers: Annotated[int, Interval(ge=1, le=1000)] = setting(32, "threads for unary calls")
-    max_calls: Annotated[int, Interval(ge=1, le=100_000)] | None = setting(
-        None,
+    max_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
+        1000,
         "concurrent unary calls whose message has arrived, queued ones included; exceeding it returns"
-        " RESOURCE_EXHAUSTED; when unset, 1.5 times the workers, so that an accepted call of an overloaded"
-        " server takes less than twice as long as usual; docs/performance.md has the trade-off",
+        " RESOURCE_EXHAUSTED",
+    )
+    # `make overload` measures the default with calls of 100 ms: goodput stays at its peak, and accepted calls
+    # take less than twice as long as usual. With a longer queue, all calls of an overloaded server wait
+    # longer; with a shorter one, more of a burst is rejected.
+    max_queue_time: Annotated[float, Interval(ge=0.001, le=60), Unit("seconds")] = setting(
+        0.05,
+        "how long a unary call may be expected to wait for a worker, by what calls have taken lately; when it"
+        " would be longer, the call returns RESOURCE_EXHAUSTED; docs/performance.md has the trade-off",
     )
     max_streams: Annotated[int, Interval(ge=1, le=10_000)] = setting(
         100, "concurrent streams, each on its own thread; exceeding it returns RESOURCE_EXHAUSTED"
@@ -141,17 +147,6 @@ class ServerSettings(Section):
         "lines per second of text on standard error, such as messages of gRPC's core, that are logged; beyond"
         " it, and bursts of ten times that, lines are dropped and counted",
     )
-
-    @property
-    def most_calls(self) -> int:
-        """APP_MAX_CALLS, or its default.
-
-        A queued call waits for up to `most_calls` / `workers` - 1 call durations. Half of one keeps the
-        latency of an overloaded server below twice the usual, however long its calls take; `make overload`
-        measures it. A longer queue admits greater bursts of short calls, and makes all calls wait longer when
-        the load exceeds the capacity. Each place may also hold a request of `max_message_bytes`.
-        """
-        return ceil(self.workers * 1.5) if self.max_calls is None else self.max_calls
 
     @check("metrics_listen")
     def _metrics_over_tcp(self) -> None:

@@ -16,7 +16,7 @@ COMMON: dict[str, Any] = {
 }
 LIMITS = {"workers": 16, "maxStreams": 7, "maxDeadlineSeconds": 120, "maxMessageBytes": 1024}
 # Variables whose default has changed since; docs/upgrade.md names them.
-OTHER_DEFAULTS = {"APP_MAX_CALLS", "APP_MAX_CONNECTION_CALLS"}
+OTHER_DEFAULTS = {"APP_MAX_CONNECTION_CALLS"}
 
 
 @pytest.mark.parametrize(("clients", "seconds"), [("any", 30), ("own", 1)])

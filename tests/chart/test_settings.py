@@ -82,6 +82,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
         "server": {
             "workers": 3,
             "maxCalls": 100_000,
+            "maxQueueSeconds": 0.5,
             "maxStreams": 7,
             "maxWatches": 10_000,
             "firstMessageTimeoutSeconds": 2.5,
@@ -109,7 +110,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert (auth.jwt_issuer, auth.jwt_audience) == ("https://issuer.example/", "quoter")
     assert (auth.jwt_algorithms, auth.jwt_leeway) == (("ES256", "RS256"), 2.5)
     assert auth.jwt_jwks_url == "http://issuer.example/keys"
-    assert (server.workers, server.max_calls) == (3, 100_000)
+    assert (server.workers, server.max_calls, server.max_queue_time) == (3, 100_000, 0.5)
     assert (server.max_streams, server.max_watches) == (7, 10_000)
     assert (server.first_message_timeout, server.max_waiting_calls) == (2.5, 300)
     assert (server.max_deadline, server.max_connection_calls) == (1.5, 99_999)
@@ -126,7 +127,6 @@ def test_the_chart_sets_every_setting_of_the_frame_and_no_others() -> None:
     switched_on = {
         "services": ["probe.Probe"],
         "auth": {"require": "probe.Probe name:bob"},
-        "server": {"maxCalls": 7},
     }
     keys = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "keys": {"existingConfigMap": "keys"}}}
     url = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "jwksUrl": "https://issuer.example/keys"}}

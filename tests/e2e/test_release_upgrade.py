@@ -59,7 +59,7 @@ def test_upgrading_a_release_to_this_chart_loses_no_call(
     assert namespace.token() == token
     after = server(namespace)["env"]
     changed = {one["name"] for one in before["env"] if one not in after}
-    # Those whose default has changed: see docs/upgrade.md.
-    assert changed == {"APP_MAX_CALLS", "APP_MAX_CONNECTION_CALLS"}
+    # The one whose default has changed: see docs/upgrade.md.
+    assert changed == {"APP_MAX_CONNECTION_CALLS"}
     assert {call.instance for call in calls if call.instance} == old | namespace.pod_names(RELEASE)
     namespace.uninstall(RELEASE)

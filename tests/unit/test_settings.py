@@ -51,16 +51,6 @@ def problems(env: pytest.MonkeyPatch, **variables: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
-@pytest.mark.parametrize(("workers", "most"), [(1, 2), (10, 15), (32, 48)])
-def test_the_limit_of_calls_follows_the_workers_unless_it_is_set(
-    env: pytest.MonkeyPatch, workers: int, most: int
-) -> None:
-    env.setenv("APP_WORKERS", str(workers))
-    assert load(services=SERVED).server.most_calls == most
-    env.setenv("APP_MAX_CALLS", "7")
-    assert load(services=SERVED).server.most_calls == 7
-
-
 def test_overload_is_measured_with_the_default_limits() -> None:
     sizes = Sizes(workers=None, max_calls=None, call=1)
     assert {name: value for name, value in sizes.variables(1).items() if name.startswith("APP_")} == {

@@ -7,8 +7,7 @@ there is none. The same sum as in app/runtime/memory.py, whose parts are explain
 {{- $reserve := ternary 1.0 (addf 1.0 $server.shareReserve) (eq $server.shareBy "none") }}
 {{- $streams := mulf $server.maxStreams $reserve | ceil }}
 {{- $threads := addf (mulf (addf $server.workers $server.maxWatches) $reserve | ceil) $streams }}
-{{- $most := $server.maxCalls | default (mulf $server.workers 1.5 | ceil) }}
-{{- $calls := addf (mulf 2 (mulf (addf $most $server.maxChecks) $reserve | ceil)) 4000 }}
+{{- $calls := addf (mulf 2 (mulf (addf $server.maxCalls $server.maxChecks) $reserve | ceil)) 4000 }}
 {{- $arriving := addf $server.maxWaitingCalls $server.maxStreams $streams }}
 {{- $message := addf $server.maxMessageBytes (divf $server.maxMessageBytes 16 | floor) }}
 {{- $kib := addf (mulf 90 1024) (mulf 20 $calls) (mulf 64 $threads) (mulf 40 $server.maxConnections) }}

@@ -12,10 +12,10 @@
 {{- end }}
 - name: APP_WORKERS
   value: {{ int64 .Values.server.workers | quote }}
-{{- if not (kindIs "invalid" .Values.server.maxCalls) }}
 - name: APP_MAX_CALLS
   value: {{ int64 .Values.server.maxCalls | quote }}
-{{- end }}
+- name: APP_MAX_QUEUE_TIME
+  value: {{ .Values.server.maxQueueSeconds | quote }}
 - name: APP_MAX_STREAMS
   value: {{ int64 .Values.server.maxStreams | quote }}
 - name: APP_MAX_WATCHES

@@ -32,6 +32,7 @@ APP_MAX_HELD_BYTES: server.maxHeldBytes
 APP_MAX_MESSAGE_BYTES: server.maxMessageBytes
 APP_MAX_METADATA_BYTES: server.maxMetadataBytes
 APP_MAX_METRICS_CONNECTIONS: server.maxMetricsConnections
+APP_MAX_QUEUE_TIME: server.maxQueueSeconds
 APP_MAX_STREAMS: server.maxStreams
 APP_MAX_WAITING_CALLS: server.maxWaitingCalls
 APP_MAX_WATCHES: server.maxWatches
