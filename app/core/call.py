@@ -79,8 +79,7 @@ class Call(grpc.ServicerContext):
     context: grpc.ServicerContext = _NO_CONTEXT  # grpc's own context
     first_message: bytes | None = None  # where it was read before a worker started the call, until it is used
     started_at = 0.0  # when a worker has started the call, in seconds; 0 before
-    admitted = False  # whether it counts against the limit of its kind
-    reserved = False  # whether it has a place that is kept for clients with less than their share
+    places: Any = None  # of which the call has one, in the limit of its kind; None before it is admitted
     origin = ""  # the peer as grpc names it, before a worker has the call; "" where that is not known
     held_bytes = 0  # of its request message, where that is large and the call holds it
     share = ""  # the name of the client whose share of the server it takes

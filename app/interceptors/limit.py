@@ -19,6 +19,17 @@ _PUSHBACK = "100"
 _FEW = 64
 
 
+class _Places:
+    """How many calls have one: while they run, and then until their reply has been sent."""
+
+    def __init__(self) -> None:
+        self.running = 0
+        self.unsent = 0
+
+    def free(self, most: float, most_unsent: float) -> bool:
+        return self.running < most and self.unsent < most_unsent
+
+
 class ConcurrencyLimit(Concern):
     """Admits at most `most` calls at once, and refuses others with RESOURCE_EXHAUSTED.
 
@@ -39,9 +50,7 @@ class ConcurrencyLimit(Concern):
         self._reserve = reserve
         self._what = what
         self._lock = Lock()
-        self._running = 0
-        self._reserved = 0  # of those that run, how many have a place of the reserve
-        self._unsent = 0
+        self._ordinary, self._reserved = _Places(), _Places()
         self._held: dict[str, int] = {}  # places by client, those of unsent replies included; none is 0
 
     def admit(self, call: Call) -> None:
@@ -49,14 +58,16 @@ class ConcurrencyLimit(Concern):
         with self._lock:
             held = self._held.get(share, 0)
             clients = len(self._held) + (not held)
-            most = self._most if self._queue is None else self._queue.places(self._running)
+            running = self._ordinary.running + self._reserved.running
+            most = self._most if self._queue is None else self._queue.places(running)
             below_share = held * clients < most
-            room = self._running - self._reserved < most and self._unsent < self._most_unsent
-            if room or (below_share and self._has_reserve(most)):
-                self._running += 1
-                self._reserved += not room
+            if self._ordinary.free(most, self._most_unsent):
+                call.places = self._ordinary
+            elif below_share and self._reserved.free(most * self._reserve, self._most_unsent * self._reserve):
+                call.places = self._reserved
+            if call.places is not None:
+                call.places.running += 1
                 self._held[share] = held + 1
-                call.admitted, call.reserved = True, not room
                 return
         if clients > 1 and not below_share:
             call.refusal = Refusal.SHARE
@@ -67,30 +78,24 @@ class ConcurrencyLimit(Concern):
         pushback = (("grpc-retry-pushback-ms", _PUSHBACK),)
         raise ResourceExhausted(f"{message}; retry later", metadata=pushback)
 
-    def _has_reserve(self, most: int) -> bool:
-        return self._reserved < most * self._reserve and self._unsent < self._most_unsent * (
-            1 + self._reserve
-        )
-
     def start(self, call: Call) -> None:
-        if not call.admitted:  # third-party interceptors can lose the pool that admits calls
+        if call.places is None:  # third-party interceptors can lose the pool that admits calls
             self.admit(call)
         call.started_at = time.monotonic()
 
     def end(self, call: Call) -> None:
-        if call.admitted:
+        if call.places is not None:
             with self._lock:
-                self._running -= 1
-                self._reserved -= call.reserved
-                self._unsent += 1
+                call.places.running -= 1
+                call.places.unsent += 1
                 if self._queue is not None and call.started_at:
                     now = call.accepted_at + call.duration
                     self._queue.ended(now, now - call.started_at)
 
     def close(self, call: Call) -> None:
-        if call.admitted:
+        if call.places is not None:
             with self._lock:
-                self._unsent -= 1
+                call.places.unsent -= 1
                 held = self._held[call.share] - 1
                 if held:
                     self._held[call.share] = held

@@ -96,7 +96,7 @@ class ServerSettings(Section):
     reset_protection: bool = setting(
         True,
         "count calls that a client has reset until they are cleared away, against a flood of resets;"
-        " clients with more than four fifths of `APP_MAX_CONNECTION_CALLS` may see UNAVAILABLE",
+        " clients with more than half of `APP_MAX_CONNECTION_CALLS` may see UNAVAILABLE",
     )
     max_message_bytes: Annotated[int, Interval(ge=1024, le=1_000_000_000), Unit("bytes")] = setting(
         4 * 1024 * 1024,

@@ -84,7 +84,7 @@ def test_failures_are_counted_by_code_with_their_messages() -> None:
 def test_a_slow_server_does_not_slow_down_the_load() -> None:
     probe = Probe()
     probe.on_call = lambda _request, context: context.wait(0.3)
-    with running([probe_service(probe)], workers=1, max_calls=1000) as server:
+    with running([probe_service(probe)], workers=1, max_queue_time=60) as server:
         found = figures(server.target, "Probe/Unary", "--rps", "50", "--for", "1s", "--in-flight", "5")
     assert found["exit_code"] == 1
     assert found["sent"] + found["not_sent"]["too_many_in_flight"] == 50

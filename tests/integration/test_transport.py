@@ -241,8 +241,8 @@ def test_calls_at_the_limit_of_a_connection_may_be_refused_but_only_unprocessed(
 
 
 @pytest.mark.alone
-def test_no_call_is_refused_up_to_four_fifths_of_the_limit_of_a_connection() -> None:
-    in_flight = 4 * ServerSettings().max_connection_calls // 5
+def test_no_call_is_refused_up_to_half_of_the_limit_of_a_connection() -> None:
+    in_flight = ServerSettings().max_connection_calls // 2
     with server_process() as server, grpc.insecure_channel(server.target) as channel:
         codes = InFlight(probe_pb2_grpc.ProbeStub(channel), in_flight, 4000).codes
         assert set(codes) <= {Status.OK, Status.RESOURCE_EXHAUSTED}  # the latter beyond APP_MAX_CALLS

@@ -41,6 +41,7 @@ class OurServer(ObservedServer):
                 [Arrivals(self.scripts)],
                 workers=self.workers,
                 max_calls=self.places,
+                max_queue_time=60,
                 max_streams=self.places,
                 auth_mode="tokens",
                 auth_tokens_file=tokens,
