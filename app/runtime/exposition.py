@@ -59,15 +59,19 @@ class Exposition:
 
     async def _render(self, form: Form) -> Answer:
         async with self._one:
-            now = time.monotonic()
-            self._left = min(_BURST, self._left + (now - self._counted) * _SHARE)
-            self._counted = now
+            self._earn()
             if self._left < 0:
                 await asyncio.sleep(-self._left / _SHARE)
+                self._earn()
             del self._next[form]  # what is counted from here on is not seen
             answer, seconds = await _on_a_thread(lambda: self._rendered(form))
             self._left = max(self._left - seconds, -_LONGEST_WAIT * _SHARE)
             return answer
+
+    def _earn(self) -> None:
+        now = time.monotonic()
+        self._left = min(_BURST, self._left + (now - self._counted) * _SHARE)
+        self._counted = now
 
     def _rendered(self, form: Form) -> tuple[Answer, float]:
         """The metrics, and the time of a processor that they took."""
