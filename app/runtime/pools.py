@@ -12,7 +12,7 @@ import structlog
 from app.core.call import CURRENT_CALL
 from app.core.null_future import NULL_FUTURE
 from app.runtime.pace import Pace
-from app.runtime.turns import Turns, Work
+from app.runtime.turns import Turns
 
 # Reflection streams open at once, each on a thread. Some tools keep theirs open.
 MAX_REFLECTIONS = 32
@@ -33,10 +33,9 @@ class CallPool(ThreadPoolExecutor):
         super().__init__(size)
         self.turns = Turns(size, spare)
         self._closed = False
-        gets = [self.turns.get] * size + [self.turns.get_spare] * spare
         self._running = [
-            Thread(target=self._run, args=(get,), name=f"{name}_{number}", daemon=True)
-            for number, get in enumerate(gets)
+            Thread(target=self._run, args=(number,), name=f"{name}_{number}", daemon=True)
+            for number in range(size + spare)
         ]
         for thread in self._running:
             thread.start()
@@ -61,16 +60,16 @@ class CallPool(ThreadPoolExecutor):
         for thread in self._running if wait else ():
             thread.join()
 
-    def _run(self, get: Callable[[], tuple[str, Work] | None]) -> None:
-        done = self.turns.done
-        while (turn := get()) is not None:
-            client, (function, arguments) = turn
+    def _run(self, number: int) -> None:
+        get, done = self.turns.get, self.turns.done
+        while (work := get(number)) is not None:
+            function, arguments = work
             try:
                 function(*arguments)
             except BaseException:
                 structlog.get_logger().exception("unhandled_exception_outside_chain")
-            del turn, function, arguments  # so that a waiting thread keeps nothing of its last call alive
-            done(client)
+            del work, function, arguments  # so that a waiting thread keeps nothing of its last call alive
+            done(number)
 
 
 def _client_of(run: Callable[..., Any]) -> str:

@@ -1,6 +1,6 @@
 """Work that waits for threads, of which each client has its turn."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from math import inf
 from queue import SimpleQueue
@@ -8,6 +8,17 @@ from threading import Lock
 from typing import Any
 
 Work = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+class _Client:
+    """One that has work, or of which work has begun since the last `renew`."""
+
+    __slots__ = ("begun", "name", "queue")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.queue: deque[Work] = deque()
+        self.begun = 0  # since the last `renew`
 
 
 class Turns:
@@ -22,72 +33,63 @@ class Turns:
         self._spare = spare
         self._lock = Lock()
         self._tokens: SimpleQueue[bool] = SimpleQueue()  # one for each piece of work; False ends a thread
-        self._spare_tokens: SimpleQueue[str | None] = SimpleQueue()  # whose work; None ends a thread
-        self._queues: dict[str, deque[Work]] = {}
-        self._turns: deque[str] = deque()  # the clients with work and some quota
-        self._paused: list[str] = []  # the clients with work that have used up their quota
+        self._spare_tokens: SimpleQueue[_Client | None] = SimpleQueue()  # whose work; None ends a thread
+        self._clients: dict[str, _Client] = {}
+        self._turns: deque[_Client] = deque()  # those with work and some quota
+        self._paused: list[_Client] = []  # those with work that have used up their quota
         self._owed = 0  # tokens that have been taken for their work
         self._quota = inf
         self._ended = False
         self.waiting = 0  # pieces of work, at the last `renew`
-        self._begun: dict[str, int] = {}  # since the last `renew`
-        self._running: dict[str, int] = {}
+        # The client of each thread that works, by the thread's number. A thread writes its own, unlocked.
+        self._served: list[str | None] = [None] * (threads + spare)
 
     def put(self, client: str, work: Work) -> None:
         with self._lock:
-            queue = self._queues.get(client)
-            if queue is None:
-                self._queues[client] = deque((work,))
-                self._turns.append(client)
-            else:
-                queue.append(work)
+            one = self._clients.get(client)
+            if one is None:
+                one = self._clients[client] = _Client(client)
+            if not one.queue:
+                self._turns.append(one)
+            one.queue.append(work)
         self._tokens.put(True)
 
-    def get(self) -> tuple[str, Work] | None:
-        """Waits for work. Call `done` after it. None: the thread has to end."""
+    def get(self, thread: int) -> Work | None:
+        """Waits for work for the thread with this number. Call `done` after it. None: the thread has to end.
+
+        The spare threads have the last numbers.
+        """
+        if thread >= self._threads:
+            return self._get_spare(thread)
         while self._tokens.get():
             with self._lock:
                 while self._turns:
-                    client = self._turns.popleft()
-                    if self._begun.get(client, 0) < self._quota:
-                        work = self._take(client)
-                        if client in self._queues:
-                            self._turns.append(client)
-                        return client, work
-                    self._paused.append(client)
+                    one = self._turns.popleft()
+                    if one.begun < self._quota:
+                        work = one.queue.popleft()
+                        if one.queue:
+                            self._turns.append(one)
+                        one.begun += 1
+                        self._served[thread] = one.name
+                        return work
+                    self._paused.append(one)
                 self._owed += 1
         return None
 
-    def get_spare(self) -> tuple[str, Work] | None:
-        """As `get`, for a thread that serves clients which others leave no thread."""
-        while (client := self._spare_tokens.get()) is not None:
+    def _get_spare(self, thread: int) -> Work | None:
+        while (one := self._spare_tokens.get()) is not None:
             with self._lock:
-                if client in self._queues:
-                    work = self._take(client)
-                    if client not in self._queues:
-                        if client in self._turns:
-                            self._turns.remove(client)
-                        else:
-                            self._paused.remove(client)
-                    return client, work
+                if one.queue:
+                    work = one.queue.popleft()
+                    if not one.queue:
+                        (self._turns if one in self._turns else self._paused).remove(one)
+                    one.begun += 1
+                    self._served[thread] = one.name
+                    return work
         return None
 
-    def _take(self, client: str) -> Work:
-        queue = self._queues[client]
-        work = queue.popleft()
-        if not queue:
-            del self._queues[client]
-        self._begun[client] = self._begun.get(client, 0) + 1
-        self._running[client] = self._running.get(client, 0) + 1
-        return work
-
-    def done(self, client: str) -> None:
-        with self._lock:
-            left = self._running[client] - 1
-            if left:
-                self._running[client] = left
-            else:
-                del self._running[client]
+    def done(self, thread: int) -> None:
+        self._served[thread] = None
 
     def renew(self, quota: float) -> dict[str, int]:
         """Gives each client a new quota. Returns how much work of each has begun since the last time.
@@ -95,32 +97,38 @@ class Turns:
         A client whose work waits is in it, with 0.
         """
         with self._lock:
-            begun, self._begun = self._begun, {}
+            waiting = [one for one in self._clients.values() if one.queue]
+            begun = {one.name: one.begun for one in self._clients.values()}
+            wanted = self._wanted(waiting)
+            for one in self._clients.values():
+                one.begun = 0
+            self._clients = {one.name: one for one in waiting}
             self._quota = quota = inf if self._ended else quota
             self._turns.extend(self._paused)
-            self.waiting = sum(map(len, self._queues.values()))
-            owed = min(self._owed, self.waiting)  # spare threads may have done some of the work
-            released = min(owed, int(quota) * len(self._queues)) if quota < inf else owed
-            self._owed = owed - released
             self._paused.clear()
-            wanted = [
-                (client, min(len(queue), self._spare))
-                for client, queue in self._queues.items()
-                if client not in begun and self._below_share(client)
-            ]
-            for client in self._queues:
-                begun.setdefault(client, 0)
+            self.waiting = sum(len(one.queue) for one in waiting)
+            owed = min(self._owed, self.waiting)  # spare threads may have done some of the work
+            released = min(owed, int(quota) * len(waiting)) if quota < inf else owed
+            self._owed = owed - released
         for _ in range(released):
             self._tokens.put(True)
-        for client, number in wanted:
+        for one, number in wanted:
             for _ in range(number):
                 if self._spare_tokens.qsize() < self._spare:
-                    self._spare_tokens.put(client)
+                    self._spare_tokens.put(one)
         return begun
 
-    def _below_share(self, client: str) -> bool:
-        clients = len(self._running) + (client not in self._running)
-        return clients > 1 and self._running.get(client, 0) * clients < self._threads
+    def _wanted(self, waiting: list[_Client]) -> list[tuple[_Client, int]]:
+        """The clients that spare threads are for, and for how much of their work."""
+        served = Counter(name for name in self._served if name is not None)
+
+        def below_share(one: _Client) -> bool:
+            clients = len(served) + (one.name not in served)
+            return clients > 1 and served[one.name] * clients < self._threads
+
+        return [
+            (one, min(len(one.queue), self._spare)) for one in waiting if not one.begun and below_share(one)
+        ]
 
     def end(self) -> None:
         """Ends the threads, after all work that waits. There are no quotas any more."""

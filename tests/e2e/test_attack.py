@@ -30,7 +30,7 @@ def archive(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("kind", ["half"])
+@pytest.mark.parametrize("kind", ["half", "unread"])
 @pytest.mark.timeout(300, func_only=True)
 def test_no_pod_is_restarted_under_attack(
     namespace: Namespace, measured: Measured, tmp_path: Path, kind: str

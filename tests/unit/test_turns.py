@@ -11,17 +11,17 @@ def work(name: str) -> Any:
 
 
 def names(turns: Turns, number: int) -> list[str]:
-    """The next pieces of work."""
+    """The next pieces of work, each begun by another thread."""
     found = []
-    for _ in range(number):
-        turn = turns.get()
-        assert turn is not None
-        found.append(turn[1][1][0])
+    for thread in range(number):
+        begun = turns.get(thread)
+        assert begun is not None
+        found.append(begun[1][0])
     return found
 
 
 def test_clients_are_served_in_turn_and_each_in_the_order_of_its_work() -> None:
-    turns = Turns(threads=1)
+    turns = Turns(threads=6)
     for number in range(3):
         turns.put("a", work(f"a{number}"))
     turns.put("b", work("b0"))
@@ -31,7 +31,7 @@ def test_clients_are_served_in_turn_and_each_in_the_order_of_its_work() -> None:
 
 
 def test_a_client_waits_for_the_next_quota_and_others_do_not() -> None:
-    turns = Turns(threads=1)
+    turns = Turns(threads=3)
     turns.renew(2)
     for number in range(5):
         turns.put("a", work(f"a{number}"))
@@ -68,9 +68,9 @@ def test_a_spare_thread_serves_a_client_whose_work_waits_while_others_have_all_t
     turns.put("b", work("b0"))
     turns.renew(inf)
     turns.renew(inf)
-    assert turns.get_spare() == ("b", work("b0"))
-    turns.done("a")
-    turns.done("a")
+    assert turns.get(2) == work("b0")
+    turns.done(0)
+    turns.done(1)
     assert names(turns, 2) == ["a2", "a3"]
 
 
@@ -80,12 +80,12 @@ def test_all_work_is_done_before_the_threads_end() -> None:
     turns.put("a", work("a0"))
     turns.put("a", work("a1"))
     paused: list[Any] = []
-    thread = threading.Thread(target=lambda: paused.append(turns.get()))
+    thread = threading.Thread(target=lambda: paused.append(turns.get(0)))
     thread.start()
     thread.join(0.1)
     assert not paused
     turns.end()
     thread.join(5)
-    assert paused == [("a", work("a0"))]
-    assert turns.get() == ("a", work("a1"))
-    assert [turns.get(), turns.get(), turns.get_spare()] == [None] * 3
+    assert paused == [work("a0")]
+    assert turns.get(0) == work("a1")
+    assert [turns.get(thread) for thread in range(3)] == [None] * 3
