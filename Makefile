@@ -46,7 +46,7 @@ setup: .venv/.locked ## install the development environment into .venv, from the
 run: setup ## serve all services on localhost:50051, with metrics on localhost:9464
 	@.venv/bin/python -m app serve
 
-test: setup ## run all tests that need no cluster
+test: setup ## run the unit, integration, service and documentation tests
 	.venv/bin/python -m pytest $(SPREAD) -m "not release and not copy and not alone" $(PYTEST)
 	@# Exit status 5: PYTEST selects no such test.
 	.venv/bin/python -m pytest -m alone $(PYTEST) || [ $$? -eq 5 ]

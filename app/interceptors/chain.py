@@ -13,22 +13,25 @@ the way out, from the innermost to the outermost. The list itself, with the reas
     waiting      none              -              FirstMessages             a refusal, as above, where the
                                                   (no concern; see          first message does not come in
                                                   first_message.py)         time or too many calls wait
-    admitted     grpc's polling    admit          Limit                     a refusal, as above
+    admitted     grpc's polling    admit          Limit, HeldMessages       a refusal, as above
                  thread
     queued       none              -              -                         nothing: a call whose client
                                                                             left is started, and ends then
     started      a worker of the   start          Auth, Deadline            a refusal
                  method's pool
-    message in   the same          receive_bytes  MessageSize               a refusal, bytes that cannot be
-                                   receive        Validation                decoded, a stream that was cut
+    message in   the same          receive_bytes  HeldMessages,             a refusal, bytes that cannot be
+                                                  MessageSize               decoded, a stream that was cut
+                                   receive        Validation                a refusal
     handler      the same          -              -                         it returns or raises, its client
-                                                                            leaves, a deadline passes
+                                                                            leaves, a deadline passes, its
+                                                                            stream is idle (IdleStreams)
     message out  the same          send_bytes     MessageSize               a refusal
                                    send           -
     failed       the same          fail           -
     over         the same          end            -
     closed       polling thread    close          -                         the reply has been sent, or its
-                                                                            client has left
+                                                                            client has left or does not
+                                                                            read (UnreadReplies)
 
 - A message's stages repeat for each message of a stream; reading and sending alternate as the handler does.
 - A call that `accept` refused goes on with `failed` and `over`, on the pool `refusals`: `fail` of every
@@ -42,6 +45,8 @@ the way out, from the innermost to the outermost. The list itself, with the reas
 - A call that its client or its deadline has ended is noticed at the next read, send or wait. Its status is
   CANCELLED or DEADLINE_EXCEEDED then, whatever its handler does, and nothing is sent.
 - Handlers that are non-blocking (`experimental_non_blocking`) send, fail and end on any thread.
+- Where several clients overload the process, Pace delays their calls and refusals between `queued` and
+  `started` (app/runtime/pace.py).
 - The pool is `call.pool`, and grpc's one executor passes the call on to it (app/runtime/dispatcher.py).
 - Third-party interceptors are asked for the handler first of all, on the polling thread; their exception is
   used only if every `accept` has passed. What they wrap runs in the handler's place.

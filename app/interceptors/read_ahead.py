@@ -1,8 +1,8 @@
 """Reads a call's first message before the call has a thread.
 
-grpc offers no public way to that. This module alone uses grpc's private parts, as they are in the pinned
-version; tests/integration/test_grpc_assumptions.py names them. Where they are different, `read_ahead` returns
-False, and the call's thread waits for the message; and all clients have one share of the server.
+grpc offers no public way to that. This module uses private parts of grpc, as they are in the pinned version;
+tests/integration/test_grpc_assumptions.py names them. Where they are different, `read_ahead` returns False,
+and the call's thread waits for the message; and all clients have one share of the server.
 """
 
 from collections.abc import Callable, Sequence

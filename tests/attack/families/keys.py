@@ -90,7 +90,7 @@ ISSUER_THAT_DRIPS = Issuer()
 ATTACKS = (
     Attack(
         "11",
-        "a JWKS answer that drips while keys change",
+        "a JWKS response sent byte by byte while keys change",
         ISSUER_THAT_DRIPS.hold,
         Bound(others=(rotated,)),
         against_bare=False,

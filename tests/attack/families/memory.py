@@ -66,7 +66,7 @@ def declared(at: Place, calls: int, size: int) -> Report:
 
 
 def compressed(at: Place, rate: float, size: int) -> Report:
-    """Messages that unfold to that size."""
+    """Messages that decompress to that size."""
     content = compress(ProbeRequest(payload=bytes(size)).SerializeToString(), 9)
     one = Attacker(at.target, token=at.token)
     block = one.block(UNARY, grpc_encoding="gzip")
@@ -124,7 +124,7 @@ ATTACKS = (
     ),
     Attack(
         "19",
-        "50 gzip messages a second of 4 KB that unfold to 4 MiB",
+        "50 gzip messages a second of 4 KB that decompress to 4 MiB",
         by(compressed, rate=50, size=4 * MIB - 16),
         Bound(slower=500),
     ),

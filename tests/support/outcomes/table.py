@@ -157,7 +157,13 @@ TABLE: Final = (
     Case("message beyond grpc's limit, later", made(messages=["a", TOO_LONG]), ADDS, TOO_MUCH, TRANSPORT),
     Case("metadata beyond grpc's limit", made(metadata=cases.TOO_LONG_METADATA), TWO, TOO_MUCH, TRANSPORT),
     Case("reply too long for the client", cases.made_by_narrow(), SEND_ONE, UNREAD, TRANSPORT),
-    Case("replies too long for it", cases.made_by_narrow(**MID_STREAM), SEND_MANY, TOO_MUCH, TRANSPORT),
+    Case(
+        "a later reply too long for the client",
+        cases.made_by_narrow(**MID_STREAM),
+        SEND_MANY,
+        TOO_MUCH,
+        TRANSPORT,
+    ),
     # APP_MAX_DEADLINE, which ends a call when its handler next sends, reads, waits or returns
     Case("server's deadline, handler returns", made(end=cases.linger), ALL, EXPIRED, max_deadline=0.2),
     Case("server's deadline, handler sends", made(start=cases.linger), LISTS, EXPIRED, max_deadline=0.2),
