@@ -7,9 +7,9 @@ from pathlib import Path
 from app.core.service import Service
 from app.gen import quote_service_pb2, quote_service_pb2_grpc
 from app.services.quotes import commands, rules
-from app.services.quotes.quoter import Quoter
 from app.services.quotes.quotes import parse_quotes
 from app.services.quotes.quotes_settings import QuotesSettings
+from app.services.quotes.servicer import Quoter
 from app.services.quotes.store import MemoryStore
 
 EMBEDDED = Path(__file__).with_name("quotes.txt")
