@@ -21,6 +21,16 @@ TOOLS = os.environ.get("CLUSTER_BIN") or str(Path.home() / ".cache" / "test-clus
 Objects = dict[str, Any]
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that a map has twice, as strict readers of the render do."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"twice in one map: {twice}{node.start_mark}"
+        return super().construct_mapping(node, deep)
+
+
 def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> subprocess.CompletedProcess[str]:
     env = environment()
     env["PATH"] = os.pathsep.join([env["PATH"], TOOLS])
@@ -63,7 +73,7 @@ def rendered(
     chart: Path = CHART,
 ) -> Objects:
     """The objects by their kind and name, such as `Service/quoter`."""
-    found = [one for one in yaml.safe_load_all(text(values, release, kubernetes, chart)) if one]
+    found = [one for one in yaml.load_all(text(values, release, kubernetes, chart), _UniqueKeys) if one]
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
 
 

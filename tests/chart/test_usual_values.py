@@ -47,6 +47,18 @@ def test_labels_of_the_user_do_not_replace_those_of_the_chart() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("kind", "value"), [("ServiceMonitor", "serviceMonitor"), ("PodMonitor", "podMonitor")]
+)
+def test_labels_of_a_monitor_are_merged_as_those_of_pods(kind: str, value: str) -> None:
+    chart = rendered({value: {"enabled": True}})[f"{kind}/quoter"]["metadata"]["labels"]
+    theirs = dict.fromkeys(chart, "no") | {"release": "p", "on": "1", "app.kubernetes.io/component": "no"}
+    monitor = {"enabled": True, "additionalLabels": theirs}
+    objects = rendered({"commonLabels": {"release": "common", "team": "a"}, value: monitor})
+    labels = objects[f"{kind}/quoter"]["metadata"]["labels"]
+    assert labels == chart | {"release": "p", "on": "1", "team": "a"}
+
+
 @pytest.mark.parametrize("name", ["runAsUser", "runAsGroup", "fsGroup", "seccompProfile"])
 def test_each_key_of_the_security_context_can_be_removed(name: str) -> None:
     objects = rendered({"podSecurityContext": {name: None}})

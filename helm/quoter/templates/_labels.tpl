@@ -10,39 +10,51 @@ app.kubernetes.io/name: {{ include "quoter.name" . | trunc 49 | trimSuffix "-" }
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* The chart's labels, which commonLabels and podLabels cannot replace. */}}
+{{/* The chart's labels, which the user's cannot replace. */}}
 {{- define "quoter.chartLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
-{{/* Labels of the user's, without those of the chart. Takes `labels` and `context`. */}}
+{{/*
+Labels of the user's: `labels` of one object, and commonLabels, which they take precedence over; without those of the chart.
+Takes `labels` and `context`.
+*/}}
 {{- define "quoter.userLabels" -}}
 {{- $own := concat (keys (include "quoter.chartLabels" .context | fromYaml)) (list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component") }}
-{{- range $name, $value := .labels }}
+{{- $labels := dict }}
+{{- range $name, $value := merge (deepCopy .labels) .context.Values.commonLabels }}
 {{- if not (has $name $own) }}
-{{ $name }}: {{ $value | quote }}
+{{- $_ := set $labels $name $value }}
 {{- end }}
+{{- end }}
+{{- with $labels }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}
 
 {{/* The labels of every object except the pods. */}}
 {{- define "quoter.labels" -}}
-{{ include "quoter.selectorLabels" . }}
-{{ include "quoter.chartLabels" . }}
-{{- include "quoter.userLabels" (dict "labels" .Values.commonLabels "context" .) }}
+{{ include "quoter.monitorLabels" (dict "labels" dict "context" .) }}
+{{- end }}
+
+{{/* The labels of a monitor. Takes `labels`, which it has in addition to those of every object, and `context`. */}}
+{{- define "quoter.monitorLabels" -}}
+{{ include "quoter.selectorLabels" .context }}
+{{ include "quoter.chartLabels" .context }}
+{{- include "quoter.userLabels" . }}
 {{- end }}
 
 {{/* The labels of the server's pods. They have not the chart's version: a new chart alone is no reason to replace pods. */}}
 {{- define "quoter.podLabels" -}}
 {{ include "quoter.selectorLabels" . }}
-{{- include "quoter.userLabels" (dict "labels" (merge (deepCopy .Values.podLabels) .Values.commonLabels) "context" .) }}
+{{- include "quoter.userLabels" (dict "labels" .Values.podLabels "context" .) }}
 {{- end }}
 
 {{/* The labels of the pod of `helm test`. */}}
 {{- define "quoter.testLabels" -}}
 {{ include "quoter.testSelectorLabels" . }}
 {{ include "quoter.chartLabels" . }}
-{{- include "quoter.userLabels" (dict "labels" .Values.commonLabels "context" .) }}
+{{- include "quoter.userLabels" (dict "labels" dict "context" .) }}
 {{- end }}
