@@ -80,6 +80,16 @@ JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "ht
             {"service": {"type": "NodePort", "loadBalancerIP": "10.0.0.1"}},
             ["are only valid with service.type=LoadBalancer"],
         ),
+        *(
+            (
+                {"service": {"type": kind, "metricsPort": 80}},
+                [
+                    "service.metricsPort is only valid with service.type=ClusterIP",
+                    f"with {kind} the Service has no port of metrics. Leave it out; the headless Service",
+                ],
+            )
+            for kind in ("NodePort", "LoadBalancer")
+        ),
         ({"containerPorts": {"grpc": 9464}}, ["containerPorts.grpc and containerPorts.metrics are the same"]),
         ({"service": {"grpcPort": 9464}}, ["service.grpcPort and service.metricsPort are the same port"]),
         ({"ingress": {"host": "a"}}, ["ingress.host was renamed to ingress.hosts: a list"]),

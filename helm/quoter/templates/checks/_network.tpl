@@ -9,6 +9,9 @@
 - "service.nodePort and service.externalTrafficPolicy are only valid with service.type=NodePort or LoadBalancer"
 {{- end }}
 {{- end }}
+{{- if and .metricsPort (not (include "quoter.metricsInService" $)) }}
+- {{ printf "service.metricsPort is only valid with service.type=ClusterIP: with %s the Service has no port of metrics. Leave it out; the headless Service has containerPorts.metrics" .type | quote }}
+{{- end }}
 {{- if and (ne .type "LoadBalancer") (or .loadBalancerClass .loadBalancerIP .loadBalancerSourceRanges) }}
 - "service.loadBalancerClass, service.loadBalancerIP and service.loadBalancerSourceRanges are only valid with service.type=LoadBalancer"
 {{- end }}
