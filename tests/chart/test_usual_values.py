@@ -59,6 +59,32 @@ def test_labels_of_a_monitor_are_merged_as_those_of_pods(kind: str, value: str) 
     assert labels == chart | {"release": "p", "on": "1", "team": "a"}
 
 
+# What the pod of `helm test` has in its own way, and what is of the server alone.
+OWN = {"containers", "volumes", "affinity"}
+OF_THE_SERVER = {
+    "serviceAccountName",
+    "terminationGracePeriodSeconds",
+    "topologySpreadConstraints",
+    "initContainers",
+    "priorityClassName",
+}
+
+
+def test_the_pod_of_helm_test_has_the_values_of_the_servers_pods() -> None:
+    values: dict[str, Any] = {}
+    for one in USUAL:
+        if one.path[:-1] == POD:
+            values |= one.values
+    objects = rendered(values)
+    server, test = pod(objects)["spec"], objects["Pod/quoter-test"]["spec"]
+    assert {"hostAliases", "dnsConfig", "dnsPolicy", "runtimeClassName", "nodeSelector"} <= set(server)
+    assert set(server) - set(test) == OF_THE_SERVER
+    for name in server.keys() - OF_THE_SERVER - OWN:
+        assert test[name] == server[name], name
+    # Affinity to pods would keep it away from the nodes of the server's pods.
+    assert test["affinity"] == {"nodeAffinity": values["affinity"]["nodeAffinity"]}
+
+
 @pytest.mark.parametrize("name", ["runAsUser", "runAsGroup", "fsGroup", "seccompProfile"])
 def test_each_key_of_the_security_context_can_be_removed(name: str) -> None:
     objects = rendered({"podSecurityContext": {name: None}})

@@ -21,6 +21,11 @@ _BALANCER = {"type": "LoadBalancer"}
 _SIDECAR = {"name": "proxy", "image": "proxy:1"}
 _METRIC = {"type": "Pods", "pods": {"metric": {"name": "calls"}, "target": {"type": "Value", "value": "9"}}}
 _POLICIES = {"scaleUp": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}}
+_ZONE = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}
+_AFFINITY = {
+    "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [_ZONE]}},
+    "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []},
+}
 _CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}}
 
 USUAL = [
@@ -84,6 +89,10 @@ USUAL = [
     ),
     Value({"podSecurityContext": {"runAsUser": 20002}}, (*POD, "securityContext", "runAsUser"), 20002),
     Value({"securityContext": {"privileged": False}}, (*SERVER, "securityContext", "privileged"), False),
+    Value({"nodeSelector": {"disk": "ssd"}}, (*POD, "nodeSelector"), {"disk": "ssd"}),
+    Value({"tolerations": [{"operator": "Exists"}]}, (*POD, "tolerations"), [{"operator": "Exists"}]),
+    Value({"affinity": _AFFINITY}, (*POD, "affinity"), _AFFINITY),
+    Value({"priorityClassName": "high"}, (*POD, "priorityClassName"), "high"),
     Value({"runtimeClassName": "gvisor"}, (*POD, "runtimeClassName"), "gvisor"),
     Value({"dnsPolicy": "None"}, (*POD, "dnsPolicy"), "None"),
     Value({"dnsConfig": {"nameservers": ["10.0.0.2"]}}, (*POD, "dnsConfig"), {"nameservers": ["10.0.0.2"]}),

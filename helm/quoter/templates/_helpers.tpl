@@ -33,3 +33,15 @@
 {{- $port := regexFind ":[0-9]+$" (urlParse .url).host | trimPrefix ":" }}
 {{- default (ternary "80" "443" (and (hasPrefix "http://" .url) (not .grpc))) $port }}
 {{- end }}
+
+{{/*
+Values of the server's pods and of that of `helm test`, which have them under the same name: where a pod can run, and how it
+resolves names.
+*/}}
+{{- define "quoter.podValues" -}}
+{{- range $name := list "nodeSelector" "tolerations" "runtimeClassName" "dnsPolicy" "dnsConfig" "hostAliases" }}
+{{- with index $.Values $name }}
+{{ toYaml (dict $name .) }}
+{{- end }}
+{{- end }}
+{{- end }}
