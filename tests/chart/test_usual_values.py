@@ -1,11 +1,12 @@
 """The values that users know from other charts reach the objects, and the rest stays as it was."""
 
+import json
 from functools import cache
 from typing import Any
 
 import pytest
 
-from tests.chart.chart import Objects, pod, refusal, rendered, text, variables
+from tests.chart.chart import CHART, Objects, pod, refusal, rendered, text, variables
 from tests.chart.usual_values import POD, SERVER, USUAL, Value
 
 
@@ -141,6 +142,15 @@ def test_a_port_is_in_one_value_and_everything_follows_it() -> None:
 def test_a_variable_of_a_value_cannot_be_set_beside_it(name: str, value: str) -> None:
     error = refusal({"extraEnv": [{"name": name, "value": "x"}]})
     assert f"extraEnv cannot set {name}, which follows from the chart's values: set {value}\n" in error
+
+
+def test_the_values_say_that_variables_of_a_secret_are_not_checked() -> None:
+    assert "envFrom" in text({"extraEnvFrom": [{"secretRef": {"name": "with-APP_TLS_CERT_FILE"}}]})
+    words = json.loads((CHART / "values.schema.json").read_text())["properties"]["extraEnvFrom"][
+        "description"
+    ]
+    assert "does not check them" in words
+    assert "APP_TLS_CERT_FILE, by that value (tls.existingSecret), not here" in words
 
 
 def test_a_variable_that_no_value_sets_is_left_to_extra_env() -> None:
