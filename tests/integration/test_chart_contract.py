@@ -3,6 +3,7 @@
 import json
 import re
 import runpy
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -67,6 +68,22 @@ def limits(schema: Any) -> dict[str, Any]:
     return {}
 
 
+# The variables that the server reads: its settings, and those of OpenTelemetry.
+SERVERS = re.compile("(APP|OTEL)_")
+
+
+def environment_of(dockerfile: str) -> set[str]:
+    """The variables of ENV, which is followed by pairs `NAME=VALUE` or by one name and its value."""
+    lines = (line for line in dockerfile.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+    names: set[str] = set()
+    for instruction in re.sub(r"\\\s*\n", " ", "\n".join(lines)).splitlines():
+        if found := re.match(r"\s*(?:ONBUILD\s+)?ENV\s+(.*)", instruction, re.IGNORECASE):
+            words = shlex.split(found[1])
+            pairs = words if "=" in words[0] else words[:1]
+            names |= {one.partition("=")[0] for one in pairs}
+    return names
+
+
 def test_what_is_generated_from_the_values_is_current() -> None:
     values = (CHART / "values.yaml").read_text()
     assert GENERATE["commented"](values, VALUES) == values, "run `make gen`"
@@ -90,8 +107,14 @@ def test_each_setting_is_set_by_one_value_or_is_none_of_theirs() -> None:
 
 
 def test_the_image_sets_where_to_listen_and_no_other_setting() -> None:
-    image = set(re.findall(r"\b(APP_\w+)=\[", (ROOT / "Dockerfile").read_text()))
+    image = {name for name in environment_of((ROOT / "Dockerfile").read_text()) if SERVERS.match(name)}
     assert image == {"APP_LISTEN", "APP_METRICS_LISTEN"}
+
+
+def test_each_form_of_env_in_a_dockerfile_is_read() -> None:
+    text = 'ENV A=1 \\\n# no\n  APP_B="x y=z" \\\n\n\tOTEL_C=d\nenv APP_D e=f\nARG APP_E=1\n'
+    text += "ONBUILD ENV APP_G=1\n"
+    assert environment_of(text) == {"A", "APP_B", "OTEL_C", "APP_D", "APP_G"}
 
 
 @pytest.mark.parametrize("setting", SET)
