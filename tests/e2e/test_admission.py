@@ -57,7 +57,8 @@ def rendered(values: dict[str, Any], namespace: Namespace) -> list[Any]:
 
 def admit(namespace: Namespace, objects: list[Any]) -> str:
     """The output of kubectl for the objects: a line for each, or errors."""
-    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+    # Not as a List: for that, kubectl asks for the older schema, OpenAPI 2, which some API servers fail to give.
+    documents = "\n---\n".join(map(json.dumps, objects))
     done = run(
         "kubectl",
         "--namespace",
@@ -68,7 +69,7 @@ def admit(namespace: Namespace, objects: list[Any]) -> str:
         "--filename",
         "-",
         env=namespace.cluster.env,
-        stdin=listed,
+        stdin=documents,
     )
     return done.stdout + done.stderr
 
