@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from app.telemetry.otel_variables import Environment, Ignored, installed, names_in
+from app.telemetry.otel_variables import Environment, Ignored, UnusableError, installed, made, names_in
 
 EXPORTER = "OTEL_TRACES_EXPORTER"
 
@@ -74,7 +74,6 @@ def _add(name: str, entry: str, found: Exporters) -> None:
         return
     try:
         # Loaded here, because it takes a tenth of the server's start.
-        found.exporters.append(point.load()())
-    except Exception as error:  # whatever a package's constructor raises for its own variables
-        problem = f"cannot be used: {error!r}"
-        found.ignored.append(Ignored(EXPORTER, name, problem, "the other exporters, if any"))
+        found.exporters.append(made(point, SpanExporter))
+    except UnusableError as error:
+        found.ignored.append(Ignored(EXPORTER, name, str(error), "the other exporters, if any"))

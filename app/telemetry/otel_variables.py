@@ -8,9 +8,10 @@ https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables
 
 from collections.abc import Callable, Iterable, MutableMapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 Environment = MutableMapping[str, str]
+Made = TypeVar("Made")
 
 PROPAGATORS = "OTEL_PROPAGATORS"
 # Part of the API and the SDK, so that no look-up is needed.
@@ -66,18 +67,24 @@ _KINDS = {
     "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION": _COMPRESSION,
 }
 
-_PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER"
+ID_GENERATOR = "OTEL_PYTHON_ID_GENERATOR"
+ID_GENERATORS = "opentelemetry_id_generator"
+TRACER_PROVIDER = "OTEL_PYTHON_TRACER_PROVIDER"
+# The SDK measures itself with the global meter provider when it makes a tracer provider.
+METER_PROVIDER = "OTEL_PYTHON_METER_PROVIDER"
+_CONTEXT, _CONTEXTS = "OTEL_PYTHON_CONTEXT", "opentelemetry_context"
 
 # Variables with the name of one entry point, and its group.
 _NAMED = {
-    "OTEL_PYTHON_CONTEXT": "opentelemetry_context",
-    "OTEL_PYTHON_ID_GENERATOR": "opentelemetry_id_generator",
-    _PROVIDER: "opentelemetry_tracer_provider",
+    _CONTEXT: _CONTEXTS,
+    ID_GENERATOR: ID_GENERATORS,
+    TRACER_PROVIDER: "opentelemetry_tracer_provider",
+    METER_PROVIDER: "opentelemetry_meter_provider",
 }
 
 # Variables with a list of names of entry points, and their group.
-_DETECTORS = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
-_LISTED = {PROPAGATORS: "opentelemetry_propagator", _DETECTORS: "opentelemetry_resource_detector"}
+DETECTORS = "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS"
+_LISTED = {PROPAGATORS: "opentelemetry_propagator", DETECTORS: "opentelemetry_resource_detector"}
 
 _NOT_INSTALLED = "not installed"
 
@@ -87,13 +94,32 @@ def installed(group: str, name: str) -> EntryPoint | None:
     return next(iter(entry_points(group=group, name=name)), None)
 
 
+class UnusableError(Exception):
+    """Why an entry point cannot be used."""
+
+
+def made(point: EntryPoint, kind: type[Made], *arguments: object) -> Made:
+    """Loads what the entry point names, and calls it. Raises UnusableError, whatever the package does."""
+    try:
+        found = point.load()(*arguments)
+    except Exception as error:
+        raise UnusableError(f"cannot be used: {error!r}") from error
+    if not isinstance(found, kind):
+        raise UnusableError(f"cannot be used: expected {kind.__name__}, made {found!r}")
+    return found
+
+
 def names_in(text: str) -> list[str]:
     """The names of a list, each once."""
     return list(dict.fromkeys(name for one in text.split(",") if (name := one.strip())))
 
 
 def correct(environment: Environment) -> list[Ignored]:
-    """Removes and changes what the SDK would not take; returns what was lost. Call before it is imported."""
+    """Removes and changes what the SDK would not take; returns what was lost. Call before it is imported.
+
+    Propagators, resource detectors and the context are made to see whether they can be: the SDK makes them
+    when it is imported, and a propagator that raises would keep every later import from succeeding.
+    """
     for name in [one for one in environment if one.startswith("OTEL_") and not environment[one].strip()]:
         del environment[name]  # the specification: an empty variable counts as unset
     found = list(_wrong_values(environment))
@@ -102,6 +128,9 @@ def correct(environment: Environment) -> list[Ignored]:
     found += _batch_above_queue(environment)
     if file := environment.pop("OTEL_CONFIG_FILE", ""):
         found.append(Ignored("OTEL_CONFIG_FILE", file, "not supported", "the other OTEL_… variables"))
+    # Last, because packages may import the SDK, which reads the variables above.
+    found += _context(environment)
+    found += _lists(environment)
     return found
 
 
@@ -123,25 +152,62 @@ def _fits(kind: _Kind, text: str) -> bool:
 
 
 def _missing_entry_points(environment: Environment) -> Iterable[Ignored]:
-    if environment.get(_PROVIDER, "").strip() == "sdk_tracer_provider":
-        del environment[_PROVIDER]  # that is what is made anyway, and with exporters
+    if environment.get(TRACER_PROVIDER, "").strip() == "sdk_tracer_provider":
+        del environment[TRACER_PROVIDER]  # that is what is made anyway, and with exporters
     for name, group in _NAMED.items():
         text = environment.get(name)
         if text is not None and installed(group, text.strip()) is None:
             del environment[name]
             yield Ignored(name, text, _NOT_INSTALLED, "the default")
+
+
+def _context(environment: Environment) -> Iterable[Ignored]:
+    text = environment.get(_CONTEXT)
+    point = None if text is None else installed(_CONTEXTS, text.strip())
+    if text is None or point is None:
+        return
+    # First, because packages import it, and it makes the one that is named while it is imported.
+    import opentelemetry.context  # noqa: F401, PLC0415 - reads the variable
+
+    try:
+        made(point, object)
+    except UnusableError as error:
+        del environment[_CONTEXT]
+        yield Ignored(_CONTEXT, text, str(error), "the default")
+
+
+def _lists(environment: Environment) -> Iterable[Ignored]:
     for name, group in _LISTED.items():
         text = environment.get(name)
         if text is None:
             continue
         names = names_in(text.lower() if name == PROPAGATORS else text)
         known = _BUILT_IN_PROPAGATORS if name == PROPAGATORS else {"*"}
-        kept = [one for one in names if one in known or installed(group, one) is not None]
+        problems = {one: "" if one in known else _problem(name, group, one) for one in names}
+        kept = [one for one in names if not problems[one]]
         environment[name] = ",".join(kept)
         if not kept:
             del environment[name]
-        if missing := [one for one in names if one not in kept]:
-            yield Ignored(name, ",".join(missing), _NOT_INSTALLED, ",".join(kept) or "the default")
+        for problem in dict.fromkeys(one for one in problems.values() if one):
+            lost = ",".join(one for one in names if problems[one] == problem)
+            yield Ignored(name, lost, problem, ",".join(kept) or "the default")
+
+
+def _problem(variable: str, group: str, name: str) -> str:
+    """Why the entry point cannot be used; empty if it can."""
+    point = installed(group, name)
+    if point is None:
+        return _NOT_INSTALLED
+    kind: type[object] = object
+    if variable == PROPAGATORS:
+        from opentelemetry.propagators.textmap import TextMapPropagator  # noqa: PLC0415 - as above
+
+        kind = TextMapPropagator
+    try:
+        made(point, kind)
+    except UnusableError as error:
+        return str(error)
+    return ""
 
 
 def _sampler(environment: Environment) -> Iterable[Ignored]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
-from opentelemetry import trace
+from opentelemetry import metrics, trace
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -17,12 +17,20 @@ from app.telemetry.exporters import exporters
 from app.telemetry.instance_id import given_instance, new_instance
 from app.telemetry.otel_variables import (
     BUILT_IN_SAMPLERS,
+    DETECTORS,
+    ID_GENERATOR,
+    ID_GENERATORS,
+    METER_PROVIDER,
     SAMPLER,
     SAMPLER_ARG,
     SAMPLERS,
+    TRACER_PROVIDER,
     Environment,
     Ignored,
+    Made,
+    UnusableError,
     installed,
+    made,
 )
 
 # Seconds to export the last spans; a dead collector must not keep the process from exiting.
@@ -54,8 +62,8 @@ def flushed(installed: trace.TracerProvider) -> Iterator[trace.TracerProvider]:
 
 
 def installed_provider() -> trace.TracerProvider | None:
-    """The global provider, if the program's surroundings have set one."""
-    found = trace.get_tracer_provider()
+    """The global provider, if the program's surroundings have set one or a variable names one."""
+    found = _by_variable(TRACER_PROVIDER, trace.get_tracer_provider)
     return None if isinstance(found, trace.ProxyTracerProvider | trace.NoOpTracerProvider) else found
 
 
@@ -65,8 +73,25 @@ def log_ignored(ignored: Iterable[Ignored]) -> None:
         structlog.get_logger().warning("otel_variable_ignored", **one._asdict())
 
 
+def _by_variable(variable: str, make: Callable[[], Made]) -> Made | None:
+    """What OpenTelemetry's function makes of the entry points that the variable names.
+
+    None, with a warning, if that raises or makes nothing. The variable is removed then, because every later
+    look-up, such as a handler's, would raise as well.
+    """
+    try:
+        found: Made | None = make()
+        problem = f"made {found!r}"
+    except Exception as error:  # whatever the package raises
+        found, problem = None, repr(error)
+    if found is None and (name := os.environ.pop(variable, "")):
+        log_ignored([Ignored(variable, name, f"cannot be used: {problem}", "the default")])
+    return found
+
+
 def _provider(service_name: str, environment: Environment) -> TracerProvider:
-    made, ignored = exporters(environment)
+    _by_variable(METER_PROVIDER, metrics.get_meter_provider)
+    found, ignored = exporters(environment)
     log_ignored(ignored)
     provider = TracerProvider(
         sampler=_sampler(environment),
@@ -74,7 +99,7 @@ def _provider(service_name: str, environment: Environment) -> TracerProvider:
         id_generator=_id_generator(environment),
         shutdown_on_exit=False,
     )
-    for exporter in made:
+    for exporter in found:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
 
@@ -86,21 +111,23 @@ def _sampler(environment: Environment) -> Sampler | None:
     if point is None:
         return None
     try:
-        made = point.load()(environment.get(SAMPLER_ARG))
-    except Exception as error:  # whatever the package raises
-        made = error
-    if isinstance(made, Sampler):
-        return made
-    log_ignored([Ignored(SAMPLER, name, f"cannot be used: {made!r}", "parentbased_always_on")])
-    return ParentBased(ALWAYS_ON)
+        return made(point, Sampler, environment.get(SAMPLER_ARG))  # type: ignore[type-abstract]  # no instance
+    except UnusableError as error:
+        log_ignored([Ignored(SAMPLER, name, str(error), "parentbased_always_on")])
+        return ParentBased(ALWAYS_ON)
 
 
 def _id_generator(environment: Environment) -> IdGenerator | None:
     """The one of an installed package; None for random ids."""
-    name = environment.get("OTEL_PYTHON_ID_GENERATOR", "random").strip()
-    point = None if name == "random" else installed("opentelemetry_id_generator", name)
-    made = None if point is None else point.load()()
-    return made if isinstance(made, IdGenerator) else None
+    name = environment.get(ID_GENERATOR, "random").strip()
+    point = None if name == "random" else installed(ID_GENERATORS, name)
+    if point is None:
+        return None
+    try:
+        return made(point, IdGenerator)  # type: ignore[type-abstract]  # as above
+    except UnusableError as error:
+        log_ignored([Ignored(ID_GENERATOR, name, str(error), "random")])
+        return None
 
 
 def _flush(act: Callable[[], object]) -> None:
@@ -115,7 +142,7 @@ def _flush(act: Callable[[], object]) -> None:
 
 def _resource(service_name: str) -> Resource:
     """Returns the resource. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override the defaults here."""
-    found = Resource.create()
+    found = _by_variable(DETECTORS, Resource.create) or Resource.create()
     ours: dict[str, str] = {}
     if str(found.attributes.get(SERVICE_NAME, "")).startswith("unknown_service"):
         ours[SERVICE_NAME] = service_name
