@@ -9,7 +9,7 @@ from contextlib import suppress
 from hashlib import sha256
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -40,8 +40,8 @@ class WatchedUrl(Ticker, Generic[Value]):
     but at most once in `cooldown` seconds. A response is valid if it has status 200 and at most 256 KiB, is
     complete within `timeout` seconds, and `parse` does not raise ValueError. Otherwise `reload_failed` is
     logged once and `value` stays. `value` is the same object until the content changes; `fetched` is the
-    Unix time of the last valid response, in seconds. Redirects are not followed; `https_proxy` applies. Any
-    thread may read `value` and `fetched`, and call `ask`; none blocks.
+    Unix time of the last valid response, in seconds. Redirects are not followed; `https_proxy` applies, and
+    no proxy to an http URL. Any thread may read `value` and `fetched`, and call `ask`; none blocks.
 
     Raises StartError, which names the URL, if the first response is invalid.
     """
@@ -112,18 +112,18 @@ class WatchedUrl(Ticker, Generic[Value]):
         """Returns the response's body. Raises OSError or ValueError, within the timeout.
 
         A thread of its own fetches it, because no timeout of the standard library covers the resolution of a
-        name, or a server that sends a byte now and then. At the timeout the connection is closed, so that the
-        thread ends; only a resolver that hangs can hold the next fetch.
+        name, or a server or proxy that sends a byte now and then. At the timeout its sockets are closed, so
+        that the thread ends; only a resolver that hangs can hold the next fetch.
         """
         late = f"no complete response within {self._timeout:g} s"
         if self._fetching is not None and self._fetching.is_alive():
             raise TimeoutError(late)
-        connections: list[socket.socket] = []
+        sockets = _Sockets(time.monotonic() + self._timeout)
         responses: list[bytes | OSError | ValueError] = []
 
         def fetch() -> None:
             try:
-                responses.append(_get(self._url, self._timeout, connections))
+                responses.append(_get(self._url, self._timeout, sockets))
             except (OSError, ValueError) as error:
                 responses.append(error)
 
@@ -131,20 +131,13 @@ class WatchedUrl(Ticker, Generic[Value]):
         self._fetching.start()
         self._fetching.join(self._timeout)
         arrived = list(responses)
-        _close(connections)
+        sockets.close()
         self._fetching.join(_CLOSING)
         if not arrived:
             raise TimeoutError(late)
         if isinstance(arrived[0], Exception):
             raise arrived[0]
         return arrived[0]
-
-
-def _close(connections: list[socket.socket]) -> None:
-    for connection in connections:
-        with suppress(OSError):  # the server may have closed it
-            connection.shutdown(socket.SHUT_RDWR)
-        connection.close()
 
 
 def check_url(text: str) -> str:
@@ -184,14 +177,64 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-class _Connection(HTTPConnection):
-    """Adds a duplicate of its socket to the list `opened`, also before a TLS handshake."""
+class _Sockets:
+    """Opens the sockets of a fetch until `deadline`, a monotonic time. Any thread may close them."""
 
-    opened: list[socket.socket]
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+        self._opened: list[socket.socket] = []
+        self._closed = False
+        self._changing = Lock()
+
+    def connect(self, host: str, port: int, timeout: float) -> socket.socket:
+        """Connects to the first address that accepts, and sets the timeout of single reads and writes.
+
+        socket.create_connection would have the whole timeout for each address.
+        """
+        problem = OSError("the name has no address")
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            opened = socket.socket(family, kind, protocol)
+            try:
+                opened.settimeout(max(self._deadline - time.monotonic(), 0.001))
+                opened.connect(address)
+            except OSError as error:
+                opened.close()
+                problem = error
+            else:
+                opened.settimeout(timeout)
+                self._add(opened.dup())  # TLS takes the socket itself over
+                return opened
+        raise problem
+
+    def close(self) -> None:
+        """Ends what is being read and written; a socket that is opened later is closed at once."""
+        with self._changing:
+            self._closed = True
+            closing, self._opened = self._opened, []
+        for opened in closing:
+            with suppress(OSError):  # the server may have closed it
+                opened.shutdown(socket.SHUT_RDWR)
+            opened.close()
+
+    def _add(self, opened: socket.socket) -> None:
+        with self._changing:
+            self._opened.append(opened)
+            closed = self._closed
+        if closed:
+            self.close()
+
+
+class _Connection(HTTPConnection):
+    """Takes its socket from `sockets`, so that it can be closed during a proxy's and TLS's handshake, too."""
+
+    sockets: _Sockets
 
     def connect(self) -> None:
+        self._create_connection = self._connected
         super().connect()
-        self.opened.append(self.sock.dup())
+
+    def _connected(self, address: tuple[str, int], timeout: float, _source: object) -> socket.socket:
+        return self.sockets.connect(*address, timeout)
 
 
 class _TlsConnection(HTTPSConnection, _Connection):
@@ -199,11 +242,11 @@ class _TlsConnection(HTTPSConnection, _Connection):
 
 
 class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
-    """Opens connections whose sockets are in the list `opened`."""
+    """Opens connections with the given sockets."""
 
-    def __init__(self, opened: list[socket.socket]) -> None:
+    def __init__(self, sockets: _Sockets) -> None:
         super().__init__()
-        self._opened = opened
+        self._sockets = sockets
 
     def http_open(self, req: urllib.request.Request) -> HTTPResponse:
         return self._open(_Connection, req)
@@ -214,19 +257,20 @@ class _Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
     def _open(self, kind: type[_Connection], req: urllib.request.Request) -> HTTPResponse:
         def connection(host: str, /, **options: Any) -> HTTPConnection:
             made = kind(host, **options)
-            made.opened = self._opened
+            made.sockets = self._sockets
             return made
 
         return self.do_open(connection, req)
 
 
-def _get(url: str, timeout: float, opened: list[socket.socket]) -> bytes:
+def _get(url: str, timeout: float, sockets: _Sockets) -> bytes:
     # Some firewalls reject urllib's own User-Agent.
     headers = {"Accept": "application/json", "User-Agent": "jwks"}
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - check_url has checked the scheme
-    handlers: list[Any] = [_NoRedirects(), _Handler(opened)]
+    handlers: list[Any] = [_NoRedirects(), _Handler(sockets)]
     if request.type == "http":
-        handlers.append(urllib.request.ProxyHandler({}))  # the URL is a loopback address
+        # http is for this machine and, where APP_JWT_JWKS_ALLOW_HTTP permits it, the network around it.
+        handlers.append(urllib.request.ProxyHandler({}))
     try:
         with urllib.request.build_opener(*handlers).open(request, timeout=timeout) as answer:
             if answer.status != HTTPStatus.OK:

@@ -1,9 +1,12 @@
 import io
 import json
+import socket
+import socketserver
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import trustme
 from app.core.errors import StartError
 from app.reload.url import WatchedUrl, check_url, is_secure
 from app.telemetry.logs import logs
+from tests.support.network.proxy import Proxy
 from tests.support.servers.web import Web, send, web
 from tests.support.waiting import until
 
@@ -173,6 +177,106 @@ def test_a_server_that_sends_a_byte_now_and_then_does_not_hold_the_next_fetch(
     assert found.value == 2
 
 
+@pytest.fixture
+def over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with web(context) as server:
+        server.serve(b"1")
+        yield server
+
+
+class DrippingProxy(Proxy):
+    """While `drips` is set, it forwards a byte now and then, and counts the connections."""
+
+    def __init__(self, target: str) -> None:
+        super().__init__(target)
+        self.drips = False
+        self.connections = 0
+
+    def forward(self, data: bytes, other: socket.socket) -> None:
+        if not self.drips:
+            other.sendall(data)
+            return
+        self.connections += data.startswith(b"\x16\x03\x01")  # the client's first words in TLS
+        for byte in data:
+            time.sleep(0.02)
+            other.sendall(bytes([byte]))
+
+
+def check_each_look_fetches(found: WatchedUrl[int], connections: Callable[[], int]) -> None:
+    began = time.monotonic()
+    seen = []
+    for _ in range(3):
+        found.look()
+        seen.append(connections())
+    assert time.monotonic() - began < 2
+    assert seen == [1, 2, 3]
+    assert found.value == 1
+
+
+def test_a_tls_handshake_that_drips_does_not_hold_the_next_fetch(over_tls: Web) -> None:
+    port = over_tls.url.rpartition(":")[2].partition("/")[0]
+    with DrippingProxy(f"127.0.0.1:{port}") as between:
+        over_tls.url = over_tls.url.replace(port, between.target.rpartition(":")[2])
+        found = watched(over_tls, timeout=0.2)
+        between.drips = True
+        check_each_look_fetches(found, lambda: between.connections)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [b"", b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n\x16\x03\x03\x40\x00"],
+    ids=["before the status", "in a header", "in the TLS handshake"],
+)
+def test_a_proxy_that_drips_does_not_hold_the_next_fetch(
+    before: bytes, over_tls: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = watched(over_tls, timeout=0.2)
+    asked: list[bytes] = []
+    ended = threading.Event()
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            asked.append(self.request.recv(4096))
+            with suppress(OSError):
+                self.request.sendall(before)
+                while not ended.wait(0.02):
+                    self.request.sendall(b"1")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.01,)).start()
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+        try:
+            check_each_look_fetches(found, lambda: len(asked))
+        finally:
+            ended.set()
+            proxy.shutdown()
+    assert all(request.startswith(b"CONNECT localhost:") for request in asked)
+    monkeypatch.delenv("https_proxy")
+    over_tls.serve(b"2")
+    found.look()
+    assert found.value == 2
+
+
+def test_addresses_that_do_not_answer_share_the_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name of several addresses, whose packets a firewall drops."""
+    with socket.create_server(("0.0.0.0", 0), backlog=0) as listener, ExitStack() as opened:  # noqa: S104
+        port = listener.getsockname()[1]
+        with suppress(TimeoutError):
+            for _ in range(10):  # until the backlog is full
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), 0.2))
+        addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in range(1, 6)]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+        began = time.monotonic()
+        with pytest.raises(StartError, match=r"no complete response|timed out"):
+            WatchedUrl(f"http://several.test:{port}/", number, timeout=0.5)
+        assert time.monotonic() - began < 1
+
+
 @pytest.mark.parametrize("due", ["by the period", "because it is asked for"])
 def test_after_a_response_that_drips_the_next_one_counts_within_the_timeout_and_the_cooldown(
     due: str, at: Web
@@ -268,21 +372,16 @@ def test_the_query_of_a_url_is_sent_and_never_logged(at: Web, log: Log) -> None:
 
 
 def test_https_is_fetched_from_a_server_that_is_certified_and_from_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    over_tls: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    with web(context) as at:
-        at.serve(b"1")
-        with pytest.raises(StartError, match="certificate verify failed"):
-            watched(at)
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        assert watched(at).value == 1
-        at.url = at.url.replace("localhost", "127.0.0.1")
-        with pytest.raises(StartError, match="certificate verify failed"):
-            watched(at)
+    assert watched(over_tls).value == 1
+    over_tls.url = over_tls.url.replace("localhost", "127.0.0.1")
+    with pytest.raises(StartError, match="certificate verify failed"):
+        watched(over_tls)
+    over_tls.url = over_tls.url.replace("127.0.0.1", "localhost")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    with pytest.raises(StartError, match="certificate verify failed"):
+        watched(over_tls)
 
 
 @pytest.mark.parametrize(
