@@ -112,8 +112,17 @@ def check(name: str) -> Callable[[Check], Check]:
 
 
 def failed_checks(holder: object) -> Iterator[str]:
-    """The mistakes that the holder's marked methods find, each with its variable."""
-    for method in vars(type(holder)).values():
+    """The mistakes that the holder's marked methods find, each once, with its variable.
+
+    Those of every base class count, overridden or not: a subclass adds checks and can remove none.
+    """
+    yield from dict.fromkeys(
+        mistake for kind in reversed(type(holder).__mro__) for mistake in _failed(kind, holder)
+    )
+
+
+def _failed(kind: type, holder: object) -> Iterator[str]:
+    for method in vars(kind).values():
         name = getattr(method, "checks", None)
         if name is None:
             continue

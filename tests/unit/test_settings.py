@@ -8,6 +8,7 @@ import pytest
 import trustme
 from annotated_types import Interval
 
+from app.auth.auth_settings import AuthSettings
 from app.core.environment import read
 from app.core.errors import StartError
 from app.core.section import Section, check, content, setting, settings_of
@@ -151,6 +152,44 @@ def test_a_check_does_not_depend_on_the_order_of_fields(*, reverse: bool) -> Non
     assert mistakes() == ["APP_KEY: required with APP_MODE=closed"]
     assert mistakes(APP_MODE="open") == mistakes(APP_KEY="x") == []
     assert mistakes(APP_MODE="ajar") == ["invalid value 'ajar' for APP_MODE: expected open or closed"]
+
+
+def checked(section: type[Section], **environment: str) -> list[str]:
+    """The mistakes of a section of its own."""
+    mistakes: list[str] = []
+    read(section, environment, mistakes)
+    return mistakes
+
+
+class OwnAuth(AuthSettings):
+    own_realm: str = setting("", "a setting beside the inherited ones")
+
+    @check("own_realm")
+    def _named(self) -> None:
+        if not self.own_realm:
+            raise ValueError("required")
+
+
+class LaxAuth(OwnAuth):
+    """Has methods with the names of checks, by accident or to turn them off."""
+
+    def _audience(self) -> None:
+        """Nothing."""
+
+    @check("own_realm")
+    def _issuer(self) -> None:
+        super()._named()
+
+
+def test_a_section_has_the_checks_of_its_bases_and_can_remove_none() -> None:
+    inherited = checked(AuthSettings, APP_AUTH_MODE="jwt")
+    assert len(inherited) == 3
+    for section in (OwnAuth, LaxAuth):
+        assert checked(section, APP_AUTH_MODE="jwt") == [*inherited, "APP_OWN_REALM: required"]
+        assert checked(section, APP_JWT_AUDIENCE="a") == [
+            "APP_JWT_AUDIENCE: only valid with APP_AUTH_MODE=jwt",
+            "APP_OWN_REALM: required",
+        ]
 
 
 def test_a_name_belongs_to_one_section() -> None:
