@@ -90,9 +90,7 @@ def over_channel(function: Command, services: Sequence[ServiceDescriptor]) -> Ca
                 function(opened, **arguments)
         except grpc.RpcError as error:
             fail(_explain(error, target, secured), code=exit_code(code_of(error)))
-        except BrokenPipeError:  # an OSError, too
-            raise
-        except (OSError, UsageError) as error:  # any other exception is a bug, and ends in a traceback
+        except UsageError as error:  # any other exception is a bug, and ends in a traceback
             fail(str(error), code=INVALID)
 
     # typer reads a command's parameters from its signature.

@@ -198,9 +198,11 @@ def test_a_reply_that_is_too_large_names_the_option(server: Server) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
 
 
-def broken(_channel: grpc.Channel) -> None:
+def broken(_channel: grpc.Channel, kind: str) -> None:
     """Fail."""
-    raise ValueError("a bug")
+    if kind == "OSError":
+        Path("/no/such/file").read_text()  # which no option names
+    raise {"ValueError": ValueError, "TimeoutError": TimeoutError}[kind]("a bug")
 
 
 def misused(_channel: grpc.Channel, author: str) -> None:
@@ -213,8 +215,11 @@ def test_only_a_usage_error_of_a_command_is_shown_as_wrong_usage(server: Server)
     target = ("--target", server.target)
     done = CliRunner().invoke(commands, ["misused", "me", *target], prog_name="quoter")
     assert (done.exit_code, done.stderr) == (2, "quoter: no author 'me'\n")
-    with pytest.raises(ValueError, match="a bug"):
-        CliRunner().invoke(commands, ["broken", *target], prog_name="quoter", catch_exceptions=False)
+    for kind, message in (("ValueError", "a bug"), ("TimeoutError", "a bug"), ("OSError", "/no/such/file")):
+        done = CliRunner().invoke(commands, ["broken", kind, *target], prog_name="quoter")
+        assert done.exit_code == 1
+        assert not isinstance(done.exception, SystemExit)
+        assert message in str(done.exception)
 
 
 @pytest.mark.parametrize(
@@ -243,6 +248,20 @@ def test_text_that_is_not_utf_8_is_wrong_usage_and_not_a_bug(
         check=False,
     )
     assert (done.returncode, done.stderr.decode()) == (2, f"quoter: {message}\n")
+
+
+def test_an_input_that_cannot_be_read_is_wrong_usage(server: Server, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as only_written:
+        done = subprocess.run(
+            ["quoter", "call", "Probe/ClientStream", "-", "--target", server.target],
+            stdin=only_written,
+            env=with_probe(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "quoter: standard input: Bad file descriptor\n")
 
 
 def test_without_a_server_the_error_explains_how_to_start_one() -> None:

@@ -83,7 +83,11 @@ def _given(arguments: list[str], file: Path | None) -> list[Quote]:
         return _parsed(content, str(file))
     if sys.stdin.isatty():
         sys.stderr.write("A quote ~ author a line, and Ctrl-D at the end:\n")
-    return _parsed(sys.stdin.buffer.read(), "standard input")
+    try:
+        content = sys.stdin.buffer.read()
+    except OSError as error:  # a directory, for one
+        raise UsageError(f"standard input: {error.strerror}") from None
+    return _parsed(content, "standard input")
 
 
 def _parsed(content: bytes, source: str) -> list[Quote]:

@@ -78,6 +78,20 @@ def test_add_is_all_or_nothing(server: Server, arguments: list[str], given: str,
     assert run("list", "Me", "--target", server.target).stdout.count("Fine") == 0
 
 
+def test_quotes_from_an_input_that_cannot_be_read_are_wrong_usage(server: Server, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as only_written:
+        done = subprocess.run(
+            ["quoter", "add", "--target", server.target],
+            stdin=only_written,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (2, "quoter: standard input: Bad file descriptor\n")
+
+
 def test_more_quotes_than_a_stream_takes_are_refused_by_the_server(server: Server) -> None:
     lines = "".join(f"{number} ~ Many\n" for number in range(1001))
     done = run("add", "--target", server.target, given=lines)
