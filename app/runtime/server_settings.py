@@ -24,7 +24,11 @@ class ServerSettings(Section):
     )
     services: Names = setting((), "the services to serve, by their full names; all when unset")
 
+    # `make overload` measures this default and the next. More workers mean more threads and memory; they help
+    # only handlers that wait for something else than this server's CPU ("Overload" in docs/performance.md).
     workers: Annotated[int, Interval(ge=1, le=1000)] = setting(32, "threads for unary calls")
+    # More calls admit greater bursts of short calls, and each holds its message while it waits; for calls of
+    # some length, max_queue_time is reached first.
     max_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
         1000,
         "concurrent unary calls whose message has arrived, queued ones included; exceeding it returns"

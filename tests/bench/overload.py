@@ -6,8 +6,9 @@ or if rejections slow accepted calls down.
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 from grpc_health.v1 import health_pb2
 
@@ -39,6 +40,10 @@ class Sizes:
     workers: int | None
     max_calls: int | None
     call: float
+
+    @classmethod
+    def of(cls, given: argparse.Namespace) -> Self:
+        return cls(given.workers, given.max_calls, given.call)
 
     @property
     def server(self) -> ServerSettings:
@@ -170,15 +175,20 @@ def overloaded(sizes: Sizes, given: Length) -> list[str]:
     return failures
 
 
-def main() -> int:
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """Those of the command line, unless others are given."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.overload", description=__doc__)
     parser.add_argument("--workers", type=int, help="APP_WORKERS of the server")
     parser.add_argument("--max-calls", type=int, help="APP_MAX_CALLS of the server")
     parser.add_argument("--call", type=float, default=0.1, help="seconds that a call takes")
     parser.add_argument("--seconds", type=float, default=2, help="seconds of each run")
     parser.add_argument("--runs", type=int, default=5, help="runs of each load")
-    given = parser.parse_args()
-    sizes = Sizes(given.workers, given.max_calls, given.call)
+    return parser.parse_args(given)
+
+
+def main() -> int:
+    given = arguments()
+    sizes = Sizes.of(given)
     takes = f"{sizes.call * 1000:.0f} ms per call"
     print(f"{sizes.server.workers} workers, {takes}; p50 / p99\n")
     print(HEAD, flush=True)

@@ -70,6 +70,20 @@ class Server:
         os.truncate(self._log, 0)
 
 
+def given_to(name: str, checkout: Path, tokens: Path) -> dict[str, str]:
+    """The variables of a server, unless it is given others."""
+    return {
+        "PYTHONPATH": f"{checkout}:{PYTHONPATH if name == 'ours' else ROOT}",
+        "APP_LISTEN": "127.0.0.1:0",
+        "APP_METRICS_LISTEN": "127.0.0.1:0",
+        "APP_AUTH_MODE": "tokens",
+        "APP_AUTH_TOKENS_FILE": str(tokens),
+        "APP_MAX_CALLS": "1000",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.01",
+    }
+
+
 @contextmanager
 def server(
     name: str, checkout: Path = ROOT, variables: Mapping[str, str] = NONE, core: int = SERVER_CORE
@@ -78,22 +92,12 @@ def server(
     with tempfile.TemporaryDirectory() as folder:
         log, tokens = Path(folder, "log"), Path(folder, "tokens")
         tokens.write_text(f"{CALLER}:{TOKEN}\n")
-        given = {
-            "PYTHONPATH": f"{checkout}:{PYTHONPATH if name == 'ours' else ROOT}",
-            "APP_LISTEN": "127.0.0.1:0",
-            "APP_METRICS_LISTEN": "127.0.0.1:0",
-            "APP_AUTH_MODE": "tokens",
-            "APP_AUTH_TOKENS_FILE": str(tokens),
-            "APP_MAX_CALLS": "1000",
-            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
-            "OTEL_TRACES_SAMPLER_ARG": "0.01",
-        }
         command = ["-m", "app", "serve"] if name == "ours" else [str(SERVERS), name]
         with log.open("a") as out, on_core(core):
             process = subprocess.Popen(
                 [sys.executable, *command],
                 cwd=checkout,
-                env=environment(**{**given, **variables}),
+                env=environment(**{**given_to(name, checkout, tokens), **variables}),
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 text=True,

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
@@ -14,11 +15,14 @@ from app.core.errors import StartError
 from app.core.section import Section, check, content, setting, settings_of
 from app.runtime.server_settings import ServerSettings
 from app.settings import FRAME, load, sections
-from tests.bench.overload import Sizes
+from tests.bench import overload
+from tests.bench.process import given_to
 from tests.support.certificates import issued
 from tests.support.servers.other import OTHER
 from tests.support.servers.probe import PROBE
 from tests.support.tokens import issuers_jwks, jwks, secret_jwk
+
+ROOT = Path(__file__).parents[2]
 
 
 def labels(text: bytes) -> list[str]:
@@ -52,13 +56,21 @@ def problems(env: pytest.MonkeyPatch, **variables: str) -> list[str]:
     return str(caught.value).splitlines()
 
 
-def test_overload_is_measured_with_the_default_limits() -> None:
-    sizes = Sizes(workers=None, max_calls=None, call=1)
-    assert {name: value for name, value in sizes.variables(1).items() if name.startswith("APP_")} == {
-        "APP_WORKERS": "",
-        "APP_MAX_CALLS": "",
-    }
+def test_overload_is_measured_with_the_default_limits(tmp_path: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    [command] = re.findall(r"^overload:.*\n\t(.*)\n(?!\t)", makefile, re.MULTILINE)
+    [options] = re.findall(r"^BENCH \?=(.*)$", makefile, re.MULTILINE)
+    words = command.replace("$(BENCH)", options).split()
+    assert words[:3] == [".venv/bin/python", "-m", overload.__name__]
+    sizes = overload.Sizes.of(overload.arguments(words[3:]))
     assert sizes.server == ServerSettings()
+
+    tokens = tmp_path / "tokens"
+    tokens.write_text("ann:a-token-of-ann-for-tests\n")
+    addresses = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0"}
+    measured = load(given_to("slow", ROOT, tokens) | dict(sizes.variables(sizes.call)), SERVED)
+    assert measured.server == load(addresses, SERVED).server
+    assert sizes.variables(sizes.call).keys() >= {"APP_WORKERS", "APP_MAX_CALLS"}
 
 
 def test_without_any_variable_the_server_is_on_loopback_and_open(env: pytest.MonkeyPatch) -> None:
