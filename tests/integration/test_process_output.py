@@ -23,6 +23,7 @@ from tests.gen import probe_pb2_grpc
 from tests.support.certificates import issued
 from tests.support.clients.status import outcome
 from tests.support.network.http2 import PREFACE, Frames
+from tests.support.servers.probe import CALLS, METHODS, SERVER_STREAMS
 from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import server_process, started
 from tests.support.waiting import until
@@ -32,7 +33,7 @@ import ctypes, gc, logging, os, sys, threading, time, warnings
 import structlog
 from app.runtime.signals import Signals
 from app.server import run
-from tests.support.servers.probe import Probe, probe_service
+from tests.support.servers.probe import Probe, probe_service, read_all
 from tests.support.servers.server import settings
 
 def log_all():
@@ -60,21 +61,25 @@ WHAT = {each.__name__: each for each in (log_all, print_all, fail_all)}
 WHAT["segfault"] = lambda: ctypes.string_at(0)
 WHAT["abort"] = os.abort
 
-def act(request, _context):
-    WHAT[request.text]()
+def act(request, context):
+    read_all(request, context)
+    WHAT[dict(context.invocation_metadata())["what"]]()
 
 probe = Probe()
 probe.on_call = act
+probe.between = lambda _context: logging.getLogger("mine").info("between replies")
 service = probe_service(probe)
 sys.exit(run(settings([service], log_format="json"), Signals(), [service]))
 """
 
 
-def acted(what: str) -> tuple[list[dict[str, Any]], str, int]:
+def acted(what: str, method: str = "Unary") -> tuple[list[dict[str, Any]], str, int]:
     """The lines of a server whose handler does that, what is on its standard error, and its exit code."""
     with server_process(("-W", "always", "-c", PROGRAM)) as server:
         with grpc.insecure_channel(server.target) as channel:
-            code = outcome(lambda: probe_pb2_grpc.ProbeStub(channel).Unary(pb.ProbeRequest(text=what)))
+            code = outcome(
+                lambda: CALLS[method](probe_pb2_grpc.ProbeStub(channel), metadata=(("what", what),))
+            )
         if code is grpc.StatusCode.OK:
             server.process.send_signal(signal.SIGTERM)
         status = server.exit_code()
@@ -82,12 +87,18 @@ def acted(what: str) -> tuple[list[dict[str, Any]], str, int]:
         return [json.loads(line) for line in server.output], server.process.stderr.read(), status
 
 
-def test_lines_of_any_logger_within_a_call_have_its_ids_and_what_is_bound() -> None:
-    lines, standard_error, status = acted("log_all")
+@pytest.mark.parametrize("method", METHODS)
+def test_lines_of_any_logger_within_a_call_have_its_ids_and_what_is_bound(method: str) -> None:
+    lines, standard_error, status = acted("log_all", method)
     [call] = [line for line in lines if line["event"] == "call"]
-    assert call["code"] == "OK"
+    assert (call["method"], call["code"]) == (method, "OK")
+    assert call["request_id"]
+    assert call["trace_id"]
     within = [line for line in lines if line.get("order") == 1]
-    assert [line["event"] for line in within] == ["by logging", "log_render_failed", "by structlog"]
+    expected = ["by logging", "log_render_failed", "by structlog"]
+    if method in SERVER_STREAMS:
+        expected.append("between replies")
+    assert [line["event"] for line in within] == expected
     for line in within:
         assert (line["request_id"], line["trace_id"]) == (call["request_id"], call["trace_id"])
     assert (within[0]["logger"], within[0]["item"]) == ("mine", 2)
