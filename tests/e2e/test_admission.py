@@ -57,7 +57,7 @@ def rendered(values: dict[str, Any], namespace: Namespace) -> list[Any]:
 
 def admit(namespace: Namespace, objects: list[Any]) -> str:
     """The output of kubectl for the objects: a line for each, or errors."""
-    # Not as a List: for that, kubectl asks for the older schema, OpenAPI 2, which some API servers fail to give.
+    # Not as a List: for that, kubectl asks for the schema of OpenAPI 2, which some API servers fail to give.
     documents = "\n---\n".join(map(json.dumps, objects))
     done = run(
         "kubectl",
