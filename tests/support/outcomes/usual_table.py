@@ -29,7 +29,7 @@ CUT_IN_A_READ = {
     "rejected: long message",
     "rejected: long message, later",
     "rejected: long metadata",
-    "replies too long for it",
+    "a later reply too long for the client",
     "response too large",
     "response too large mid-stream",
 }
