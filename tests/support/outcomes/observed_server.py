@@ -124,6 +124,7 @@ class ObservedServer(ABC):
     workers = 4  # unary calls that run at once
     places = 8  # unary calls, and streams, that it accepts at once
     times = 4  # how many calls are made for a case
+    streams_have_threads = False  # one for each stream that it accepts
     max_message = 65_536  # bytes; grpc itself lets a sixteenth more through to the chain
     max_metadata = 8_192  # bytes; and of these four times as much
 
@@ -181,7 +182,10 @@ class ObservedServer(ABC):
         """No further call of that method is accepted."""
         # Of another method where that is possible, so that each has its own counts.
         other = {"Unary": "Unary", "ServerStream": "BidiStream"}.get(method, "ServerStream")
-        held = self.calls(other, self.places, start=hold, company=True).come_to("arrived")
+        held = self.calls(other, self.places, start=hold, company=True)
+        # Unary calls wait for a worker. A stream counts once it runs: one of both ways runs before its first
+        # message, and would take the place of a held one whose message is still on its way.
+        held.come_to("running" if self.streams_have_threads and method != "Unary" else "arrived")
         yield
         held.go_on().end()
 

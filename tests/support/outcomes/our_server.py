@@ -21,6 +21,8 @@ from tests.support.waiting import until
 class OurServer(ObservedServer):
     """Every concern is on."""
 
+    streams_have_threads = True
+
     callers = MappingProxyType(
         {
             "": (),
