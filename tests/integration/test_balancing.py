@@ -1,6 +1,5 @@
 """Several servers behind one name: shares, new and draining replicas, and failures."""
 
-import signal
 import threading
 import time
 from collections import Counter
@@ -20,7 +19,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.support.clients.status import outcome
 from tests.support.network.proxy import Proxy
-from tests.support.servers.process import server_process
+from tests.support.servers.process import pause, server_process
 from tests.support.servers.replicas import Replicas, load, replicas
 from tests.support.waiting import until
 
@@ -115,7 +114,7 @@ def test_a_killed_replica_fails_calls_only_without_retries() -> None:
         several.know()
         with client(several.target) as retried, client(several.target, retry=None) as once:
             until(lambda: several.shares(calls(retried, 9)) == several.shares(calls(once, 9)) == [3, 3])
-            third.process.send_signal(signal.SIGSTOP)
+            pause(third.process)
             made = {
                 stub: [stub.Unary.future(pb.ProbeRequest()) for _ in range(12)] for stub in (retried, once)
             }

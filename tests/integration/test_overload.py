@@ -20,7 +20,7 @@ from tests.bench.process import TOKEN, server
 from tests.bench.slow import TAKES
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
-from tests.support.servers.process import server_process
+from tests.support.servers.process import pause, server_process
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
@@ -58,7 +58,7 @@ def test_calls_that_came_while_the_process_stood_still_are_all_accepted_or_refus
             channel = open_channels.enter_context(grpc.insecure_channel(standing.target, own))
             grpc.channel_ready_future(channel).result(timeout=5)
             methods.append(probe_pb2_grpc.ProbeStub(channel).Unary)
-        os.kill(standing.process.pid, signal.SIGSTOP)
+        pause(standing.process)
         calls = [method.future(pb.ProbeRequest(), timeout=30) for method in methods for _ in range(300)]
         time.sleep(0.5)  # until they are all with the server's kernel
         os.kill(standing.process.pid, signal.SIGCONT)

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import until
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -58,6 +60,18 @@ def started(
         for pipe in (process.stdout, process.stderr):
             if pipe is not None:
                 pipe.close()
+
+
+def pause(process: "subprocess.Popen[str]") -> None:
+    """Stops the process with SIGSTOP, and returns once it has: its threads run on until one of them sees it."""
+    process.send_signal(signal.SIGSTOP)
+    tasks = Path(f"/proc/{process.pid}/task")
+
+    def stopped() -> bool:
+        states = [(task / "stat").read_text().rpartition(")")[2].split()[0] for task in tasks.iterdir()]
+        return set(states) == {"T"}
+
+    until(stopped)
 
 
 class ServerProcess:
