@@ -63,7 +63,7 @@ def started(
 
 
 def pause(process: "subprocess.Popen[str]") -> None:
-    """Stops the process with SIGSTOP, and returns once it has: its threads run on until one of them sees it."""
+    """Stops the process with SIGSTOP, and returns once it has stopped: its threads run on for a moment."""
     process.send_signal(signal.SIGSTOP)
     tasks = Path(f"/proc/{process.pid}/task")
 
