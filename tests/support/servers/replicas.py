@@ -2,10 +2,12 @@
 
 import io
 import json
+import random
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -34,8 +36,7 @@ class Replica:
         probe.on_call = self._called
         service = probe_service(probe)
         chosen = settings([service], listen=address, **changes)
-        served = self._open.enter_context(serving(chosen, [service]))
-        self.port = served.addresses[0].port
+        self._open.enter_context(serving(chosen, [service]))
 
     def _called(self, _request: Any, context: Any) -> None:
         with self._counting:
@@ -47,10 +48,20 @@ class Replica:
         self._open.close()
 
 
+def _unused_port() -> int:
+    """A port that no address of the replicas uses, and that the system gives to no client."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret; those for clients begin at 32,768
+        with ExitStack() as taken, suppress(OSError):
+            for number in range(1, 10):
+                taken.enter_context(socket.create_server((f"127.0.0.{number}", port)))
+            return port
+
+
 class Replicas:
     def __init__(self, names: NameServer, lines: Lines, log: io.StringIO, stack: ExitStack) -> None:
         self.names = names
-        self.port = 0
+        self.port = _unused_port()
         self.each: list[Replica] = []
         self._lines = lines
         self._log = log
@@ -60,7 +71,6 @@ class Replicas:
         """Starts one more, and makes its address known."""
         replica = Replica(self.next_address(), **changes)
         self._stack.callback(replica.drain)
-        self.port = replica.port or 0
         self.each.append(replica)
         self.know()
         return replica
