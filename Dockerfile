@@ -57,5 +57,5 @@ CMD ["serve"]
 
 # `make image` adds the labels version, revision, created and source.
 LABEL org.opencontainers.image.title="quoter" \
-      org.opencontainers.image.description="A gRPC server in Python" \
+      org.opencontainers.image.description="A gRPC service in Python for Kubernetes" \
       org.opencontainers.image.licenses="Apache-2.0"

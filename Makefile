@@ -11,12 +11,19 @@ SPREAD := -n 4 --dist worksteal
 BENCH ?=
 # What `make attack` makes: a family, or a row of docs/under-attack.md; all when empty.
 ATTACK ?=
+# template only
+# The tests of forks on a cluster.
+FORKS := tests/template/e2e
+# /template only
 
 UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
 UV := .uv/bin/uv
 export UV_PROJECT_ENVIRONMENT := .venv
 export UV_PYTHON := $(abspath .uv/bin/python)
 export UV_PYTHON_DOWNLOADS := never
+
+# The code of the protos.
+GENERATED = $(subst -,_,$(patsubst protos/%.proto,app/gen/%_pb2.py,$(shell find protos -name '*.proto')))
 
 # The supported versions of Python.
 VERSIONS = $(shell sed -nE 's/.*Python :: (3\.[0-9]+)".*/\1/p' pyproject.toml)
@@ -41,7 +48,7 @@ GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-setup: .venv/.locked ## install the development environment into .venv, from the lock file
+setup: .venv/.locked $(GENERATED) ## install the development environment into .venv, from the lock file
 
 run: setup ## serve all services on localhost:50051, with metrics on localhost:9464
 	@.venv/bin/python -m app serve
@@ -107,8 +114,8 @@ sbom: $(UV) ## write the packages of the image, with versions and hashes, as Cyc
 pin: ## pin the base images of the Dockerfile by the digests in their registry
 	@$(PYTHON) deploy/pin.py Dockerfile
 
-e2e: .venv/.ghz ## run the end-to-end tests on the cluster of KUBECONFIG, or on a test cluster beside this checkout
-	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+e2e: .venv/.ghz $(FORKS:%=.venv/.template) ## run the end-to-end tests on the cluster of KUBECONFIG, or on a test cluster beside this checkout
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) $(FORKS) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 e2e-full: ## run the end-to-end tests with ten updates and ten deletions instead of three
 	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"
@@ -131,6 +138,20 @@ soak: .venv/.bench ## make more than two million calls and check that memory doe
 release: setup ## set the version everywhere, and print how to commit and tag it: make release VERSION=0.2.0
 	@.venv/bin/python -m deploy.release "$(VERSION)"
 
+# template only
+.PHONY: template test-fork
+
+template: setup ## derive the template of the last commit into a git repository: make template OUT=../template
+	@.venv/bin/python -m deploy.template "$(OUT)"
+
+test-fork: .venv/.template ## derive the template, make forks of it by copier and cookiecutter, and check them
+	.venv/bin/python -m pytest -m "not release" tests/template $(PYTEST)
+
+.venv/.template: .venv/.locked
+	$(UV) sync --locked --quiet --group template
+	@touch $@
+# /template only
+
 pythons: setup ## run the tests on every other supported version of Python; a quarter of an hour
 	bash .ci/pythons $(filter-out $(shell .venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'),$(VERSIONS))
 
@@ -143,6 +164,10 @@ clean: ## remove what make installed here
 .venv/.locked: pyproject.toml uv.lock $(UV)
 	$(UV) sync --locked --quiet
 	@touch $@
+
+# Where there is none, as in a new fork; `make gen` writes all of it.
+$(GENERATED): | .venv/.locked
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 
 .venv/.bench: .venv/.locked
 	$(UV) sync --locked --quiet --group bench

@@ -55,7 +55,7 @@ def with_service(text: str, folder: str, constant: str) -> str:
     first = lines.index(imports[0])
     new = sorted([*imports, f"from app.services.{folder} import {constant}"])
     lines[first : first + len(imports)] = new
-    return _with_tuple("\n".join(lines) + "\n", [*_tuple(text), constant])
+    return _with_tuple("\n".join(lines) + "\n", [*entries(text), constant])
 
 
 def without_service(text: str, folder: str) -> str:
@@ -68,10 +68,11 @@ def without_service(text: str, folder: str) -> str:
         for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
     lines = [line for number, line in enumerate(text.splitlines(), start=1) if number not in doomed]
-    return _with_tuple("\n".join(lines) + "\n", [name for name in _tuple(text) if name not in gone])
+    return _with_tuple("\n".join(lines) + "\n", [name for name in entries(text) if name not in gone])
 
 
-def _tuple(text: str) -> list[str]:
+def entries(text: str) -> list[str]:
+    """The entries of the tuple SERVICES in the text of `app/services/__init__.py`."""
     found = _TUPLE.search(text)
     if found is None:
         raise ValueError(f"{SERVICES} has no tuple SERVICES")

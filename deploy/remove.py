@@ -98,7 +98,9 @@ def edit(path: Path, text: str, folder: str) -> tuple[str, list[str]]:
         new = checkout.without_service(new, folder)
         what.append("the import and the entry in SERVICES")
     elif path == checkout.DOCS:
-        new, what = _without(rf"^.*\]\({folder}\.md\).*\n", new, what, "the line in the list")
+        new, what = _without(
+            rf"^.*\]\({folder}\.md\).*\n(?:^[ \t]+\S.*\n)*", new, what, "the line in the list"
+        )
     elif path == checkout.CHART / "templates/_services.tpl":
         new, what = _without(rf"^{folder}: .*\n", new, what, "the line in the list")
     elif path == checkout.CHART / "values.yaml":

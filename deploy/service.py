@@ -17,7 +17,7 @@ from string import Template
 from deploy import checkout
 from deploy.checkout import ROOT
 
-TEMPLATES = Path(__file__).with_name("templates")
+SCAFFOLD = Path(__file__).with_name("scaffold")
 # Keywords of protos, which some of their parsers do not take as names.
 PROTO_WORDS = frozenset(
     {"bool", "bytes", "double", "enum", "extend", "extensions", "float", "group", "import", "map", "message"}
@@ -88,14 +88,21 @@ class NewService:
             Path("docs/services", f"{self.folder}.md"): "page.md",
         }
 
-    def text(self, template: str) -> str:
-        return Template((TEMPLATES / f"{template}.tmpl").read_text()).substitute(
-            name=self.name,
-            package=self.package,
-            folder=self.folder,
-            proto=self.proto,
-            constant=self.folder.upper(),
-        )
+    @property
+    def names(self) -> dict[str, str]:
+        """What the scaffold's variables stand for."""
+        return {
+            "name": self.name,
+            "package": self.package,
+            "folder": self.folder,
+            "proto": self.proto,
+            "constant": self.folder.upper(),
+        }
+
+
+def scaffold(template: str, names: dict[str, str]) -> str:
+    """The text of a template of the scaffold with these names."""
+    return Template((SCAFFOLD / f"{template}.tmpl").read_text()).substitute(names)
 
 
 def write(service: NewService) -> None:
@@ -105,7 +112,7 @@ def write(service: NewService) -> None:
             raise ServiceError(f"{path} exists; choose another NAME")
     for path, template in service.files.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
-        (ROOT / path).write_text(service.text(template))
+        (ROOT / path).write_text(scaffold(template, service.names))
         print(f"wrote   {path}")
     _edit(
         checkout.SERVICES,

@@ -6,6 +6,6 @@ from app.core.service import Service
 from app.services.calculator import CALCULATOR
 from app.services.greeter import GREETER
 from app.services.grpctest import GRPCTEST
-from app.services.quotes import QUOTER
+from app.services.quotes import QUOTES
 
-SERVICES: tuple[Service[Any], ...] = (QUOTER, GREETER, GRPCTEST, CALCULATOR)
+SERVICES: tuple[Service[Any], ...] = (QUOTES, GREETER, GRPCTEST, CALCULATOR)

@@ -28,6 +28,9 @@ NOT_RUN = {
     "minikube": "needs minikube; tests/e2e loads the image in its own way",
     "export": "sets a variable; tests/docs checks the names and values of settings",
     "bash": "runs the whole of CI",
+    "git": "needs a project with changes; the tests of the template commit, update and look for conflicts",
+    "uvx": "fetches copier, which the tests of the template run from the lock file",
+    "cd": "enters the project that the line above makes",
     "python": "writes files of this repository; tests compare them",
 }
 

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME, variable
 from tests.support.servers.probe import METHODS
 from tests.support.servers.process import ROOT, environment, with_probe
 
 pytestmark = pytest.mark.slow
 
 # As bash does it: the words, and which of them the cursor is on.
-PROGRAM = """
-source <(_QUOTER_COMPLETE=source_bash quoter)
-COMP_WORDS=(quoter "$@") COMP_CWORD=$#
-_quoter_completion quoter
-printf '%s\\n' "${COMPREPLY[@]}"
+FUNCTION = f"_{NAME.replace('-', '_')}_completion"
+COMPLETE = f"_{variable('--complete')}"
+PROGRAM = f"""
+source <({COMPLETE}=source_bash {NAME})
+COMP_WORDS=({NAME} "$@") COMP_CWORD=$#
+{FUNCTION} {NAME}
+printf '%s\\n' "${{COMPREPLY[@]}}"
 """
 
 
@@ -51,8 +54,8 @@ def test_bash_completes_commands_options_methods_and_services(words: list[str], 
 
 def test_zsh_gets_the_same_completions() -> None:
     done = subprocess.run(
-        ["quoter"],
-        env=with_probe(_QUOTER_COMPLETE="complete_zsh", _TYPER_COMPLETE_ARGS="quoter call Probe/Un"),
+        [NAME],
+        env=with_probe(**{COMPLETE: "complete_zsh", "_TYPER_COMPLETE_ARGS": f"{NAME} call Probe/Un"}),
         capture_output=True,
         text=True,
         timeout=30,
@@ -63,9 +66,9 @@ def test_zsh_gets_the_same_completions() -> None:
 
 def test_installed_completion_works_in_a_new_shell(tmp_path: Path) -> None:
     given = environment(HOME=str(tmp_path))
-    subprocess.run(["bash", "-c", "quoter --install-completion; true"], env=given, check=True, timeout=30)
+    subprocess.run(["bash", "-c", f"{NAME} --install-completion; true"], env=given, check=True, timeout=30)
     done = subprocess.run(
-        ["bash", "-ic", "complete -p quoter"],
+        ["bash", "-ic", f"complete -p {NAME}"],
         env=given,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -73,7 +76,7 @@ def test_installed_completion_works_in_a_new_shell(tmp_path: Path) -> None:
         timeout=30,
         check=True,
     )
-    assert "_quoter_completion" in done.stdout
+    assert FUNCTION in done.stdout
 
 
 def test_completion_does_not_import_the_server_or_the_client() -> None:

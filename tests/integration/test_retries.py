@@ -22,14 +22,13 @@ from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.waiting import until
 
 Status = grpc.StatusCode
-QUOTER = pb.DESCRIPTOR.services_by_name["Probe"]
 REPEATED = ["Unary", "ServerStream", "BidiStream"]
 RETRIED = [Status.UNAVAILABLE, Status.RESOURCE_EXHAUSTED]
 each_code = pytest.mark.parametrize("code", RETRIED, ids=lambda one: one.name)
 
 # As it is by default, but for the waits, which would be 0.7 s.
 QUICK = ServiceConfig(retry=RetryPolicy(initial_backoff=0.01, max_backoff=0.01))
-repeating = partial(open_channel, services=[QUOTER], config=QUICK)
+repeating = partial(open_channel, services=[PROBE.descriptor], config=QUICK)
 
 
 @contextmanager
@@ -152,7 +151,7 @@ def test_one_deadline_covers_all_attempts() -> None:
     config = ServiceConfig(retry=RetryPolicy(initial_backoff=0.3))
     with (
         backends(failing()) as [backend],
-        open_channel(backend.address, services=[QUOTER], config=config, timeout=0.15) as channel,
+        open_channel(backend.address, services=[PROBE.descriptor], config=config, timeout=0.15) as channel,
     ):
         call: Any = channel.unary_unary("/probe.Probe/Unary")
         assert outcome(lambda: call(b"")) is Status.DEADLINE_EXCEEDED

@@ -24,7 +24,7 @@ def open_quoter(settings: QuotesSettings) -> Iterator[Quoter]:
         yield Quoter(MemoryStore(lambda: file.value))
 
 
-QUOTER = Service(
+QUOTES = Service(
     descriptor=quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"],
     add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
     settings=QuotesSettings,

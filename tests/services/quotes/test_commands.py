@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from app.services.quotes import EMBEDDED, QUOTER
+from app.services.quotes import EMBEDDED, QUOTES
 from tests.support.clients.command_line import Terminal, run
 from tests.support.servers.process import environment
 from tests.support.servers.server import Server, running
 
-QUOTES = EMBEDDED.read_text().splitlines()
+LINES = EMBEDDED.read_text().splitlines()
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    with running((QUOTER,)) as started:
+    with running((QUOTES,)) as started:
         yield started
 
 
@@ -26,22 +26,22 @@ def test_get_prints_three_quotes(server: Server) -> None:
     assert (done.exit_code, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert len(lines) == 3
-    assert set(lines) <= set(QUOTES)
+    assert set(lines) <= set(LINES)
 
 
 def test_get_takes_an_author_and_a_count(server: Server) -> None:
     done = run("get", "Mark Twain", "--count", "5", "--target", server.target)
     lines = done.stdout.splitlines()
     assert len(lines) == 5
-    assert all(line in QUOTES and line.endswith(" ~ Mark Twain") for line in lines)
+    assert all(line in LINES and line.endswith(" ~ Mark Twain") for line in lines)
 
 
 def test_list_prints_every_quote_of_an_author_up_to_a_limit(server: Server) -> None:
-    own = [line for line in QUOTES if line.endswith(" ~ Mark Twain")]
+    own = [line for line in LINES if line.endswith(" ~ Mark Twain")]
     done = run("list", "Mark Twain", "--target", server.target)
     assert (done.exit_code, done.stdout.splitlines()) == (0, own)
     assert run("list", "Mark Twain", "--limit", "2", "--target", server.target).stdout.splitlines() == own[:2]
-    assert run("list", "--target", server.target).stdout.splitlines()[: len(QUOTES)] == QUOTES
+    assert run("list", "--target", server.target).stdout.splitlines()[: len(LINES)] == LINES
     assert run("list", "Nobody", "--target", server.target).stdout == ""
 
 

@@ -9,7 +9,7 @@ import pytest
 from app.client.retries import safe_to_repeat
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
-from app.services.quotes import EMBEDDED, QUOTER
+from app.services.quotes import EMBEDDED, QUOTES
 from app.services.quotes.quotes import Quote, parse_quotes
 from tests.support.clients.status import code, violations
 
@@ -114,5 +114,5 @@ def test_a_wrong_field_is_named_with_what_would_be_right(stub: Any, call: Any, f
 
 
 def test_every_method_but_add_quotes_is_safe_to_repeat() -> None:
-    unsafe = {method.name for method in QUOTER.descriptor.methods if not safe_to_repeat(method)}
+    unsafe = {method.name for method in QUOTES.descriptor.methods if not safe_to_repeat(method)}
     assert unsafe == {"AddQuotes"}

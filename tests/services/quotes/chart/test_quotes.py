@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from app.core.section import settings_of
-from app.services.quotes import QUOTER
+from app.services.quotes import QUOTES
 from app.services.quotes.quotes import parse_quotes
 from tests.chart.chart import pod, refusal, rendered, variables, volumes
 from tests.chart.golden import Cases, difference, file, write
 
 GOLDEN = Path(__file__).with_name("golden")
-QUOTES: dict[str, Any] = {"quotes": {"text": "Well begun is half done. ~ Aristotle\n"}}
-CASES: Cases = {"Quotes": QUOTES}
+VALUES: dict[str, Any] = {"quotes": {"text": "Well begun is half done. ~ Aristotle\n"}}
+CASES: Cases = {"Quotes": VALUES}
 
 
 @pytest.mark.parametrize("title", CASES)
@@ -25,17 +25,17 @@ def test_the_render_with_quotes_equals_its_golden_file(title: str) -> None:
 
 
 def test_quotes_in_the_values_are_mounted_from_a_configmap_of_the_chart() -> None:
-    objects = rendered(QUOTES)
+    objects = rendered(VALUES)
     content = objects["ConfigMap/quoter-quotes"]["data"]["quotes.txt"]
-    assert content == QUOTES["quotes"]["text"]
+    assert content == VALUES["quotes"]["text"]
     assert len(parse_quotes(content.encode())) == 1
     assert volumes(objects)["/etc/quotes"]["configMap"]["name"] == "quoter-quotes"
     assert variables(objects)["APP_QUOTES_FILE"] == "/etc/quotes/quotes.txt"
 
 
 def test_the_chart_sets_every_setting_of_the_service() -> None:
-    names = {name for name in variables(rendered(QUOTES)) if name.startswith("APP_")}
-    assert names - set(variables(rendered())) == set(settings_of(QUOTER.settings))
+    names = {name for name in variables(rendered(VALUES)) if name.startswith("APP_")}
+    assert names - set(variables(rendered())) == set(settings_of(QUOTES.settings))
 
 
 def test_an_existing_configmap_is_mounted_in_place_of_it() -> None:
@@ -52,7 +52,7 @@ def test_without_quotes_in_the_values_the_server_reads_those_of_the_image() -> N
 
 
 def test_the_whole_directory_is_mounted_read_only_so_that_changes_reach_running_pods() -> None:
-    mount = volumes(rendered(QUOTES))["/etc/quotes"]["mount"]
+    mount = volumes(rendered(VALUES))["/etc/quotes"]["mount"]
     assert "subPath" not in mount
     assert mount["readOnly"] is True
 
@@ -65,7 +65,7 @@ def test_a_change_of_the_quotes_restarts_no_pod() -> None:
 @pytest.mark.parametrize("release", ["a" * 53, "quoter", "q"])
 @pytest.mark.parametrize("override", ["", "b" * 63])
 def test_the_name_of_the_configmap_is_short_enough_for_kubernetes(release: str, override: str) -> None:
-    objects = rendered(QUOTES | {"nameOverride": override}, release=release)
+    objects = rendered(VALUES | {"nameOverride": override}, release=release)
     [name] = [name.removeprefix("ConfigMap/") for name in objects if name.startswith("ConfigMap/")]
     assert len(name) <= 63
 

@@ -1,0 +1,37 @@
+"""Writes the table of questions into docs/fork.md: `python -m deploy.template.page`."""
+
+from deploy import checkout
+from deploy.template import answers
+from deploy.template.questions import Question, questions
+from deploy.template.repository import packages
+
+_PAGE = checkout.ROOT / "docs" / "fork.md"
+_BEGIN, _END = "<!-- generated: questions -->\n", "\n<!-- /generated -->"
+# The defaults that follow from other answers.
+_DEFAULTS = {
+    "project": "the name of the folder",
+    "owner": "`PROJECT-authors`",
+    "service": "the project's name",
+    "package": "`PROJECT.v1`",
+    "examples": "`none`",
+}
+
+
+def table(asked: list[Question]) -> str:
+    """The questions with their defaults and what is valid, in Markdown."""
+    rows = ["| key | question | default | valid |", "|---|---|---|---|"]
+    for one in asked:
+        default = _DEFAULTS.get(one.key, f"`{one.default}`")
+        rows.append(f"| `{one.key}` | {one.help} | {default} | {one.expected.replace('|', 'or the bar')} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    head, begin, rest = _PAGE.read_text().partition(_BEGIN)
+    _, end, tail = rest.partition(_END.lstrip("\n"))
+    asked = questions(checkout.project(), answers.description(), checkout.folders(), packages())
+    _PAGE.write_text(head + begin + table(asked) + "\n" + end + tail)
+
+
+if __name__ == "__main__":
+    main()

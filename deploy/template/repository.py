@@ -1,0 +1,89 @@
+"""The git repository of the template: a commit and a tag for each version."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from deploy import checkout
+from deploy.template import answers, configuration, gone
+from deploy.template.gone import FOLDER
+from deploy.template.names import EXAMPLE, Names
+from deploy.template.questions import questions
+from deploy.template.text import TemplateError
+from deploy.template.tree import File, derived, paths
+
+BRANCH = "template"
+
+
+def write(out: Path) -> bool:
+    """Derives the template of the commit that is checked out, and commits and tags it with the version.
+
+    `out` is the repository of the template; it is made if it does not exist. Returns whether anything has
+    changed since the version was tagged. Raises TemplateError, and has changed nothing then.
+    """
+    if out.exists() and any(out.iterdir()) and not (out / ".git").exists():
+        raise TemplateError(f"{out} has files and is not a git repository")
+    version, files = checkout.version(), _files()
+    asked = questions(checkout.project(), answers.description(), checkout.folders(), packages())
+    answers_file = configuration.answers_file(asked, version).encode()
+    files[f"{FOLDER}/{configuration.ANSWERS_PATH}"] = File(answers_file, executable=False)
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / ".git").exists():
+        _git(out, "init", "--quiet", f"--initial-branch={BRANCH}")
+    if _git(out, "status", "--porcelain"):
+        raise TemplateError(f"{out} has changes that are not committed")
+    before = (out / gone.LIST).read_text() if (out / gone.LIST).exists() else ""
+    released = bool(_git(out, "tag", "--list", version))
+    _replace(out, files)
+    changes = _git(out, "diff", "--cached", "--name-status", "--find-renames", "HEAD") if before else ""
+    gone_files = before if released else gone.listed(before, version, changes)
+    _write(out, configuration.files(asked, checkout.project(), checkout.folders(), gone_files))
+    _write(out, {gone.LIST.name: gone_files})
+    _git(out, "add", "--all", "--force")
+    if not _git(out, "status", "--porcelain"):
+        return False
+    if released:
+        _git(out, "reset", "--quiet", "--hard")
+        raise TemplateError(f"version {version} is tagged in {out} with other files; make a release first")
+    _git(out, "commit", "--quiet", "--message", f"Derive version {version}")
+    _git(out, "tag", "--annotate", "--message", version, version)
+    return True
+
+
+def _files() -> dict[str, File]:
+    """The files of the project, by their paths in the template."""
+    files = derived()
+    names = Names(checkout.project(), EXAMPLE)
+    return {f"{FOLDER}/{name}": files[path] for path, name in paths(files, names).items()}
+
+
+def _replace(out: Path, files: dict[str, File]) -> None:
+    for path in out.iterdir():
+        if path.name not in (".git", gone.LIST.name):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for name, file in files.items():
+        target = out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(file.content)
+        target.chmod(0o755 if file.executable else 0o644)
+    _git(out, "add", "--all", "--force")
+
+
+def _write(out: Path, texts: dict[str, str]) -> None:
+    for name, text in texts.items():
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text(text)
+
+
+def packages() -> set[str]:
+    """The names of all that the project depends on."""
+    lock = (checkout.ROOT / "uv.lock").read_text()
+    found = {line.split('"')[1] for line in lock.splitlines() if line.startswith('name = "')}
+    return found - {checkout.project()}
+
+
+def _git(out: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=out, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise TemplateError(f"git {arguments[0]} failed in {out}: {done.stderr.strip()}")
+    return done.stdout
