@@ -114,8 +114,8 @@ sbom: $(UV) ## write the packages of the image, with versions and hashes, as Cyc
 pin: ## pin the base images of the Dockerfile by the digests in their registry
 	@$(PYTHON) deploy/pin.py Dockerfile
 
-e2e: .venv/.ghz $(FORKS:%=.venv/.template) ## run the end-to-end tests on the cluster of KUBECONFIG, or on a test cluster beside this checkout
-	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) $(FORKS) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+e2e: .venv/.ghz .venv/.kind $(FORKS:%=.venv/.template) ## run the end-to-end tests on the cluster of KUBECONFIG, a test cluster beside this checkout, or a new one of kind
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 e2e-full: ## run the end-to-end tests with ten updates and ten deletions instead of three
 	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"
@@ -174,11 +174,18 @@ $(GENERATED): | .venv/.locked
 	@touch $@
 
 # Built from the Go modules of go.sum. It takes four minutes where nothing is cached, two of them for helm.
-.venv/.chart: .venv/.bench $(wildcard tests/chart/*/go.sum) tests/chart/custom/main.go
+.venv/.chart: .venv/.helm $(wildcard tests/chart/*/go.sum) tests/chart/custom/main.go
 	$(UV) sync --locked --quiet --group bench --group chart
-	cd tests/chart/helm && $(GO) -o $(CURDIR)/.venv/bin/helm helm.sh/helm/v3/cmd/helm
 	cd tests/chart/score && $(GO) -o $(CURDIR)/.venv/bin/kube-score github.com/zegl/kube-score/cmd/kube-score
 	cd tests/chart/custom && $(GO) -o $(CURDIR)/.venv/bin/custom-resources .
+	@touch $@
+
+.venv/.helm: .venv/.bench $(wildcard tests/chart/helm/go.*)
+	cd tests/chart/helm && $(GO) -o $(CURDIR)/.venv/bin/helm helm.sh/helm/v3/cmd/helm
+	@touch $@
+
+.venv/.kind: .venv/.bench $(wildcard tests/e2e/kind/go.*)
+	cd tests/e2e/kind && CGO_ENABLED=0 $(GO) -o $(CURDIR)/.venv/bin/kind sigs.k8s.io/kind
 	@touch $@
 
 # Static, to run in the image.

@@ -1,10 +1,13 @@
 """The cluster that the tests run on, their fixtures, and the lines that they print.
 
 If $KUBECONFIG is set, the tests run on that cluster; the image $IMAGE (default localhost/quoter:dev) must be
-loaded into it, or be one that it can pull. Otherwise they run on the test cluster beside this checkout: it is
-started, and stopped at the end unless it was up before, and the image is built and loaded. Where no registry
-can be reached, its base is made from Debian's packages. Without a cluster, or without a tool that they need,
-the tests are skipped.
+loaded into it, or be one that it can pull. Without a tool that they need, the tests are then skipped.
+
+Otherwise they run on the test cluster beside this checkout, if there is one: it is started, and stopped at
+the end unless it was up before, and the image is built and loaded. Where no registry can be reached, its base
+is made from Debian's packages.
+
+Otherwise a kind cluster is created, the image is built and loaded, and the cluster is deleted at the end.
 
 $PROMETHEUS is the address of a Prometheus that scrapes the cluster's pods by their annotations; the test
 cluster has one.
@@ -25,6 +28,7 @@ import pytest
 
 from tests.e2e.calling import HEADLESS, Client, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, create_echo, run, succeed
+from tests.e2e.kind_cluster import KindCluster
 from tests.e2e.prometheus import Prometheus
 from tests.support.debian.base_image import base_image
 
@@ -97,9 +101,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # a worker process; only the main process does this
         return
     config.pluginmanager.register(Figures(config))
-    env = environment()
-    if env["KUBECONFIG"] and env["KUBECONFIG"] == beside() and not config.option.collectonly:
-        config.pluginmanager.register(TestCluster())
+    if not config.option.collectonly and (cluster := started(environment(), beside())):
+        config.pluginmanager.register(cluster)
+
+
+def started(env: dict[str, str], beside: str) -> TestCluster | KindCluster | None:
+    """What starts a cluster for the tests: None if one is given, by the KUBECONFIG of `env`."""
+    if not env["KUBECONFIG"]:
+        return KindCluster(env, IMAGE)
+    return TestCluster() if env["KUBECONFIG"] == beside else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -125,8 +135,6 @@ def times(request: pytest.FixtureRequest) -> int:
 @pytest.fixture(scope="session")
 def cluster() -> Cluster:
     env = environment()
-    if not env["KUBECONFIG"]:
-        pytest.skip(f"$KUBECONFIG is not set, and there is no test cluster at {BESIDE}")
     if missing := [tool for tool in TOOLS if shutil.which(tool, path=env["PATH"]) is None]:
         pytest.skip(f"not on the PATH: {', '.join(missing)}")
     return Cluster(env, IMAGE)
