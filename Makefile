@@ -5,6 +5,8 @@ IMAGE ?= localhost/quoter:dev
 PYTHON_IMAGE ?=
 # More options of the build, such as --no-cache.
 BUILD_OPTIONS ?=
+# What the image is built for by `make image-push`.
+PLATFORMS ?= linux/amd64,linux/arm64
 PYTEST ?=
 # Over four processes: most tests wait more than they work.
 SPREAD := -n 4 --dist worksteal
@@ -43,7 +45,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-test sbom pin e2e e2e-full bench overload attack attack-check soak release pythons release-check clean
+.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -104,6 +106,19 @@ image-archive: image ## build the image and write it to dist/image.tar, which ki
 	@rm -f dist/image.tar
 	$(CONTAINERS) save --output dist/image.tar $(IMAGE)
 
+image-push: ## build the image for PLATFORMS with docker buildx, and push it without a tag: make image-push IMAGE=ghcr.io/me/name
+	@mkdir -p dist
+	@rm -f dist/image.json dist/image.digest
+	$(MAKE) image CONTAINERS="docker buildx" BUILD_OPTIONS="--platform $(PLATFORMS) --provenance mode=max \
+	  --output type=image,push=true,push-by-digest=true,name-canonical=true,rewrite-timestamp=true \
+	  --metadata-file dist/image.json $(BUILD_OPTIONS)"
+	@$(PYTHON) -c 'import json; print(json.load(open("dist/image.json"))["containerimage.digest"])' >dist/image.digest
+	@cat dist/image.digest
+
+package: .venv/.helm ## package the chart in dist/ with a pushed image as its default: make package IMAGE=ghcr.io/me/name
+	@mkdir -p dist
+	@.venv/bin/python -m deploy.package "$(IMAGE)"
+
 image-test: setup ## build the image twice; check its content, its start, and that both builds are equal (podman)
 	.venv/bin/python -m pytest tests/image -s $(PYTEST)
 
@@ -115,7 +130,7 @@ pin: ## pin the base images of the Dockerfile by the digests in their registry
 	@$(PYTHON) deploy/pin.py Dockerfile
 
 e2e: .venv/.ghz .venv/.kind $(FORKS:%=.venv/.template) ## run the end-to-end tests on the cluster of KUBECONFIG, a test cluster beside this checkout, or a new one of kind
-	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) $(FORKS) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 e2e-full: ## run the end-to-end tests with ten updates and ten deletions instead of three
 	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"
@@ -137,6 +152,12 @@ soak: .venv/.bench ## make more than two million calls and check that memory doe
 
 release: setup ## set the version everywhere, and print how to commit and tag it: make release VERSION=0.2.0
 	@.venv/bin/python -m deploy.release "$(VERSION)"
+
+tag: ## print the tag of this version
+	@echo quoter-$(VERSION)
+
+publish: .venv/.helm ## publish image and chart of this version, signed by digest; for CI: make publish IMAGE=ghcr.io/me/name
+	bash .ci/publish "$(IMAGE)"
 
 # template only
 .PHONY: template test-fork
