@@ -90,6 +90,8 @@ def pages() -> Iterator[Page]:
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
         ROOT / "CHANGELOG.md",
+        ROOT / "SECURITY.md",
+        ROOT / "AGENTS.md",
         ROOT / "helm/quoter/README.md",
     ]
     for path in [*found, *sorted((ROOT / "docs").rglob("*.md"))]:
