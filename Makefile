@@ -45,7 +45,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-copies stock interop chart lint gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run test test-fast test-copies stock interop chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,14 +76,23 @@ chart: .venv/.chart ## check the chart: rendered output, golden files, Kubernete
 	.venv/bin/helm lint --strict helm/quoter
 	.venv/bin/python -m pytest tests/chart $(wildcard tests/services/*/chart) $(PYTEST)
 
-lint: setup ## check style, types, protos, Dockerfile and shell scripts' syntax
+lint: setup ## check style, types, protos, Dockerfile and shell scripts
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m protos.lint
 	.venv/bin/hadolint Dockerfile
-	bash -n .ci/run
-	bash -n .ci/pythons
+	.venv/bin/shellcheck .ci/*
+
+workflows: .venv/.actionlint .venv/.kind ## check the files of GitHub, GitLab, Renovate, kind and the dev container
+	.venv/bin/actionlint -shellcheck .venv/bin/shellcheck -pyflakes ""
+	.venv/bin/zizmor --offline --quiet --persona pedantic .github/workflows
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-workflows $(wildcard .github/workflows/*.yml)
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	.venv/bin/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.gitlab-ci --data-transform gitlab-ci .gitlab-ci.yml
+	.venv/bin/check-jsonschema --builtin-schema vendor.renovate renovate.json
+	.venv/bin/python -m pytest tests/workflows $(PYTEST)
 
 gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, and the chart's schema and table
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
@@ -203,6 +212,10 @@ $(GENERATED): | .venv/.locked
 
 .venv/.helm: .venv/.bench $(wildcard tests/chart/helm/go.*)
 	cd tests/chart/helm && $(GO) -o $(CURDIR)/.venv/bin/helm helm.sh/helm/v3/cmd/helm
+	@touch $@
+
+.venv/.actionlint: .venv/.bench $(wildcard tests/workflows/actionlint/go.*)
+	cd tests/workflows/actionlint && $(GO) -o $(CURDIR)/.venv/bin/actionlint github.com/rhysd/actionlint/cmd/actionlint
 	@touch $@
 
 .venv/.kind: .venv/.bench $(wildcard tests/e2e/kind/go.*)
