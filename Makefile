@@ -135,8 +135,9 @@ sbom: $(UV) ## write the packages of the image, with versions and hashes, as Cyc
 	@mkdir -p $(dir $(SBOM))
 	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export -o $(SBOM) >/dev/null
 
-pin: ## pin the base images of the Dockerfile by the digests in their registry
+pin: ## pin the base images of the Dockerfile by their digests, and the actions of the workflows by their commits
 	@$(PYTHON) deploy/pin.py Dockerfile
+	@$(PYTHON) -m deploy.pin_actions $(sort $(wildcard .github/workflows/*.yml))
 
 e2e: .venv/.ghz .venv/.kind $(FORKS:%=.venv/.template) ## run the end-to-end tests on the cluster of KUBECONFIG, a test cluster beside this checkout, or a new one of kind
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) $(FORKS) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
