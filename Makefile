@@ -175,7 +175,7 @@ publish: .venv/.helm ## publish image and chart of this version, signed by diges
 template: setup ## derive the template of the last commit into a git repository: make template OUT=../template
 	@.venv/bin/python -m deploy.template "$(OUT)"
 
-test-fork: .venv/.template ## derive the template, make forks of it by copier and cookiecutter, and check them
+test-fork: .venv/.template .venv/.helm ## derive the template, make forks of it by copier and cookiecutter, and check them
 	.venv/bin/python -m pytest -m "not release" tests/template $(PYTEST)
 
 .venv/.template: .venv/.locked

@@ -1,4 +1,4 @@
-"""The entry point, as `quoter` and as `python -m app`."""
+"""The entry point, as the installed command and as `python -m app`."""
 
 import os
 import sys

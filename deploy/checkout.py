@@ -6,10 +6,12 @@ import subprocess
 import tomllib
 from pathlib import Path
 
+from app.core.name import NAME
+
 ROOT = Path(__file__).parents[1]
 SERVICES = Path("app/services/__init__.py")
 DOCS = Path("docs/services/README.md")
-CHART = Path("helm/quoter")
+CHART = Path("helm", NAME)
 PROTOS = Path("protos")
 LINE_LENGTH = 110  # of pyproject.toml
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from app.core.name import NAME
 from deploy import checkout
 from deploy.checkout import ROOT
 
@@ -121,11 +122,12 @@ def write(service: NewService) -> None:
     # Long names make long lines.
     python = [path for path in service.files if path.suffix == ".py"]
     subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *python], cwd=ROOT, check=True)
-    line = f"- [{service.folder}]({service.folder}.md): `{service.package}.{service.name}Service`\n"
+    line = f"- [{service.folder}]({service.folder}.md): `{service.name}Service`\n"
     _edit(checkout.DOCS, _read(checkout.DOCS) + line)
     subprocess.run(["make", "--no-print-directory", "--silent", "gen"], cwd=ROOT, check=True)
     print("generated its code: make gen")
-    print(f'\nTry it: make run, and\n\n    quoter call {service.name}Service/GetItem \'{{"id": "1"}}\'')
+    command = f"""{NAME} call {service.name}Service/GetItem '{{"id": "1"}}'"""
+    print(f"\nTry it: make run, and\n\n    {command}")
 
 
 def _read(path: Path) -> str:

@@ -43,7 +43,7 @@ def channel(
 ) -> grpc.Channel:
     """Opens a channel that balances calls over all addresses of the target, in plaintext unless `tls` is set.
 
-    For pods behind a headless Service the target is `dns:///quoter-headless:50051`. `timeout`, in seconds, is
+    For pods behind a headless Service the target is `dns:///server-headless:50051`. `timeout`, in seconds, is
     the deadline of calls without one. A call that a handler makes inherits the deadline, the request id and
     the cancellation of the call being served.
 

@@ -1,4 +1,4 @@
-"""Parsing of targets, such as `dns:///quoter-headless:50051`."""
+"""Parsing of targets, such as `dns:///server-headless:50051`."""
 
 import ipaddress
 import re
@@ -9,7 +9,7 @@ _HOST = re.compile(r"(?:\[([^\[\]]+)\]|([^\[\]:/@#?,%]+))(?::(\d+))?")
 
 
 def is_loopback(target: str) -> bool:
-    """Whether a target, such as `localhost:50051` or `dns:///quoter:50051`, is certainly on this machine.
+    """Whether a target, such as `localhost:50051` or `dns:///server:50051`, is certainly on this machine.
 
     For several addresses (`ipv4:127.0.0.1:50051,127.0.0.1:50052`): whether all of them are.
     """

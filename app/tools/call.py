@@ -1,4 +1,4 @@
-"""`quoter call`."""
+"""The command `call`."""
 
 import sys
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`quoter health`."""
+"""The command `health`."""
 
 from typing import Annotated, Any
 

@@ -30,7 +30,7 @@ def files() -> dict[Path, str]:
 
 def page_line() -> str:
     """Its line in the list of pages."""
-    return f"- [{_NAMES['folder']}]({_NAMES['folder']}.md): `{_NAMES['package']}.{_NAMES['name']}Service`\n"
+    return f"- [{_NAMES['folder']}]({_NAMES['folder']}.md): `{_NAMES['name']}Service`\n"
 
 
 def services(text: str) -> str:

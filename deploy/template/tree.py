@@ -20,6 +20,7 @@ ONLY_FORKS = {Path("LICENSE.template"): (Path("LICENSE"), "__notice")}
 ONLY_HERE = (
     "deploy/template",
     "tests/template",
+    "tests/unit/test_project_name.py",
     "docs/fork.md",
     # The upgrade from a version of this project that no fork has had.
     "docs/upgrade.md",

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.servers.process import ROOT, environment
+from app.core.name import NAME
+from tests.support.chart import CHART
+from tests.support.servers.process import environment
 
-CHART = ROOT / "helm" / "quoter"
 KUBERNETES = "1.34.0"
 # `make chart` builds helm into the environment. Otherwise the test cluster's helm is used.
 TOOLS = os.environ.get("CLUSTER_BIN") or str(Path.home() / ".cache" / "test-cluster" / "bin")
@@ -56,7 +57,7 @@ def _template(
 
 def text(
     values: Mapping[str, Any] | None = None,
-    release: str = "quoter",
+    release: str = NAME,
     kubernetes: str = KUBERNETES,
     chart: Path = CHART,
 ) -> str:
@@ -68,18 +69,18 @@ def text(
 
 def rendered(
     values: Mapping[str, Any] | None = None,
-    release: str = "quoter",
+    release: str = NAME,
     kubernetes: str = KUBERNETES,
     chart: Path = CHART,
 ) -> Objects:
-    """The objects by their kind and name, such as `Service/quoter`."""
+    """The objects by their kind and name, such as `Service/NAME`."""
     found = [one for one in yaml.load_all(text(values, release, kubernetes, chart), _UniqueKeys) if one]
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in found}
 
 
 def notes(values: Mapping[str, Any], folder: Path) -> str:
     """The notes after an install, by a copy of the chart that has a ConfigMap with them."""
-    copy = folder / "quoter"
+    copy = folder / NAME
     shutil.copytree(CHART, copy)
     templates = copy / "templates"
     written = (templates / "NOTES.txt").read_text()
@@ -88,7 +89,7 @@ def notes(values: Mapping[str, Any], folder: Path) -> str:
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: notes\n"
         'data:\n  notes: {{ include "notes" . | quote }}\n'
     )
-    done = _template(values, "quoter", KUBERNETES, copy)
+    done = _template(values, NAME, KUBERNETES, copy)
     assert done.returncode == 0, done.stderr
     [found] = [one for one in yaml.safe_load_all(done.stdout) if one and one["metadata"]["name"] == "notes"]
     printed: str = found["data"]["notes"]
@@ -97,12 +98,12 @@ def notes(values: Mapping[str, Any], folder: Path) -> str:
 
 def refusal(values: Mapping[str, Any], chart: Path = CHART) -> str:
     """The error of helm for values that it rejects."""
-    done = _template(values, "quoter", KUBERNETES, chart)
+    done = _template(values, NAME, KUBERNETES, chart)
     assert done.returncode != 0, "helm accepts these values"
     return done.stderr
 
 
-def pod(objects: Objects, name: str = "quoter") -> Any:
+def pod(objects: Objects, name: str = NAME) -> Any:
     """The pod's template in the Deployment."""
     return objects[f"Deployment/{name}"]["spec"]["template"]
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.support.servers.process import ROOT
+from tests.support.chart import CHART
 
 Choice = tuple[str, Any]
 
@@ -59,7 +59,7 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     required = dict(row)
     if row["auth.mode"] == "jwt":
-        required |= {"auth.jwt.issuer": "https://issuer.example/", "auth.jwt.audience": "quoter"}
+        required |= {"auth.jwt.issuer": "https://issuer.example/", "auth.jwt.audience": "api"}
         required["auth.jwt.keys.existingSecret"] = "keys"
     if row["tls.enabled"]:
         required |= (
@@ -80,6 +80,6 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-SCHEMA = json.loads((ROOT / "helm" / "quoter" / "values.schema.json").read_text())
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 ROWS = pairwise(dict(switches(SCHEMA)))
 COMBINATIONS = [complete(row) for row in ROWS]

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tests.chart.chart import CHART
+from tests.support.chart import CHART
 
 README = (CHART / "README.md").read_text()
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import trustme
 
+from app.core.name import NAME
 from app.services import SERVICES
 from tests.chart.chart import rendered
 from tests.support.certificates import NAMES, issued
 from tests.support.servers.process import ROOT, ServerProcess, environment, server_process, with_probe
 
 TOKEN = "a-token-for-tests-only"  # noqa: S105 - of this test only
-KEYS = {"issuer": "https://issuer.example/", "audience": "quoter", "keys": {"existingSecret": "keys"}}
+KEYS = {"issuer": "https://issuer.example/", "audience": "api", "keys": {"existingSecret": "keys"}}
 
 # Exit codes of the command line: 64 and the status code.
 UNAVAILABLE, PERMISSION_DENIED, UNAUTHENTICATED = 64 + 14, 64 + 7, 64 + 16
@@ -31,12 +32,12 @@ def script(
     ca: Path = Path("none"),
     env: dict[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    [container] = rendered(values)["Pod/quoter-test"]["spec"]["containers"]
+    [container] = rendered(values)[f"Pod/{NAME}-test"]["spec"]["containers"]
     written: str = container["args"][0]
     for there, here in {
-        "http://quoter:9464": str(server.serving["metrics"][0]).removesuffix("/metrics"),
-        "quoter:50051": server.target,
-        "/run/secrets/quoter/token": str(token),
+        f"http://{NAME}:9464": str(server.serving["metrics"][0]).removesuffix("/metrics"),
+        f"{NAME}:50051": server.target,
+        f"/run/secrets/{NAME}/token": str(token),
         "/run/secrets/tls/ca.crt": str(ca),
     }.items():
         written = written.replace(there, here)

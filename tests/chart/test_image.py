@@ -3,34 +3,38 @@
 from typing import Any
 
 import pytest
+import yaml
 
+from app.core.name import NAME
 from tests.chart.chart import pod, refusal, rendered
+from tests.support.chart import CHART
 
+REGISTRY = yaml.safe_load((CHART / "values.yaml").read_text())["image"]["registry"]
 GLOBAL = {"global": {"imageRegistry": "r.example"}}
 
 
 def images(values: dict[str, Any]) -> set[str]:
     """The images of the server and of `helm test`."""
     objects = rendered(values)
-    specs = (pod(objects)["spec"], objects["Pod/quoter-test"]["spec"])
+    specs = (pod(objects)["spec"], objects[f"Pod/{NAME}-test"]["spec"])
     return {container["image"] for spec in specs for container in spec["containers"]}
 
 
 @pytest.mark.parametrize(
     ("image", "alone", "with_global"),
     [
-        ({}, "localhost/quoter", "r.example/quoter"),
-        ({"registry": "ghcr.io"}, "ghcr.io/quoter", "r.example/quoter"),
-        ({"registry": "ghcr.io/me"}, "ghcr.io/me/quoter", "r.example/quoter"),
-        ({"registry": "ghcr.io", "repository": "me/q"}, "ghcr.io/me/q", "r.example/me/q"),
-        ({"registry": ""}, "quoter", "r.example/quoter"),
-        ({"repository": "q"}, "localhost/q", "r.example/q"),
+        ({}, f"{REGISTRY}/{NAME}", f"r.example/{NAME}"),
+        ({"registry": "ghcr.io"}, f"ghcr.io/{NAME}", f"r.example/{NAME}"),
+        ({"registry": "ghcr.io/me"}, f"ghcr.io/me/{NAME}", f"r.example/{NAME}"),
+        ({"registry": "s.example", "repository": "me/q"}, "s.example/me/q", "r.example/me/q"),
+        ({"registry": ""}, NAME, f"r.example/{NAME}"),
+        ({"repository": "q"}, f"{REGISTRY}/q", "r.example/q"),
         # Whole names, which 0.1.0 took in image.repository.
-        ({"repository": "localhost/quoter"}, "localhost/quoter", "r.example/quoter"),
-        ({"repository": "ghcr.io/me/quoter"}, "ghcr.io/me/quoter", "r.example/me/quoter"),
-        ({"repository": "registry:5000/quoter"}, "registry:5000/quoter", "r.example/quoter"),
+        ({"repository": f"localhost/{NAME}"}, f"localhost/{NAME}", f"r.example/{NAME}"),
+        ({"repository": f"ghcr.io/me/{NAME}"}, f"ghcr.io/me/{NAME}", f"r.example/me/{NAME}"),
+        ({"repository": f"registry:5000/{NAME}"}, f"registry:5000/{NAME}", f"r.example/{NAME}"),
         ({"repository": "localhost:5000/me/q"}, "localhost:5000/me/q", "r.example/me/q"),
-        ({"repository": "me/quoter"}, "me/quoter", "r.example/me/quoter"),
+        ({"repository": f"me/{NAME}"}, f"me/{NAME}", f"r.example/me/{NAME}"),
         ({"registry": "", "repository": "ghcr.io/me/q"}, "ghcr.io/me/q", "r.example/me/q"),
     ],
 )
@@ -41,10 +45,10 @@ def test_the_image_has_one_registry(image: dict[str, str], alone: str, with_glob
 
 
 @pytest.mark.parametrize(
-    "repository", ["ghcr.io/me/quoter", "localhost/me/quoter", "registry:5000/me/quoter"]
+    "repository", [f"ghcr.io/me/{NAME}", f"localhost/me/{NAME}", f"registry:5000/me/{NAME}"]
 )
 def test_two_registries_of_one_image_are_an_error(repository: str) -> None:
     error = refusal({"image": {"registry": "r.example", "repository": repository}})
     own = repository.partition("/")[0]
     assert f"image.registry (r.example) and the registry in image.repository ({own}) conflict" in error
-    assert "set image.repository=me/quoter, or leave image.registry out" in error
+    assert f"set image.repository=me/{NAME}, or leave image.registry out" in error

@@ -7,7 +7,7 @@ import pytest
 from app.reload.url import is_secure
 from tests.chart.chart import refusal, rendered, variables, volumes
 
-JWT: dict[str, Any] = {"issuer": "https://issuer.example/", "audience": "quoter"}
+JWT: dict[str, Any] = {"issuer": "https://issuer.example/", "audience": "api"}
 
 
 def values(**jwt: Any) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.chart.chart import CHART, rendered
+from app.core.name import NAME
+from tests.chart.chart import rendered
 from tests.chart.combinations import COMBINATIONS
 from tests.chart.examples import EXAMPLES
 from tests.chart.usual_values import USUAL
+from tests.support.chart import CHART
 
 kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="make chart installs it")
 
@@ -69,7 +71,7 @@ def test_the_oldest_version_is_the_one_that_the_chart_requires() -> None:
 
 
 def test_an_unknown_field_of_a_deployment_is_found() -> None:
-    deployment = rendered()["Deployment/quoter"]
+    deployment = rendered()[f"Deployment/{NAME}"]
     deployment["spec"]["template"]["spec"]["containers"][0]["ports"][0]["port"] = 1
     [error] = validator("1.34", "Deployment", "apps-v1").iter_errors(deployment)
     assert "'port' was unexpected" in error.message

@@ -5,33 +5,34 @@ from typing import Any
 
 import pytest
 
+from app.core.name import NAME
 from app.runtime.memory import budget
 from app.runtime.server_settings import ServerSettings
 from tests.chart.chart import notes
 
-FORWARD = "kubectl --namespace here port-forward svc/quoter 50051 9464"
-TOKEN = "kubectl --namespace here get secret quoter-token -o jsonpath='{.data.token}' | base64 -d > token"  # noqa: S105 - a command
+FORWARD = f"kubectl --namespace here port-forward svc/{NAME} 50051 9464"
+TOKEN = f"kubectl --namespace here get secret {NAME}-token -o jsonpath='{{.data.token}}' | base64 -d > token"
 CA = "kubectl --namespace here get secret certificate -o jsonpath='{.data.ca\\.crt}' | base64 -d > ca.crt"
 CURL = "curl localhost:9464/metrics"
 TLS: dict[str, Any] = {"enabled": True, "existingSecret": "certificate"}
 MUTUAL = TLS | {"clientCa": {"enabled": True}}
-JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "https://issuer.example/keys"}
+JWT = {"issuer": "https://issuer.example/", "audience": "api", "jwksUrl": "https://issuer.example/keys"}
 
 
 @pytest.mark.parametrize(
     ("values", "commands"),
     [
-        ({}, [TOKEN, "quoter doctor --token-file token"]),
-        ({"auth": {"mode": "none"}}, ["quoter doctor"]),
-        ({"auth": {"mode": "jwt", "jwt": JWT}}, ["quoter doctor --token-file token"]),
+        ({}, [TOKEN, f"{NAME} doctor --token-file token"]),
+        ({"auth": {"mode": "none"}}, [f"{NAME} doctor"]),
+        ({"auth": {"mode": "jwt", "jwt": JWT}}, [f"{NAME} doctor --token-file token"]),
         (
             {"auth": {"existingSecret": "mine"}},
-            [TOKEN.replace("quoter-token", "mine"), "quoter doctor --token-file token"],
+            [TOKEN.replace(f"{NAME}-token", "mine"), f"{NAME} doctor --token-file token"],
         ),
-        ({"tls": TLS}, [TOKEN, CA, "quoter doctor --token-file token --ca ca.crt --server-name quoter"]),
+        ({"tls": TLS}, [TOKEN, CA, f"{NAME} doctor --token-file token --ca ca.crt --server-name {NAME}"]),
         (
             {"tls": MUTUAL, "auth": {"mode": "none"}},
-            [CA, "quoter doctor --ca ca.crt --server-name quoter --cert client.crt --key client.key"],
+            [CA, f"{NAME} doctor --ca ca.crt --server-name {NAME} --cert client.crt --key client.key"],
         ),
     ],
 )
@@ -41,7 +42,8 @@ def test_the_commands_follow_from_the_values(
     printed = notes(values, tmp_path)
     found = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
     assert found == [FORWARD, *commands, CURL]
-    assert max(map(len, printed.splitlines())) < 120
+    # As if a longer name had six letters.
+    assert max(len(line.replace(NAME, NAME[:6])) for line in printed.splitlines()) < 120
     assert "\n\n\n" not in printed
 
 

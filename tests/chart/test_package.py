@@ -7,7 +7,8 @@ import yaml
 
 from deploy import checkout
 from deploy.package import PackageError, package, with_image
-from tests.chart.chart import CHART, KUBERNETES, helm
+from tests.chart.chart import KUBERNETES, helm
+from tests.support.chart import CHART
 
 VALUES = (CHART / "values.yaml").read_text()
 

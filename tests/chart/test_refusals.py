@@ -8,7 +8,7 @@ from tests.chart.chart import refusal, rendered, variables
 from tests.chart.combinations import IMPOSSIBLE, ROWS, complete
 from tests.chart.examples import README
 
-JWT = {"issuer": "https://issuer.example/", "audience": "quoter", "jwksUrl": "https://issuer.example/keys"}
+JWT = {"issuer": "https://issuer.example/", "audience": "api", "jwksUrl": "https://issuer.example/keys"}
 
 
 @pytest.mark.parametrize(

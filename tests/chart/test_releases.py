@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from app.core.name import NAME
 from tests.chart.chart import rendered, variables
 from tests.support.servers.process import ROOT
 
-RELEASES = sorted((ROOT / "tests" / "e2e" / "releases").glob("quoter-*.tgz"))
+RELEASES = sorted((ROOT / "tests" / "e2e" / "releases").glob(f"{NAME}-*.tgz"))
 COMMON: dict[str, Any] = {
     "auth": {"require": "probe.Probe name:bob"},
     "log": {"level": "debug"},

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.chart.chart import CHART, Objects, helm, pod, rendered, text, variables, volumes
+from app.core.name import NAME
+from tests.chart.chart import Objects, helm, pod, rendered, text, variables, volumes
 from tests.chart.combinations import COMBINATIONS, IMPOSSIBLE, ROWS, SCHEMA, pairs, switches
+from tests.support.chart import CHART, fullname
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 TLS: dict[str, Any] = {"tls": {"enabled": True, "existingSecret": "certificate"}}
 MUTUAL: dict[str, Any] = {"tls": TLS["tls"] | {"clientCa": {"enabled": True}}}
-JWT: dict[str, Any] = {"issuer": "https://issuer.example/", "audience": "quoter"}
+JWT: dict[str, Any] = {"issuer": "https://issuer.example/", "audience": "api"}
 PLAINTEXT = JWT | {"jwksAllowHttp": True}
 
 
@@ -22,7 +24,7 @@ def selects(selector: dict[str, str], labels: dict[str, str]) -> bool:
     return selector.items() <= labels.items()
 
 
-def pods_labels(objects: Objects, kind: str = "Deployment/quoter") -> dict[str, str]:
+def pods_labels(objects: Objects, kind: str = f"Deployment/{NAME}") -> dict[str, str]:
     one = objects[kind]
     found: dict[str, str] = (one if kind.startswith("Pod/") else one["spec"]["template"])["metadata"][
         "labels"
@@ -33,22 +35,23 @@ def pods_labels(objects: Objects, kind: str = "Deployment/quoter") -> dict[str, 
 def test_the_names_of_objects_and_ports_are_stable() -> None:
     objects = rendered()
     assert set(objects) == {
-        "ServiceAccount/quoter",
-        "Secret/quoter-token",
-        "Service/quoter",
-        "Service/quoter-headless",
-        "Deployment/quoter",
-        "PodDisruptionBudget/quoter",
-        "Pod/quoter-test",
+        f"ServiceAccount/{NAME}",
+        f"Secret/{NAME}-token",
+        f"Service/{NAME}",
+        f"Service/{NAME}-headless",
+        f"Deployment/{NAME}",
+        f"PodDisruptionBudget/{NAME}",
+        f"Pod/{NAME}-test",
     }
-    for name in ("quoter", "quoter-headless"):
+    for name in (NAME, f"{NAME}-headless"):
         ports = objects[f"Service/{name}"]["spec"]["ports"]
         assert [(port["name"], port["port"], port["appProtocol"]) for port in ports] == [
             ("grpc", 50051, "grpc"),
             ("metrics", 9464, "http"),
         ]
     data = {
-        key: base64.b64decode(value).decode() for key, value in objects["Secret/quoter-token"]["data"].items()
+        key: base64.b64decode(value).decode()
+        for key, value in objects[f"Secret/{NAME}-token"]["data"].items()
     }
     assert data["tokens"] == f"default:{data['token']}\n"
     assert len(data["token"]) == 40
@@ -76,7 +79,7 @@ def test_helm_lint_finds_nothing_in_any_combination(values: dict[str, Any]) -> N
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
 def test_every_pod_meets_the_restricted_level(values: dict[str, Any]) -> None:
     objects = rendered(values)
-    for spec in (pod(objects)["spec"], objects["Pod/quoter-test"]["spec"]):
+    for spec in (pod(objects)["spec"], objects[f"Pod/{NAME}-test"]["spec"]):
         assert spec["automountServiceAccountToken"] is False
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -95,27 +98,29 @@ def test_every_pod_meets_the_restricted_level(values: dict[str, Any]) -> None:
 def test_every_selector_matches_the_servers_pods_and_not_the_pod_of_helm_test(values: dict[str, Any]) -> None:
     objects = rendered(values)
     chosen: dict[str, Callable[[Any], dict[str, str]]] = {
-        "Service/quoter": lambda one: one["spec"]["selector"],
-        "Service/quoter-headless": lambda one: one["spec"]["selector"],
-        "Deployment/quoter": lambda one: one["spec"]["selector"]["matchLabels"],
-        "PodDisruptionBudget/quoter": lambda one: one["spec"]["selector"]["matchLabels"],
-        "NetworkPolicy/quoter": lambda one: one["spec"]["podSelector"]["matchLabels"],
-        "PodMonitor/quoter": lambda one: one["spec"]["selector"]["matchLabels"],
+        f"Service/{NAME}": lambda one: one["spec"]["selector"],
+        f"Service/{NAME}-headless": lambda one: one["spec"]["selector"],
+        f"Deployment/{NAME}": lambda one: one["spec"]["selector"]["matchLabels"],
+        f"PodDisruptionBudget/{NAME}": lambda one: one["spec"]["selector"]["matchLabels"],
+        f"NetworkPolicy/{NAME}": lambda one: one["spec"]["podSelector"]["matchLabels"],
+        f"PodMonitor/{NAME}": lambda one: one["spec"]["selector"]["matchLabels"],
     }
     for name, selector in chosen.items():
         if name in objects:
             assert selects(selector(objects[name]), pods_labels(objects)), name
-            assert not selects(selector(objects[name]), pods_labels(objects, "Pod/quoter-test")), name
+            assert not selects(selector(objects[name]), pods_labels(objects, f"Pod/{NAME}-test")), name
 
 
 def test_two_releases_do_not_select_each_others_pods() -> None:
     one, other = rendered(release="one"), rendered(release="other")
-    selector = one["Service/one-quoter"]["spec"]["selector"]
-    assert not selects(selector, other["Deployment/other-quoter"]["spec"]["template"]["metadata"]["labels"])
+    selector = one[f"Service/{fullname('one')}"]["spec"]["selector"]
+    assert not selects(
+        selector, other[f"Deployment/{fullname('other')}"]["spec"]["template"]["metadata"]["labels"]
+    )
     assert not set(one) & set(other)
 
 
-@pytest.mark.parametrize("release", ["a" * 53, "quoter", "q"])
+@pytest.mark.parametrize("release", ["a" * 53, NAME, "q"])
 @pytest.mark.parametrize("override", ["", "b" * 63])
 def test_names_are_short_enough_for_kubernetes(release: str, override: str) -> None:
     everything = TLS | {"nameOverride": override}
@@ -170,7 +175,7 @@ def test_whole_directories_are_mounted_so_that_changes_reach_running_pods(values
 
 def test_an_existing_secret_replaces_the_charts_secret() -> None:
     objects = rendered({"auth": {"existingSecret": "mine"}})
-    assert volumes(objects)["/run/secrets/quoter"]["secret"]["secretName"] == "mine"
+    assert volumes(objects)[f"/run/secrets/{NAME}"]["secret"]["secretName"] == "mine"
     assert not any(name.startswith("Secret/") for name in objects)
     assert text({"auth": {"existingSecret": "mine"}}) == text({"auth": {"existingSecret": "mine"}})
     assert "auth.existingSecret" in text().partition("kind: Secret")[0], (
@@ -208,17 +213,17 @@ def test_client_certificates_are_verified_with_the_cas_of_a_secret() -> None:
 
 
 def test_the_certificate_has_the_names_of_both_services_and_its_secret_is_mounted() -> None:
-    issuer = {"enabled": True, "issuer": {"name": "ca"}, "dnsNames": ["quoter.example"]}
+    issuer = {"enabled": True, "issuer": {"name": "ca"}, "dnsNames": ["server.example"]}
     objects = rendered({"tls": {"enabled": True, "certManager": issuer}})
-    certificate = objects["Certificate/quoter"]["spec"]
+    certificate = objects[f"Certificate/{NAME}"]["spec"]
     assert (
         certificate["secretName"]
         == volumes(objects)["/run/secrets/tls"]["secret"]["secretName"]
-        == "quoter-tls"
+        == f"{NAME}-tls"
     )
     assert certificate["issuerRef"] == {"name": "ca", "kind": "Issuer", "group": "cert-manager.io"}
-    names = {"quoter", "quoter-headless.here.svc.cluster.local", "quoter-headless", "quoter.here.svc"}
-    assert names | {"quoter.example"} <= set(certificate["dnsNames"])
+    names = {NAME, f"{NAME}-headless.here.svc.cluster.local", f"{NAME}-headless", f"{NAME}.here.svc"}
+    assert names | {"server.example"} <= set(certificate["dnsNames"])
 
 
 def test_every_pod_is_scraped_once() -> None:
@@ -229,18 +234,18 @@ def test_every_pod_is_scraped_once() -> None:
     by_service = rendered(
         {"serviceMonitor": {"enabled": True, "additionalLabels": {"release": "p"}, "interval": "15s"}}
     )
-    monitor = by_service["ServiceMonitor/quoter"]
+    monitor = by_service[f"ServiceMonitor/{NAME}"]
     selector = monitor["spec"]["selector"]["matchLabels"]
     found = [
         name
         for name, one in by_service.items()
         if name.startswith("Service/") and selects(selector, one["metadata"]["labels"])
     ]
-    assert found == ["Service/quoter"]
+    assert found == [f"Service/{NAME}"]
     assert monitor["metadata"]["labels"]["release"] == "p"
     assert monitor["spec"]["endpoints"] == [{"port": "metrics", "path": "/metrics", "interval": "15s"}]
     by_pod = rendered({"podMonitor": {"enabled": True}})
-    assert by_pod["PodMonitor/quoter"]["spec"]["podMetricsEndpoints"] == [
+    assert by_pod[f"PodMonitor/{NAME}"]["spec"]["podMetricsEndpoints"] == [
         {"port": "metrics", "path": "/metrics"}
     ]
     assert not annotated(by_service)
@@ -253,14 +258,14 @@ def test_with_autoscaling_the_deployment_has_no_replicas() -> None:
     objects = rendered(
         {"autoscaling": {"enabled": True, "minReplicas": 3, "scaleDownStabilizationSeconds": 30}}
     )
-    deployment = objects["Deployment/quoter"]
+    deployment = objects[f"Deployment/{NAME}"]
     assert "replicas" not in deployment["spec"]
-    assert deployment["metadata"]["annotations"] == {"quoter/replicas": "autoscaler"}  # for later upgrades
-    scaler = objects["HorizontalPodAutoscaler/quoter"]["spec"]
+    assert deployment["metadata"]["annotations"] == {f"{NAME}/replicas": "autoscaler"}  # for later upgrades
+    scaler = objects[f"HorizontalPodAutoscaler/{NAME}"]["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (3, 10)
     assert scaler["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 30
 
-    fixed = rendered({"replicaCount": 0})["Deployment/quoter"]
+    fixed = rendered({"replicaCount": 0})[f"Deployment/{NAME}"]
     assert fixed["spec"]["replicas"] == 0
     assert "annotations" not in fixed["metadata"]
 
@@ -287,7 +292,7 @@ def test_the_errors_of_a_server_that_does_not_start_are_kept_with_its_pod() -> N
 def test_the_network_policy_allows_the_connections_of_the_server(
     values: dict[str, Any], ports: list[int]
 ) -> None:
-    policy = rendered(values | {"networkPolicy": {"enabled": True}})["NetworkPolicy/quoter"]["spec"]
+    policy = rendered(values | {"networkPolicy": {"enabled": True}})[f"NetworkPolicy/{NAME}"]["spec"]
     assert [port["port"] for rule in policy["egress"] for port in rule["ports"]] == ports
     assert policy["ingress"] == [
         {"ports": [{"port": name, "protocol": "TCP"}]} for name in ("grpc", "metrics")
@@ -297,9 +302,9 @@ def test_the_network_policy_allows_the_connections_of_the_server(
 def test_sources_of_calls_can_be_restricted_and_include_helm_test() -> None:
     from_here = {"podSelector": {"matchLabels": {"role": "caller"}}}
     objects = rendered({"networkPolicy": {"enabled": True, "grpcFrom": [from_here]}})
-    [first, test] = objects["NetworkPolicy/quoter"]["spec"]["ingress"][0]["from"]
+    [first, test] = objects[f"NetworkPolicy/{NAME}"]["spec"]["ingress"][0]["from"]
     assert first == from_here
-    assert selects(test["podSelector"]["matchLabels"], pods_labels(objects, "Pod/quoter-test"))
+    assert selects(test["podSelector"]["matchLabels"], pods_labels(objects, f"Pod/{NAME}-test"))
 
 
 def test_spans_have_the_pods_name_namespace_and_node() -> None:
@@ -349,7 +354,7 @@ def test_the_usual_values_of_charts_are_passed_on() -> None:
     assert volumes(objects)["/tmp"]["emptyDir"] == {}  # noqa: S108 - as above
     assert template["metadata"]["annotations"]["a"] == "b"
     assert template["metadata"]["labels"]["team"] == "x"
-    assert template["metadata"]["labels"]["app.kubernetes.io/name"] == "quoter"
+    assert template["metadata"]["labels"]["app.kubernetes.io/name"] == NAME
     assert spec["nodeSelector"] == {"disk": "ssd"}
     assert spec["tolerations"] == [{"operator": "Exists"}]
     assert spec["affinity"] == {"nodeAffinity": {}}
@@ -357,10 +362,10 @@ def test_the_usual_values_of_charts_are_passed_on() -> None:
     assert spec["priorityClassName"] == "high"
     assert spec["serviceAccountName"] == "me"
     assert objects["ServiceAccount/me"]["metadata"]["annotations"] == {"role": "r"}
-    for name in ("quoter", "quoter-headless"):
+    for name in (NAME, f"{NAME}-headless"):
         assert objects[f"Service/{name}"]["metadata"]["annotations"] == {"s": "t"}
     assert rendered({"serviceAccount": {"create": False}}).keys() == rendered().keys() - {
-        "ServiceAccount/quoter"
+        f"ServiceAccount/{NAME}"
     }
 
 
@@ -369,47 +374,47 @@ def test_pods_are_spread_over_nodes_and_replaced_before_they_end() -> None:
     [constraint] = pod(objects)["spec"]["topologySpreadConstraints"]
     assert constraint["topologyKey"] == "kubernetes.io/hostname"
     assert selects(constraint["labelSelector"]["matchLabels"], pods_labels(objects))
-    assert objects["Deployment/quoter"]["spec"]["strategy"]["rollingUpdate"] == {
+    assert objects[f"Deployment/{NAME}"]["spec"]["strategy"]["rollingUpdate"] == {
         "maxUnavailable": 0,
         "maxSurge": 1,
     }
 
 
 def test_the_route_and_the_ingress_lead_to_the_service() -> None:
-    route = {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["quoter.example"]}
+    route = {"enabled": True, "parentRefs": [{"name": "gateway"}], "hostnames": ["server.example"]}
     ingress = {
         "enabled": True,
         "className": "nginx",
-        "hosts": [{"host": "quoter.example"}],
-        "tls": [{"secretName": "certificate", "hosts": ["quoter.example"]}],
+        "hosts": [{"host": "server.example"}],
+        "tls": [{"secretName": "certificate", "hosts": ["server.example"]}],
     }
     objects = rendered({"grpcRoute": route, "ingress": ingress})
-    spec = objects["GRPCRoute/quoter"]["spec"]
-    assert spec["rules"] == [{"backendRefs": [{"name": "quoter", "port": 50051}]}]
-    assert (spec["parentRefs"], spec["hostnames"]) == ([{"name": "gateway"}], ["quoter.example"])
-    spec = objects["Ingress/quoter"]["spec"]
+    spec = objects[f"GRPCRoute/{NAME}"]["spec"]
+    assert spec["rules"] == [{"backendRefs": [{"name": NAME, "port": 50051}]}]
+    assert (spec["parentRefs"], spec["hostnames"]) == ([{"name": "gateway"}], ["server.example"])
+    spec = objects[f"Ingress/{NAME}"]["spec"]
     assert spec["rules"][0]["http"]["paths"][0]["backend"] == {
-        "service": {"name": "quoter", "port": {"name": "grpc"}}
+        "service": {"name": NAME, "port": {"name": "grpc"}}
     }
-    assert spec["tls"] == [{"secretName": "certificate", "hosts": ["quoter.example"]}]
+    assert spec["tls"] == [{"secretName": "certificate", "hosts": ["server.example"]}]
 
 
 def script(values: dict[str, Any]) -> str:
-    [container] = rendered(values)["Pod/quoter-test"]["spec"]["containers"]
+    [container] = rendered(values)[f"Pod/{NAME}-test"]["spec"]["containers"]
     found: str = container["args"][0]
     return found
 
 
 def test_the_script_of_helm_test_follows_from_the_values() -> None:
-    option = "--token-file /run/secrets/quoter/token"
-    assert f'quoter doctor "$server" "$@" {option} --allow-plaintext-token\n' in script({})
-    assert f'quoter doctor "$server" "$@" {option}\n' in script(TLS)
+    option = f"--token-file /run/secrets/{NAME}/token"
+    assert f'{NAME} doctor "$server" "$@" {option} --allow-plaintext-token\n' in script({})
+    assert f'{NAME} doctor "$server" "$@" {option}\n' in script(TLS)
     assert "--ca /run/secrets/tls/ca.crt" in script(TLS)
     assert "test $? = 71" in script({"auth": {"require": "acme.inventory.v1.InventoryService name:bob"}})
-    assert script({"auth": {"mode": "none"}}).endswith('quoter doctor "$server" "$@"\n')
+    assert script({"auth": {"mode": "none"}}).endswith(f'{NAME} doctor "$server" "$@"\n')
     keys = {"mode": "jwt", "jwt": JWT | {"keys": {"existingSecret": "keys"}}}
     assert option not in script({"auth": keys})
     assert "test $? = 80" in script({"auth": keys})
-    assert "exit 0" in script(MUTUAL).partition("quoter health")[0]
-    secrets = rendered(TLS)["Pod/quoter-test"]["spec"]["volumes"]
+    assert "exit 0" in script(MUTUAL).partition(f"{NAME} health")[0]
+    secrets = rendered(TLS)[f"Pod/{NAME}-test"]["spec"]["volumes"]
     assert "tls.key" not in str(secrets)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.chart.chart import CHART, Objects, helm, pod, refusal, rendered, variables, volumes
+from app.core.name import NAME
+from tests.chart.chart import Objects, helm, pod, refusal, rendered, variables, volumes
+from tests.support.chart import CHART
 
 PARTS = CHART / "templates" / "services"
 LIST = "templates/_services.tpl"
@@ -35,7 +37,7 @@ INVENTORY = """
 def names() -> list[str]:
     """The services in the chart's list."""
     found = re.search(
-        r'define "quoter\.services" -\}\}\n(.*?)\{\{- end', (CHART / LIST).read_text(), re.DOTALL
+        rf'define "{NAME}\.services" -\}}\}}\n(.*?)\{{\{{- end', (CHART / LIST).read_text(), re.DOTALL
     )
     assert found
     return list(yaml.safe_load(found[1]) or {})
@@ -43,7 +45,7 @@ def names() -> list[str]:
 
 def with_services(folder: Path, listed: str) -> Path:
     """A copy of the chart without any service, but with this list."""
-    copy = folder / "quoter"
+    copy = folder / NAME
     shutil.copytree(CHART, copy)
     shutil.rmtree(copy / "templates" / "services", ignore_errors=True)
     values = (CHART / "values.yaml").read_text()
@@ -92,5 +94,5 @@ def test_a_service_adds_variables_volumes_mounts_and_checks(inventory: Objects) 
     assert variables(inventory)["APP_INVENTORY_FILE"] == "/etc/inventory/items"
     assert volumes(inventory)["/etc/inventory"]["emptyDir"] == {}
     # The server's own are still there.
-    assert "/run/secrets/quoter" in volumes(inventory)
+    assert f"/run/secrets/{NAME}" in volumes(inventory)
     assert variables(inventory).keys() - {"APP_INVENTORY_FILE"} == variables(rendered()).keys()

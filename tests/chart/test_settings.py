@@ -11,6 +11,7 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.core.errors import StartError
+from app.core.name import NAME
 from app.core.section import settings_of
 from app.settings import FRAME, Settings, load
 from tests.chart.chart import Objects, rendered, variables
@@ -23,12 +24,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The files in the server's pod, by their paths."""
     folder = tmp_path_factory.mktemp("pod")
     ca = trustme.CA()
-    issued = ca.issue_cert("quoter", not_after=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
+    issued = ca.issue_cert("server.example", not_after=dt.datetime.now(dt.UTC) + dt.timedelta(days=1))
     key = jwt.algorithms.ECAlgorithm.to_jwk(
         ec.generate_private_key(ec.SECP256R1()).public_key(), as_dict=True
     )
     content = {
-        "/run/secrets/quoter/tokens": b"default:a-token-for-tests-only\n",
+        f"/run/secrets/{NAME}/tokens": b"default:a-token-for-tests-only\n",
         "/run/secrets/jwt/jwks.json": json.dumps({"keys": [key]}).encode(),
         "/run/secrets/tls/tls.crt": b"".join(one.bytes() for one in issued.cert_chain_pems),
         "/run/secrets/tls/tls.key": issued.private_key_pem.bytes(),
@@ -72,7 +73,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
             "require": "probe.Probe/Unary scope:probe.read; probe.Probe name:bob",
             "jwt": {
                 "issuer": "https://issuer.example/",
-                "audience": "quoter",
+                "audience": "api",
                 "algorithms": ["ES256", "RS256"],
                 "leewaySeconds": 2.5,
                 "jwksUrl": "http://issuer.example/keys",
@@ -107,7 +108,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert [str(one) for one in (*server.listen, *server.metrics_listen)] == ["[::]:8443", "[::]:8080"]
     assert server.services == ("probe.Probe",)
     assert auth.auth_require is not None
-    assert (auth.jwt_issuer, auth.jwt_audience) == ("https://issuer.example/", "quoter")
+    assert (auth.jwt_issuer, auth.jwt_audience) == ("https://issuer.example/", "api")
     assert (auth.jwt_algorithms, auth.jwt_leeway) == (("ES256", "RS256"), 2.5)
     assert auth.jwt_jwks_url == "http://issuer.example/keys"
     assert (server.workers, server.max_calls, server.max_queue_time) == (3, 100_000, 0.5)

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.chart.chart import CHART, Objects, pod, refusal, rendered, text, variables
+from app.core.name import NAME
+from tests.chart.chart import Objects, pod, refusal, rendered, text, variables
 from tests.chart.usual_values import POD, SERVER, USUAL, Value
+from tests.support.chart import CHART
 
 
 @cache
@@ -33,7 +35,7 @@ def test_each_value_is_in_the_render(value: Value) -> None:
 
 def test_an_object_can_be_given_as_text() -> None:
     given = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: {{ .Release.Name }}-mine}\n"
-    assert "ConfigMap/quoter-mine" in rendered({"extraObjects": [given, given.replace("mine", "other")]})
+    assert f"ConfigMap/{NAME}-mine" in rendered({"extraObjects": [given, given.replace("mine", "other")]})
 
 
 def test_labels_of_the_user_do_not_replace_those_of_the_chart() -> None:
@@ -52,11 +54,11 @@ def test_labels_of_the_user_do_not_replace_those_of_the_chart() -> None:
     ("kind", "value"), [("ServiceMonitor", "serviceMonitor"), ("PodMonitor", "podMonitor")]
 )
 def test_labels_of_a_monitor_are_merged_as_those_of_pods(kind: str, value: str) -> None:
-    chart = rendered({value: {"enabled": True}})[f"{kind}/quoter"]["metadata"]["labels"]
+    chart = rendered({value: {"enabled": True}})[f"{kind}/{NAME}"]["metadata"]["labels"]
     theirs = dict.fromkeys(chart, "no") | {"release": "p", "on": "1", "app.kubernetes.io/component": "no"}
     monitor = {"enabled": True, "additionalLabels": theirs}
     objects = rendered({"commonLabels": {"release": "common", "team": "a"}, value: monitor})
-    labels = objects[f"{kind}/quoter"]["metadata"]["labels"]
+    labels = objects[f"{kind}/{NAME}"]["metadata"]["labels"]
     assert labels == chart | {"release": "p", "on": "1", "team": "a"}
 
 
@@ -77,7 +79,7 @@ def test_the_pod_of_helm_test_has_the_values_of_the_servers_pods() -> None:
         if one.path[:-1] == POD:
             values |= one.values
     objects = rendered(values)
-    server, test = pod(objects)["spec"], objects["Pod/quoter-test"]["spec"]
+    server, test = pod(objects)["spec"], objects[f"Pod/{NAME}-test"]["spec"]
     assert {"hostAliases", "dnsConfig", "dnsPolicy", "runtimeClassName", "nodeSelector"} <= set(server)
     assert set(server) - set(test) == OF_THE_SERVER
     for name in server.keys() - OF_THE_SERVER - OWN:
@@ -90,7 +92,7 @@ def test_the_pod_of_helm_test_has_the_values_of_the_servers_pods() -> None:
 def test_each_key_of_the_security_context_can_be_removed(name: str) -> None:
     objects = rendered({"podSecurityContext": {name: None}})
     expected = {key: one for key, one in at(default(), (*POD, "securityContext")).items() if key != name}
-    for spec in (pod(objects)["spec"], objects["Pod/quoter-test"]["spec"]):
+    for spec in (pod(objects)["spec"], objects[f"Pod/{NAME}-test"]["spec"]):
         assert spec["securityContext"] == expected
 
 
@@ -108,14 +110,14 @@ def test_outside_of_the_cluster_the_service_has_no_metrics() -> None:
         "serviceMonitor": {"enabled": True},
     }
     objects = rendered(values)
-    assert [one["name"] for one in objects["Service/quoter"]["spec"]["ports"]] == ["grpc"]
-    selected = objects["ServiceMonitor/quoter"]["spec"]["selector"]["matchLabels"]
-    headless = objects["Service/quoter-headless"]
+    assert [one["name"] for one in objects[f"Service/{NAME}"]["spec"]["ports"]] == ["grpc"]
+    selected = objects[f"ServiceMonitor/{NAME}"]["spec"]["selector"]["matchLabels"]
+    headless = objects[f"Service/{NAME}-headless"]
     assert selected.items() <= headless["metadata"]["labels"].items()
     assert {one["name"]: one["port"] for one in headless["spec"]["ports"]} == {"grpc": 8443, "metrics": 8080}
-    [script] = objects["Pod/quoter-test"]["spec"]["containers"][0]["args"]
-    assert "http://quoter-headless:8080/readyz" in script
-    assert "server=quoter:443\n" in script
+    [script] = objects[f"Pod/{NAME}-test"]["spec"]["containers"][0]["args"]
+    assert f"http://{NAME}-headless:8080/readyz" in script
+    assert f"server={NAME}:443\n" in script
 
 
 def test_a_port_is_in_one_value_and_everything_follows_it() -> None:

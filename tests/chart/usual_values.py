@@ -2,11 +2,13 @@
 
 from typing import Any, NamedTuple
 
-DEPLOYMENT = ("Deployment/quoter", "spec")
+from app.core.name import NAME
+
+DEPLOYMENT = (f"Deployment/{NAME}", "spec")
 POD = (*DEPLOYMENT, "template", "spec")
 SERVER = (*POD, "containers", 0)
-SERVICE = ("Service/quoter", "spec")
-SCALER = ("HorizontalPodAutoscaler/quoter", "spec")
+SERVICE = (f"Service/{NAME}", "spec")
+SCALER = (f"HorizontalPodAutoscaler/{NAME}", "spec")
 
 
 class Value(NamedTuple):
@@ -29,10 +31,10 @@ _AFFINITY = {
 _CONFIG = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "mine"}}
 
 USUAL = [
-    Value({"commonLabels": {"team": "a"}}, ("Secret/quoter-token", "metadata", "labels", "team"), "a"),
+    Value({"commonLabels": {"team": "a"}}, (f"Secret/{NAME}-token", "metadata", "labels", "team"), "a"),
     Value({"commonLabels": {"team": "a"}}, (*POD[:3], "metadata", "labels", "team"), "a"),
     Value(
-        {"deploymentAnnotations": {"a": "b"}}, ("Deployment/quoter", "metadata", "annotations"), {"a": "b"}
+        {"deploymentAnnotations": {"a": "b"}}, (f"Deployment/{NAME}", "metadata", "annotations"), {"a": "b"}
     ),
     Value({"image": {"registry": "r", "repository": "q", "tag": "1"}}, (*SERVER, "image"), "r/q:1"),
     Value({"containerPorts": {"grpc": 8443}}, (*SERVER, "ports", 0, "containerPort"), 8443),
@@ -55,7 +57,7 @@ USUAL = [
     ),
     *(
         found
-        for spec in (SERVICE, ("Service/quoter-headless", "spec"))
+        for spec in (SERVICE, (f"Service/{NAME}-headless", "spec"))
         for found in (
             Value(
                 {"service": {"ipFamilyPolicy": "PreferDualStack"}},
@@ -103,7 +105,7 @@ USUAL = [
     ),
     Value(
         {"podDisruptionBudget": {"minAvailable": "50%"}},
-        ("PodDisruptionBudget/quoter", "spec", "minAvailable"),
+        (f"PodDisruptionBudget/{NAME}", "spec", "minAvailable"),
         "50%",
     ),
     Value({"autoscaling": {"enabled": True, "metrics": [_METRIC]}}, (*SCALER, "metrics"), [_METRIC]),
@@ -119,12 +121,12 @@ USUAL = [
     ),
     Value(
         {"serviceMonitor": {"enabled": True, "additionalLabels": {"release": "p"}}},
-        ("ServiceMonitor/quoter", "metadata", "labels", "release"),
+        (f"ServiceMonitor/{NAME}", "metadata", "labels", "release"),
         "p",
     ),
     Value(
         {"podMonitor": {"enabled": True, "additionalLabels": {"release": "p"}}},
-        ("PodMonitor/quoter", "metadata", "labels", "release"),
+        (f"PodMonitor/{NAME}", "metadata", "labels", "release"),
         "p",
     ),
     Value(
@@ -134,12 +136,12 @@ USUAL = [
                 "hosts": [{"host": "a"}, {"host": "b", "paths": [{"path": "/s", "pathType": "Exact"}]}],
             }
         },
-        ("Ingress/quoter", "spec", "rules", 1, "http", "paths", 0, "pathType"),
+        (f"Ingress/{NAME}", "spec", "rules", 1, "http", "paths", 0, "pathType"),
         "Exact",
     ),
     Value(
         {"ingress": {"enabled": True, "tls": [{"secretName": "s", "hosts": ["a"]}]}},
-        ("Ingress/quoter", "spec", "tls"),
+        (f"Ingress/{NAME}", "spec", "tls"),
         [{"secretName": "s", "hosts": ["a"]}],
     ),
     Value(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from tests.support.chart import CHART
 from tests.support.servers.process import ROOT
 
 
@@ -92,7 +93,7 @@ def pages() -> Iterator[Page]:
         ROOT / "CHANGELOG.md",
         ROOT / "SECURITY.md",
         ROOT / "AGENTS.md",
-        ROOT / "helm/quoter/README.md",
+        CHART / "README.md",
     ]
     for path in [*found, *sorted((ROOT / "docs").rglob("*.md"))]:
         yield Page(path.relative_to(ROOT).as_posix())

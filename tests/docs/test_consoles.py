@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from app.core.name import variable
 from app.services import SERVICES
 from tests.docs.pages import PAGES, Block, Page
 from tests.support.servers.process import ROOT, environment
@@ -47,7 +48,7 @@ def test_every_command_prints_what_is_shown(page: Page) -> None:
             done = subprocess.run(
                 ["bash", "-c", here(command)],
                 cwd=ROOT,
-                env=environment(QUOTER_TARGET=server.target),
+                env=environment(**{variable("--target"): server.target}),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,

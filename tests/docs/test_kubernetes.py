@@ -2,20 +2,21 @@
 
 import re
 
+from app.core.name import NAME
 from tests.docs.pages import Page
-from tests.support.servers.process import ROOT
+from tests.support.chart import CHART
 
 
 def test_the_commands_after_the_install_are_those_of_the_charts_notes() -> None:
-    notes = (ROOT / "helm" / "quoter" / "templates" / "NOTES.txt").read_text()
+    notes = (CHART / "templates" / "NOTES.txt").read_text()
     for template, value in {
         "{{ $kubectl }}": "kubectl",
-        "{{ $name }}": "quoter",
-        "{{ $metrics.name }}": "quoter",
+        "{{ $name }}": NAME,
+        "{{ $metrics.name }}": NAME,
         "{{ $forwarded }}": "50051",
         "{{ int $metrics.port }}": "9464",
         "{{ $local }}": "",
-        '{{ include "quoter.tokenSecret" . }}': "quoter-token",
+        f'{{{{ include "{NAME}.tokenSecret" . }}}}': f"{NAME}-token",
         "{{ $options }}": " --token-file token",
     }.items():
         notes = notes.replace(template, value)
@@ -28,7 +29,7 @@ def test_the_commands_after_the_install_are_those_of_the_charts_notes() -> None:
         for block in page.blocks
         if block.language == "sh" and block.text in shown
         for line in block.text.splitlines()
-        if line.startswith(("kubectl ", "quoter "))
+        if line.startswith(("kubectl ", f"{NAME} "))
     ]
     assert len(commands) >= 3
     for command in commands:

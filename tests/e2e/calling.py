@@ -14,14 +14,14 @@ from typing import Any, ClassVar, Self
 import pytest
 
 from app.core.code import CODE_LABELS
-from tests.e2e.cluster import ROOT, Namespace, run, serving_echo
+from tests.e2e.cluster import RELEASE, ROOT, Namespace, run, serving_echo
 
 LOAD = Path(__file__).with_name("load.py")
 PROTO = ROOT / "tests" / "protos" / "probe.proto"
 GHZ = ROOT / ".venv" / "bin" / "ghz"
 PYTHON = "/app/.venv/bin/python"
 TURNS = 24
-HEADLESS = "dns:///quoter-headless:50051"
+HEADLESS = f"dns:///{RELEASE}-headless:50051"
 # gRPC's names of the codes, by Go's.
 _CODES = {label: code.name for code, label in CODE_LABELS.items()}
 

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from app.core.name import NAME
+from tests.support.chart import CHART
 from tests.support.servers.echo import PYTHONPATH
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "helm" / "quoter"
-RELEASE = "quoter"
+RELEASE = NAME
 
 # The modules of the probe, for the server and the command line in pods.
 ECHO = "echo"
@@ -60,7 +61,7 @@ def succeed(
 
 @dataclass(frozen=True)
 class Cluster:
-    """`env` has KUBECONFIG, and a PATH with kubectl, helm and this checkout's `quoter`."""
+    """`env` has KUBECONFIG, and a PATH with kubectl, helm and this checkout's command."""
 
     env: Mapping[str, str] = field(repr=False)  # may hold secrets, and pytest prints failures
     image: str
@@ -154,7 +155,7 @@ class Namespace:
         names = [f"pod/{name}" for name in pods]
         self.kubectl("wait", "--for=delete", *names, "--timeout=360s", seconds=370)
 
-    def token(self, secret: str = "quoter-token", key: str = "token") -> str:  # noqa: S107 - names
+    def token(self, secret: str = f"{RELEASE}-token", key: str = "token") -> str:
         return base64.b64decode(self.get("secret", secret)["data"][key]).decode()
 
     def objects(self) -> set[str]:
@@ -207,7 +208,7 @@ def patched(name: str) -> dict[str, Any]:
 
 
 def local_echo(env: Mapping[str, str]) -> dict[str, str]:
-    """An environment in which this machine's `quoter` has the probe too."""
+    """An environment in which this machine's command has the probe too."""
     return {**env, "PYTHONPATH": PYTHONPATH}
 
 

@@ -1,6 +1,6 @@
 """The cluster that the tests run on, their fixtures, and the lines that they print.
 
-If $KUBECONFIG is set, the tests run on that cluster; the image $IMAGE (default localhost/quoter:dev) must be
+If $KUBECONFIG is set, the tests run on that cluster; the image $IMAGE (default localhost/NAME:dev) must be
 loaded into it, or be one that it can pull. Without a tool that they need, the tests are then skipped.
 
 Otherwise they run on the test cluster beside this checkout, if there is one: it is started, and stopped at
@@ -26,6 +26,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME, variable
 from tests.e2e.calling import HEADLESS, Client, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, create_echo, run, succeed
 from tests.e2e.kind_cluster import KindCluster
@@ -34,7 +35,7 @@ from tests.support.debian.base_image import base_image
 
 BESIDE = ROOT.parent / "shared" / "cluster" / "cluster"
 ITS_PROMETHEUS = "http://127.0.0.1:9090"
-IMAGE = os.environ.get("IMAGE") or "localhost/quoter:dev"
+IMAGE = os.environ.get("IMAGE") or f"localhost/{NAME}:dev"
 Measured = Callable[[str], None]  # prints a line with the measured figures
 TOOLS = ("kubectl", "helm", "curl", "base64")
 
@@ -47,7 +48,7 @@ def environment() -> dict[str, str]:
     """This process's environment with the tools on PATH, and with KUBECONFIG, empty without a cluster."""
     tools = os.environ.get("CLUSTER_BIN") or str(Path.home() / ".cache" / "test-cluster" / "bin")
     path = os.pathsep.join([str(Path(sys.executable).parent), tools, os.environ.get("PATH", os.defpath)])
-    found = {name: value for name, value in os.environ.items() if not name.startswith("QUOTER_")}
+    found = {name: value for name, value in os.environ.items() if not name.startswith(variable(""))}
     return found | {"PATH": path, "KUBECONFIG": os.environ.get("KUBECONFIG") or beside()}
 
 
@@ -158,7 +159,7 @@ def namespace(cluster: Cluster) -> Iterator[Namespace]:
 
 @contextmanager
 def new_namespace(cluster: Cluster) -> Iterator[Namespace]:
-    name = f"quoter-e2e-{secrets.token_hex(4)}"
+    name = f"{NAME}-e2e-{secrets.token_hex(4)}"
     level = "pod-security.kubernetes.io/enforce=restricted"
     succeed("kubectl", "create", "namespace", name, env=cluster.env)
     found = Namespace(name, cluster)
@@ -189,7 +190,7 @@ def another_namespace(cluster: Cluster) -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="module")
-def quoter(namespace: Namespace) -> Iterator[Namespace]:
+def installed(namespace: Namespace) -> Iterator[Namespace]:
     """The namespace with the chart installed by its default values. After the uninstall nothing is left."""
     namespace.install(RELEASE)
     yield namespace
@@ -198,19 +199,19 @@ def quoter(namespace: Namespace) -> Iterator[Namespace]:
 
 
 @pytest.fixture(scope="module")
-def pod(quoter: Namespace) -> Iterator[Pod]:
+def pod(installed: Namespace) -> Iterator[Pod]:
     """The pod for clients, with the token in /token."""
-    with Pod(quoter, {"/token": "quoter-token"}) as found:
+    with Pod(installed, {"/token": f"{RELEASE}-token"}) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
-def clients(quoter: Namespace) -> list[Client]:
+def clients(installed: Namespace) -> list[Client]:
     """Every kind of client, on both Services."""
-    token = quoter.token()
+    token = installed.token()
     return [
         own(HEADLESS, "--token-file", "/token/token"),
         stock(HEADLESS),
         *ghz(HEADLESS, token, balancing="round_robin"),
-        *ghz("quoter:50051", token, balancing="pick_first"),
+        *ghz(f"{RELEASE}:50051", token, balancing="pick_first"),
     ]

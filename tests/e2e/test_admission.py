@@ -9,7 +9,8 @@ import yaml
 
 from tests.chart.combinations import COMBINATIONS
 from tests.chart.examples import EXAMPLES
-from tests.e2e.cluster import CHART, Namespace, run, succeed
+from tests.e2e.cluster import Namespace, run, succeed
+from tests.support.chart import CHART
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 

@@ -37,7 +37,10 @@ def test_no_pod_is_restarted_under_attack(
 ) -> None:
     namespace.install(f"{RELEASE}", "--set", "replicaCount=2")
     try:
-        with Pod(namespace, {"/token": "quoter-token"}) as honest, Pod(namespace, {}, "attacker") as attacker:
+        with (
+            Pod(namespace, {"/token": f"{RELEASE}-token"}) as honest,
+            Pod(namespace, {}, "attacker") as attacker,
+        ):
             for file in (SCRIPT, archive(tmp_path / "attack.zip")):
                 attacker.put(file)
             addresses = [f"{pod['status']['podIP']}:50051" for pod in namespace.pods(RELEASE)]

@@ -13,6 +13,7 @@ import pytest
 from tests.e2e.calling import HEADLESS, Client, Pod, failed, ghz, own, summary
 from tests.e2e.cluster import RELEASE, Cluster, Namespace, run
 from tests.e2e.plugin import Measured
+from tests.support.chart import fullname
 from tests.support.waiting import until
 
 FEWEST, MOST = 2, 4
@@ -104,7 +105,7 @@ def handled(namespace: Namespace, pod: str) -> float:
 def test_scaling_out_and_in_with_the_load_loses_no_call(namespace: Namespace, measured: Measured) -> None:
     namespace.install(RELEASE, *AUTOSCALING)
     settled(namespace, RELEASE, FEWEST, 60)
-    token, secrets = namespace.token(), {"/token": "quoter-token"}
+    token, secrets = namespace.token(), {"/token": f"{RELEASE}-token"}
     steady, more = Pod(namespace, secrets), Pod(namespace, secrets, "more")
 
     with watching(namespace, RELEASE) as replicas, steady.calling(*some(token)) as calls:
@@ -151,10 +152,10 @@ def test_scaling_out_and_in_with_the_load_loses_no_call(namespace: Namespace, me
 def test_enabling_autoscaling_keeps_the_pods_of_an_existing_release(namespace: Namespace) -> None:
     namespace.install("fixed", "--set", "replicaCount=3")
     pods = namespace.pod_names("fixed")
-    with watching(namespace, "fixed-quoter") as replicas:
+    with watching(namespace, fullname("fixed")) as replicas:
         namespace.upgrade("fixed", "--set", "autoscaling.enabled=true")
         namespace.upgrade("fixed", "--reuse-values", "--set-string", "service.annotations.update=1")
         namespace.helm("rollback", "fixed", "--wait")
-        assert namespace.get("hpa", "fixed-quoter")["spec"]["minReplicas"] < 3
+        assert namespace.get("hpa", fullname("fixed"))["spec"]["minReplicas"] < 3
         assert replicas.seen() == [3]
     assert namespace.pod_names("fixed") == pods

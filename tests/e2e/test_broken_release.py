@@ -14,9 +14,11 @@ from typing import Any
 
 import pytest
 
+from app.core.name import NAME
 from tests.e2e.calling import HEADLESS, Client, Pod, failed, ghz, own, summary
-from tests.e2e.cluster import CHART, RELEASE, ROOT, Namespace, notes, patched, ready, run, serving_echo
+from tests.e2e.cluster import RELEASE, ROOT, Namespace, notes, patched, ready, run, serving_echo
 from tests.e2e.plugin import Measured
+from tests.support.chart import CHART
 from tests.support.waiting import until
 
 # The timeout of helm in seconds, in place of the README's two minutes: a good pod is ready within a few.
@@ -49,7 +51,7 @@ UNREADABLE = Broken(
     "a file that the server rejects",
     {"auth": {"existingSecret": "unreadable"}},
     "CrashLoopBackOff|Error",
-    "APP_AUTH_TOKENS_FILE.*/run/secrets/quoter/tokens: line 2",
+    f"APP_AUTH_TOKENS_FILE.*/run/secrets/{NAME}/tokens: line 2",
 )
 UNREADY = Broken(
     "a server that is never ready",
@@ -130,7 +132,7 @@ def operator(released: Namespace, tmp_path: Path) -> Operator:
 
 @pytest.fixture(scope="module")
 def pod(released: Namespace) -> Pod:
-    return Pod(released, {"/token": "quoter-token"})
+    return Pod(released, {"/token": f"{RELEASE}-token"})
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +143,7 @@ def clients(released: Namespace) -> list[Client]:
         *ghz(HEADLESS, token, balancing="round_robin")[
             :2
         ],  # without bidirectional streams, which take long to end
-        *ghz("quoter:50051", token, balancing="pick_first")[:2],
+        *ghz(f"{RELEASE}:50051", token, balancing="pick_first")[:2],
     ]
 
 
@@ -196,7 +198,7 @@ def test_atomic_upgrades_roll_back_by_themselves(
     old = ready_names(operator.namespace)
     with pod.calling(*clients) as calls:
         operator.values(INVALID.values)
-        operator.fail(operator.atomic, "UPGRADE FAILED: release quoter failed, and has been rolled back")
+        operator.fail(operator.atomic, f"UPGRADE FAILED: release {RELEASE} failed, and has been rolled back")
         until(lambda: operator.namespace.pod_names(RELEASE) == old, seconds=15)
     measured(f"{INVALID.name}, with --atomic: {summary(calls)}")
     assert operator.statuses()[-2:] == ["failed", "deployed"]
@@ -212,5 +214,5 @@ def test_a_forced_rollback_leaves_nothing_of_two_failed_upgrades(operator: Opera
         operator.fail(operator.upgrade.replace("2m", "3s"), "UPGRADE FAILED")
     *_, (number, first), (_, second), (_, third) = operator.revisions()
     assert (first, second, third) == ("deployed", "failed", "failed")
-    operator.succeed(operator.rollback.replace("quoter", f"quoter {number} --force"))
+    operator.succeed(operator.rollback.replace(f" {RELEASE}", f" {RELEASE} {number} --force"))
     until(lambda: operator.namespace.pod_names(RELEASE) == old, seconds=15)

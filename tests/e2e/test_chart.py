@@ -5,21 +5,22 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.e2e.cluster import CHART, Cluster, run, succeed
+from tests.e2e.cluster import RELEASE, Cluster, run, succeed
+from tests.support.chart import CHART
 
 pytestmark = pytest.mark.timeout(60, func_only=True)
 
-TEMPLATE = ("helm", "template", "quoter", str(CHART), "--kube-version", "1.34.0")
+TEMPLATE = ("helm", "template", RELEASE, str(CHART), "--kube-version", "1.34.0")
 
 
 def rendered(cluster: Cluster, *values: str) -> dict[str, Any]:
-    """The objects by their kind and name, such as `Service/quoter`."""
+    """The objects by their kind and name, such as `Service/NAME`."""
     text = succeed(*TEMPLATE, *(part for value in values for part in ("--set", value)), env=cluster.env)
     return {f"{one['kind']}/{one['metadata']['name']}": one for one in yaml.safe_load_all(text)}
 
 
 def pod(objects: dict[str, Any]) -> Any:
-    return objects["Deployment/quoter"]["spec"]["template"]["spec"]
+    return objects[f"Deployment/{RELEASE}"]["spec"]["template"]["spec"]
 
 
 def test_helm_lint_finds_nothing(cluster: Cluster) -> None:
@@ -54,7 +55,7 @@ def test_spans_are_sent_only_with_an_endpoint(cluster: Cluster) -> None:
     ("value", "named"),
     [
         ("replicas=3", "'replicas' not allowed"),
-        ("image.name=quoter", "'name' not allowed"),
+        ("image.name=server", "'name' not allowed"),
         ("drain.delay=3", "'delay' not allowed"),
         ("drain.delaySeconds=soon", "/drain/delaySeconds"),
         ("auth.mode=token", "/auth/mode"),

@@ -24,16 +24,16 @@ def following(namespace: Namespace, pod: str) -> Iterator[Iterable[str]]:
 
 @pytest.mark.timeout(1800, func_only=True)
 def test_deleting_pods_loses_no_call(
-    quoter: Namespace, pod: Pod, clients: list[Client], times: int, measured: Measured
+    installed: Namespace, pod: Pod, clients: list[Client], times: int, measured: Measured
 ) -> None:
     with pod.calling(*clients) as calls:
         for _ in range(times):
-            deleted = min(quoter.pod_names(RELEASE))
-            with following(quoter, deleted) as log:
-                quoter.kubectl("delete", "pod", deleted, "--wait=false")
-                quoter.gone([deleted])
+            deleted = min(installed.pod_names(RELEASE))
+            with following(installed, deleted) as log:
+                installed.kubectl("delete", "pod", deleted, "--wait=false")
+                installed.gone([deleted])
                 lines = [json.loads(line) for line in log if line.startswith("{")]
-            quoter.kubectl("rollout", "status", "deployment/quoter", "--timeout=60s")
+            installed.kubectl("rollout", "status", f"deployment/{RELEASE}", "--timeout=60s")
             steps = {line["event"]: line for line in lines if line["event"] != "call"}
             assert list(steps)[-len(DRAIN_STEPS) :] == DRAIN_STEPS
             assert steps["drain_calls_ended"]["all_finished"] is True

@@ -14,7 +14,7 @@ def test_updates_with_the_faster_drain_lose_no_call_of_this_projects_client(
     namespace: Namespace, times: int, measured: Measured
 ) -> None:
     namespace.install(RELEASE, "--set", "drain.clientLookupSeconds=1")
-    pod = Pod(namespace, {"/token": "quoter-token"})
+    pod = Pod(namespace, {"/token": f"{RELEASE}-token"})
     seconds = []
     with pod.calling(own(HEADLESS, "--token-file", "/token/token")) as calls:
         for number in range(times):

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from tests.docs.pages import Page
 from tests.e2e.cluster import RELEASE, ROOT, Namespace, local_echo, notes, ready, run, succeed
 from tests.e2e.plugin import Measured
+from tests.support.chart import fullname
 
 pytestmark = pytest.mark.timeout(240, func_only=True)
 
@@ -50,21 +52,21 @@ def forwarding(command: str, namespace: Namespace, ports: tuple[int, ...]) -> It
             process.terminate()
 
 
-def test_the_default_values_create_two_ready_pods_under_the_restricted_level(quoter: Namespace) -> None:
-    pods = quoter.pods(RELEASE)
+def test_the_default_values_create_two_ready_pods_under_the_restricted_level(installed: Namespace) -> None:
+    pods = installed.pods(RELEASE)
     assert [ready(pod) for pod in pods] == [True, True]
-    assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {quoter.cluster.image}
-    assert not any(quoter.restarts(RELEASE).values())
+    assert {pod["spec"]["containers"][0]["image"] for pod in pods} == {installed.cluster.image}
+    assert not any(installed.restarts(RELEASE).values())
 
 
-def test_helm_test_passes_and_leaves_nothing(quoter: Namespace) -> None:
-    before = quoter.objects()
-    quoter.test(RELEASE)
-    assert quoter.objects() == before
+def test_helm_test_passes_and_leaves_nothing(installed: Namespace) -> None:
+    before = installed.objects()
+    installed.test(RELEASE)
+    assert installed.objects() == before
 
 
-def test_kubernetes_probes_liveness_and_readiness_over_grpc(quoter: Namespace) -> None:
-    container = quoter.pods(RELEASE)[0]["spec"]["containers"][0]
+def test_kubernetes_probes_liveness_and_readiness_over_grpc(installed: Namespace) -> None:
+    container = installed.pods(RELEASE)[0]["spec"]["containers"][0]
     probes = {probe: container[f"{probe}Probe"]["grpc"] for probe in ("startup", "liveness", "readiness")}
     assert probes == {
         "startup": {"port": 50051, "service": "liveness"},
@@ -73,18 +75,18 @@ def test_kubernetes_probes_liveness_and_readiness_over_grpc(quoter: Namespace) -
     }
 
 
-def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: Path) -> None:
-    forward, *commands = notes(quoter.helm("get", "notes", RELEASE))
-    assert forward == f"kubectl --namespace {quoter.name} port-forward svc/quoter 50051 9464"
+def test_the_commands_in_the_notes_work_as_printed(installed: Namespace, tmp_path: Path) -> None:
+    forward, *commands = notes(installed.helm("get", "notes", RELEASE))
+    assert forward == f"kubectl --namespace {installed.name} port-forward svc/{RELEASE} 50051 9464"
 
     def as_printed(command: str) -> subprocess.CompletedProcess[str]:
-        return run("bash", "-c", command, env=local_echo(quoter.cluster.env), folder=tmp_path)
+        return run("bash", "-c", command, env=local_echo(installed.cluster.env), folder=tmp_path)
 
-    with forwarding(forward, quoter, (50051, 9464)):
-        assert commands[1:] == ["quoter doctor --token-file token", "curl localhost:9464/metrics"]
+    with forwarding(forward, installed, (50051, 9464)):
+        assert commands[1:] == [f"{NAME} doctor --token-file token", "curl localhost:9464/metrics"]
         created, called, metrics = [as_printed(command) for command in commands]
         assert (created.returncode, created.stdout) == (0, "")
-        assert (tmp_path / "token").read_text() == quoter.token()
+        assert (tmp_path / "token").read_text() == installed.token()
 
         assert called.returncode == 0, called.stdout
         method = re.search(r" (\S+)/(\S+) answered in", called.stdout)
@@ -97,7 +99,7 @@ def test_the_commands_in_the_notes_work_as_printed(quoter: Namespace, tmp_path: 
         (counted,) = [line for line in metrics.stdout.splitlines() if line.startswith(series)]
         assert float(counted.removeprefix(series)) >= 1
 
-        rejected = as_printed("quoter doctor")
+        rejected = as_printed(f"{NAME} doctor")
         assert rejected.returncode == UNAUTHENTICATED
         assert "--token-file token" in rejected.stdout
 
@@ -129,7 +131,7 @@ def test_the_commands_of_the_documentation_lead_from_a_checkout_to_a_call(
     repository, _, tag = here.cluster.image.rpartition(":")
 
     def paste(*lines: str) -> str:
-        text = "\n".join(lines).replace("repository=localhost/quoter ", f"repository={repository} ")
+        text = "\n".join(lines).replace(f"repository=localhost/{NAME} ", f"repository={repository} ")
         text = text.replace("tag=dev ", f"tag={tag} ")
         return succeed("bash", "-e", env=here.cluster.env, stdin=text, seconds=180)
 
@@ -141,7 +143,7 @@ def test_the_commands_of_the_documentation_lead_from_a_checkout_to_a_call(
             assert paste(*calls)
             measured(f"the commands from a checkout to a call: {time.monotonic() - began:.0f} s")
             assert "Phase:          Succeeded" in paste(test)
-            assert paste(uninstall) == 'release "quoter" uninstalled\n'
+            assert paste(uninstall) == f'release "{RELEASE}" uninstalled\n'
     finally:
         for created in ("token", "dist/image.tar"):
             (ROOT / created).unlink(missing_ok=True)
@@ -155,25 +157,28 @@ def test_the_commands_of_the_documentation_lead_from_a_checkout_to_a_call(
     assert left == set()
 
 
-def test_an_upgrade_keeps_the_token_and_added_tokens(quoter: Namespace) -> None:
-    first, line = quoter.token(), "second:another-token-of-somebody\n"
-    added = base64.b64encode((quoter.token(key="tokens") + line).encode()).decode()
-    quoter.kubectl("patch", "secret", "quoter-token", "--patch", f'{{"data": {{"tokens": "{added}"}}}}')
+def test_an_upgrade_keeps_the_token_and_added_tokens(installed: Namespace) -> None:
+    first, line = installed.token(), "second:another-token-of-somebody\n"
+    added = base64.b64encode((installed.token(key="tokens") + line).encode()).decode()
+    installed.kubectl(
+        "patch", "secret", f"{RELEASE}-token", "--patch", f'{{"data": {{"tokens": "{added}"}}}}'
+    )
 
-    quoter.upgrade(RELEASE)
+    installed.upgrade(RELEASE)
 
-    assert quoter.token() == first
-    assert quoter.token(key="tokens") == f"default:{first}\n{line}"
-    assert len(quoter.pods(RELEASE)) == 2  # none was replaced
+    assert installed.token() == first
+    assert installed.token(key="tokens") == f"default:{first}\n{line}"
+    assert len(installed.pods(RELEASE)) == 2  # none was replaced
 
 
-def test_the_headless_service_has_the_addresses_of_the_ready_pods(quoter: Namespace) -> None:
-    spec = quoter.get("service", "quoter-headless")["spec"]
+def test_the_headless_service_has_the_addresses_of_the_ready_pods(installed: Namespace) -> None:
+    spec = installed.get("service", f"{RELEASE}-headless")["spec"]
     assert spec["clusterIP"] == "None"
     assert not spec.get("publishNotReadyAddresses")
-    slices = quoter.get("endpointslices", "--selector", "kubernetes.io/service-name=quoter-headless")["items"]
+    chosen = f"kubernetes.io/service-name={RELEASE}-headless"
+    slices = installed.get("endpointslices", "--selector", chosen)["items"]
     addresses = {address for one in slices for end in one["endpoints"] for address in end["addresses"]}
-    assert addresses == {pod["status"]["podIP"] for pod in quoter.pods(RELEASE) if ready(pod)}
+    assert addresses == {pod["status"]["podIP"] for pod in installed.pods(RELEASE) if ready(pod)}
 
 
 def in_the_pod(namespace: Namespace, script: str) -> subprocess.CompletedProcess[str]:
@@ -182,7 +187,7 @@ def in_the_pod(namespace: Namespace, script: str) -> subprocess.CompletedProcess
         "--namespace",
         namespace.name,
         "exec",
-        "deployment/quoter",
+        f"deployment/{RELEASE}",
         "--",
         "sh",
         "-c",
@@ -191,18 +196,18 @@ def in_the_pod(namespace: Namespace, script: str) -> subprocess.CompletedProcess
     return run(*command, env=namespace.cluster.env)
 
 
-def test_the_image_has_no_installer_and_no_compiler(quoter: Namespace) -> None:
-    found = in_the_pod(quoter, "for tool in pip pip3 uv cc gcc; do command -v $tool; done; true")
+def test_the_image_has_no_installer_and_no_compiler(installed: Namespace) -> None:
+    found = in_the_pod(installed, "for tool in pip pip3 uv cc gcc; do command -v $tool; done; true")
     assert (found.returncode, found.stdout) == (0, "")
-    module = in_the_pod(quoter, "/usr/local/bin/python3 -m pip --version")
+    module = in_the_pod(installed, "/usr/local/bin/python3 -m pip --version")
     assert module.returncode == 1
     assert "No module named pip" in module.stderr
 
 
-def test_the_server_is_not_root_and_cannot_write_to_its_image(quoter: Namespace) -> None:
-    assert in_the_pod(quoter, "id -u; id -g").stdout.split() == ["10001", "10001"]
+def test_the_server_is_not_root_and_cannot_write_to_its_image(installed: Namespace) -> None:
+    assert in_the_pod(installed, "id -u; id -g").stdout.split() == ["10001", "10001"]
     for place in ("/app", "/tmp"):  # noqa: S108 - nothing can write there
-        failed = in_the_pod(quoter, f"echo > {place}/file")
+        failed = in_the_pod(installed, f"echo > {place}/file")
         assert failed.returncode != 0
         assert "Read-only file system" in failed.stderr
 
@@ -210,10 +215,10 @@ def test_the_server_is_not_root_and_cannot_write_to_its_image(quoter: Namespace)
 def test_with_auth_mode_none_calls_need_no_token(namespace: Namespace) -> None:
     text = namespace.install("open", "--set", "auth.mode=none", "--set", "drain.delaySeconds=0")
     try:
-        assert "quoter doctor" in notes(text)
-        output = namespace.kubectl("exec", "deployment/open-quoter", "--", "quoter", "doctor")
+        assert f"{NAME} doctor" in notes(text)
+        output = namespace.kubectl("exec", f"deployment/{fullname('open')}", "--", NAME, "doctor")
         assert "answered in" in output
-        assert "secret/open-quoter-token" not in namespace.objects()
+        assert f"secret/{fullname('open')}-token" not in namespace.objects()
     finally:
         namespace.uninstall("open")
 
@@ -244,9 +249,9 @@ def test_an_existing_secret_is_used_in_place_of_a_new_one(namespace: Namespace) 
     text = namespace.install("own", "--set", "auth.existingSecret=mine", "--set", "drain.delaySeconds=0")
     try:
         assert any("get secret mine " in command for command in notes(text))
-        doctor = ("quoter", "doctor", "--token-file", "/run/secrets/quoter/token")
-        assert "answered in" in namespace.kubectl("exec", "deployment/own-quoter", "--", *doctor)
-        assert "secret/own-quoter-token" not in namespace.objects()
+        doctor = (NAME, "doctor", "--token-file", f"/run/secrets/{NAME}/token")
+        assert "answered in" in namespace.kubectl("exec", f"deployment/{fullname('own')}", "--", *doctor)
+        assert f"secret/{fullname('own')}-token" not in namespace.objects()
     finally:
         namespace.uninstall("own")
         namespace.kubectl("delete", "secret", "mine")
@@ -259,10 +264,11 @@ def test_a_failed_helm_test_leaves_only_its_pod(namespace: Namespace) -> None:
     namespace.install("wrong", "--set", "auth.existingSecret=wrong", "--set", "drain.delaySeconds=0")
     tested = run("helm", "--namespace", namespace.name, "test", "wrong", env=namespace.cluster.env)
     assert tested.returncode != 0
-    assert "pod wrong-quoter-test failed" in tested.stderr
-    assert "/run/secrets/quoter/token" in namespace.kubectl("logs", "wrong-quoter-test")
+    failed = f"{fullname('wrong')}-test"
+    assert f"pod {failed} failed" in tested.stderr
+    assert f"/run/secrets/{NAME}/token" in namespace.kubectl("logs", failed)
 
     namespace.uninstall("wrong")
     namespace.kubectl("delete", "secret", "wrong")
-    assert namespace.objects() - before == {"pod/wrong-quoter-test"}
-    namespace.kubectl("delete", "pod", "wrong-quoter-test")
+    assert namespace.objects() - before == {f"pod/{failed}"}
+    namespace.kubectl("delete", "pod", failed)

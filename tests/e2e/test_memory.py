@@ -39,7 +39,7 @@ def test_a_request_of_the_greatest_size_for_each_worker_does_not_end_a_pod(
     namespace: Namespace, measured: Measured
 ) -> None:
     namespace.install(RELEASE, "--set", "replicaCount=1")
-    clients = Pod(namespace, {"/token": "quoter-token"})
+    clients = Pod(namespace, {"/token": f"{RELEASE}-token"})
     [server] = namespace.pods(RELEASE)
     codes = clients.run(PYTHON, "-c", REQUESTS, f"{server['status']['podIP']}:50051")
     assert codes.split() == ["INVALID_ARGUMENT"]  # the handler rejects each after it was read

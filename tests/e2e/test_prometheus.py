@@ -11,6 +11,7 @@ import pytest
 
 from app.core.code import CODE_LABELS
 from app.core.method import UNKNOWN, Arity
+from app.core.name import NAME
 from tests.e2e.calling import HEADLESS, PYTHON, Call, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, Cluster, Namespace, succeed
 from tests.e2e.plugin import Measured
@@ -46,14 +47,14 @@ def installed(namespace: Namespace) -> Iterator[Namespace]:
 
 @pytest.fixture(scope="module")
 def pod(installed: Namespace) -> Iterator[Pod]:
-    with Pod(installed, {"/token": "quoter-token"}) as found:
+    with Pod(installed, {"/token": f"{RELEASE}-token"}) as found:
         yield found
 
 
 def counted_out(pod: Pod, method: str, request: object, *options: str) -> Counts:
-    """The outcomes of calls by `quoter load`. ghz counts some calls as OK that the server rejects at once."""
+    """The outcomes of calls by `load`. ghz counts some calls as OK that the server rejects at once."""
     command = (
-        *("/app/.venv/bin/quoter", "load", method, json.dumps(request), "--target", HEADLESS, "--json"),
+        *(f"/app/.venv/bin/{NAME}", "load", method, json.dumps(request), "--target", HEADLESS, "--json"),
         *("--rps", "60", "--for", "1s", *options),
     )
     figures = json.loads(pod.attempt(*command).stdout)  # it exits with 1 if calls fail

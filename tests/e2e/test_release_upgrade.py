@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import yaml
 
+from app.core.name import NAME
 from tests.e2e.calling import HEADLESS, Pod, failed, ghz, own, stock, summary
-from tests.e2e.cluster import CHART, RELEASE, Namespace, run
+from tests.e2e.cluster import RELEASE, Namespace, run
 from tests.e2e.plugin import Measured
+from tests.support.chart import CHART
 
-RELEASES = sorted(Path(__file__).with_name("releases").glob("quoter-*.tgz"))
+RELEASES = sorted(Path(__file__).with_name("releases").glob(f"{NAME}-*.tgz"))
 # A value of each kind that reaches the server, and those that have another name now.
 VALUES = (
     *("--set", "drain.graceSeconds=120,log.level=debug"),
@@ -45,9 +47,9 @@ def test_upgrading_a_release_to_this_chart_loses_no_call(
         own(HEADLESS, "--token-file", "/token/token"),
         stock(HEADLESS),
         *ghz(HEADLESS, token, balancing="round_robin"),
-        *ghz("quoter:50051", token, balancing="pick_first"),
+        *ghz(f"{RELEASE}:50051", token, balancing="pick_first"),
     ]
-    with Pod(namespace, {"/token": "quoter-token"}) as pod, pod.calling(*clients) as calls:
+    with Pod(namespace, {"/token": f"{RELEASE}-token"}) as pod, pod.calling(*clients) as calls:
         old = namespace.pod_names(RELEASE)
         # The annotation stands for the image of the new release: without a change, no pod would be replaced.
         namespace.upgrade(RELEASE, *VALUES, *NOW, "--set-string", "podAnnotations.upgraded=1")
@@ -55,7 +57,7 @@ def test_upgrading_a_release_to_this_chart_loses_no_call(
     measured(f"an upgrade of {release.stem} to this chart: {summary(calls)}")
     assert not failed(calls), failed(calls)[:20]
     version = yaml.safe_load((CHART / "Chart.yaml").read_text())["version"]
-    assert chart_label(namespace) == f"quoter-{version}"
+    assert chart_label(namespace) == f"{NAME}-{version}"
     assert namespace.token() == token
     after = server(namespace)["env"]
     changed = {one["name"] for one in before["env"] if one not in after}

@@ -17,7 +17,7 @@ def test_twenty_seconds_after_the_last_pod_is_ready_the_shares_are_even(
     namespace: Namespace, measured: Measured
 ) -> None:
     namespace.install(RELEASE)
-    pod = Pod(namespace, {"/token": "quoter-token"})
+    pod = Pod(namespace, {"/token": f"{RELEASE}-token"})
     client = own(HEADLESS, "--token-file", "/token/token", unary=100, streams=0, conversations=0)
     with pod.calling(client) as calls:
         namespace.upgrade(RELEASE, "--set", "replicaCount=4")

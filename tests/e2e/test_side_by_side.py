@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from app.core.name import NAME
 from tests.e2e.calling import Pod, failed, own, summary
 from tests.e2e.cluster import RELEASE, Namespace
 from tests.e2e.plugin import Measured
+from tests.support.chart import fullname
 
 pytestmark = pytest.mark.timeout(120, func_only=True)
 
@@ -58,9 +60,9 @@ def releases(
     namespace: Namespace, another_namespace: Namespace, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Releases]:
     first, second, elsewhere = found = (
-        Release(namespace, RELEASE, "quoter"),
-        Release(namespace, OTHER, "second-quoter"),
-        Release(another_namespace, RELEASE, "quoter"),
+        Release(namespace, RELEASE, fullname(RELEASE)),
+        Release(namespace, OTHER, fullname(OTHER)),
+        Release(another_namespace, RELEASE, fullname(RELEASE)),
     )
     for release in (first, elsewhere):
         release.namespace.install(release.name, *NO_DRAIN)
@@ -78,7 +80,7 @@ def releases(
 
 
 def load(pod: Pod, target: str, token_file: str) -> Any:
-    """The report of `quoter load` for twenty calls from the pod."""
+    """The report of the command `load` for twenty calls from the pod."""
     options = (
         "--rps",
         "40",
@@ -89,7 +91,7 @@ def load(pod: Pod, target: str, token_file: str) -> Any:
         token_file,
         "--allow-plaintext-token",
     )
-    command = ("/app/.venv/bin/quoter", "load", "probe.Probe/Unary", "--target", target, *options)
+    command = (f"/app/.venv/bin/{NAME}", "load", "probe.Probe/Unary", "--target", target, *options)
     return json.loads(pod.attempt(*command).stdout)  # it exits with 1 if calls fail
 
 

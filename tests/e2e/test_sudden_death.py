@@ -30,7 +30,7 @@ def pod(namespace: Namespace, tmp_path_factory: pytest.TempPathFactory) -> Pod:
     values.write_text(json.dumps(patched("mortal")))
     namespace.kubectl("create", "configmap", "mortal", f"--from-literal=patch.py={MORTAL}")
     namespace.install(RELEASE, "--values", str(values))
-    return Pod(namespace, {"/token": "quoter-token"})
+    return Pod(namespace, {"/token": f"{RELEASE}-token"})
 
 
 def kill(namespace: Namespace, victim: str) -> int:

@@ -12,11 +12,13 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from app.core.name import NAME
 from app.tools.methods import is_harmless
 from tests.e2e.calling import HEADLESS, PYTHON, Pod, failed, own, summary
-from tests.e2e.cluster import CHART, RELEASE, Namespace, local_echo, notes, succeed
+from tests.e2e.cluster import RELEASE, Namespace, local_echo, notes, succeed
 from tests.e2e.plugin import Measured
 from tests.support.certificates import Pair, issued
+from tests.support.chart import CHART
 from tests.support.servers.program import SHIPPED
 
 TLS = (
@@ -30,7 +32,7 @@ TLS = (
 MUTUAL = ("--set", "tls.clientCa.enabled=true", "--set", "tls.clientCa.existingSecret=clients-ca")
 TOKEN = ("--token-file", "/token/token")
 CA = ("--ca", "/ca/ca.crt")
-CALL = ("quoter", "call", "probe.Probe/Unary", '{"text": "over TLS"}')
+CALL = (NAME, "call", "probe.Probe/Unary", '{"text": "over TLS"}')
 HANDSHAKES = Path(__file__).with_name("handshakes.py")
 CONNECTION_AGE = 11  # seconds, of the chart's default, at most
 UNAVAILABLE = 64 + 14
@@ -79,7 +81,7 @@ def secure(namespace: Namespace, ca: trustme.CA) -> Iterator[Namespace]:
 
 @pytest.fixture(scope="module")
 def pod(secure: Namespace) -> Pod:
-    secrets = {"/token": "quoter-token", "/ca": "ca", "/client": "client", "/stranger": "stranger"}
+    secrets = {"/token": f"{RELEASE}-token", "/ca": "ca", "/client": "client", "/stranger": "stranger"}
     return Pod(secure, secrets)
 
 
@@ -128,7 +130,7 @@ def test_helm_test_calls_over_tls(secure: Namespace) -> None:
 
 def test_the_commands_in_the_notes_work_with_tls(secure: Namespace, tmp_path: Path) -> None:
     _, *commands, _ = notes(secure.helm("get", "notes", RELEASE))
-    assert commands[-1] == "quoter doctor --token-file token --ca ca.crt --server-name quoter"
+    assert commands[-1] == f"{NAME} doctor --token-file token --ca ca.crt --server-name {RELEASE}"
     with forwarding(secure) as target:
         # As printed, except for the port, which another test may use.
         for command in (*commands[:-1], f"{commands[-1]} {target}"):
@@ -144,7 +146,7 @@ def test_a_client_with_the_ca_is_answered_and_one_without_gets_an_explanation(
 
     address = f"{secure.pods(RELEASE)[0]['status']['podIP']}:50051"
     for done in (
-        call("quoter:50051", *CA),
+        call(f"{RELEASE}:50051", *CA),
         call(HEADLESS, *CA),
         call(address, *CA, "--server-name", RELEASE),
     ):
@@ -152,32 +154,32 @@ def test_a_client_with_the_ca_is_answered_and_one_without_gets_an_explanation(
 
     untrusted = "has a certificate of a CA that is not trusted: name that CA with --ca"
     for target, options, why in (
-        ("quoter:50051", ("--tls",), untrusted),
-        ("quoter:50051", ("--ca", "/stranger/ca.crt"), untrusted),
+        (f"{RELEASE}:50051", ("--tls",), untrusted),
+        (f"{RELEASE}:50051", ("--ca", "/stranger/ca.crt"), untrusted),
         (address, CA, "has a certificate with another name: set the expected one with --server-name"),
         (
-            "quoter:50051",
+            f"{RELEASE}:50051",
             ("--allow-plaintext-token",),
             "closes the connection; it may require TLS (--tls and --ca)",
         ),
     ):
         done = call(target, *options)
         assert (done.returncode, done.stdout) == (UNAVAILABLE, "")
-        assert done.stderr.startswith(f"quoter: {target} {why}")
-        assert f"`quoter doctor {target}`" in done.stderr
+        assert done.stderr.startswith(f"{NAME}: {target} {why}")
+        assert f"`{NAME} doctor {target}`" in done.stderr
 
 
 def test_health_checks_use_tls_too(pod: Pod) -> None:
-    health = ("quoter", "health", "--target", "quoter:50051")
+    health = (NAME, "health", "--target", f"{RELEASE}:50051")
     assert pod.attempt(*health, *CA).stdout == "SERVING\n"
     assert pod.attempt(*health).returncode == UNAVAILABLE
 
 
 def test_a_pod_calls_itself_with_the_readmes_options_for_token_rotation(secure: Namespace) -> None:
     readme = (CHART / "README.md").read_text()
-    [options] = re.findall(r"With TLS, add `([^`]+)` after `quoter doctor`", " ".join(readme.split()))
+    [options] = re.findall(rf"With TLS, add `([^`]+)` after `{NAME} doctor`", " ".join(readme.split()))
     [script] = re.findall(r"^    TRY='(.+)'$", readme, flags=re.MULTILINE)
-    script = script.replace("quoter doctor", f"quoter doctor {options}")
+    script = script.replace(f"{NAME} doctor", f"{NAME} doctor {options}")
     shell = ("exec", "-i", f"deployment/{RELEASE}", "--", "sh", "-c", script)
     assert "answered in" in secure.kubectl(*shell, stdin=secure.token())
 
@@ -231,7 +233,7 @@ def test_mutual_tls_rejects_unknown_clients_and_enabling_it_loses_no_call_of_kno
                 done = pod.attempt(*CALL, *TOKEN, "--target", address, *options, *client)
                 assert (done.returncode, done.stdout) == (UNAVAILABLE, "")
                 assert "closes the connection; it may require a client certificate" in done.stderr
-                report = pod.attempt("quoter", "doctor", address, *TOKEN, *options, *client)
+                report = pod.attempt(NAME, "doctor", address, *TOKEN, *options, *client)
                 assert report.returncode == UNAVAILABLE
                 assert found in " ".join(report.stdout.split())
     measured(f"mutual TLS, enabled by an update: {summary(calls)}")

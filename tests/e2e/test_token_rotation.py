@@ -7,9 +7,11 @@ from textwrap import dedent
 
 import pytest
 
+from app.core.name import NAME
 from tests.e2e.calling import HEADLESS, Pod, failed, own, summary
-from tests.e2e.cluster import CHART, RELEASE, Namespace, succeed
+from tests.e2e.cluster import RELEASE, Namespace, succeed
 from tests.e2e.plugin import Measured
+from tests.support.chart import CHART
 
 UNAUTHENTICATED = 64 + 16
 
@@ -41,7 +43,7 @@ class Terminal:
 def codes(namespace: Namespace, pod: Pod, token: str) -> set[int]:
     """The exit codes of calls with the token to each pod's own address."""
     addresses = [one["status"]["podIP"] for one in namespace.pods(RELEASE)]
-    call = ("quoter", "call", "probe.Probe/Unary", "--token-file", "/dev/stdin", "--allow-plaintext-token")
+    call = (NAME, "call", "probe.Probe/Unary", "--token-file", "/dev/stdin", "--allow-plaintext-token")
     calls = [pod.attempt(*call, "--target", f"{address}:50051", stdin=token) for address in addresses]
     return {done.returncode for done in calls}
 
@@ -56,51 +58,51 @@ def arrived(pod: Pod, token: str) -> float:
 
 
 def test_the_readmes_commands_replace_a_token_without_a_restart_and_without_a_lost_call(
-    quoter: Namespace, pod: Pod, tmp_path: Path, measured: Measured
+    installed: Namespace, pod: Pod, tmp_path: Path, measured: Measured
 ) -> None:
-    terminal, before, old = Terminal(quoter, tmp_path), quoter.restarts(RELEASE), quoter.token()
+    terminal, before, old = Terminal(installed, tmp_path), installed.restarts(RELEASE), installed.token()
     with pod.calling(own(HEADLESS, "--token-file", "/token/token")) as calls:
         added = terminal.paste(ADD)
         new = (tmp_path / "token").read_text()
         assert new != old
-        assert quoter.token() == old
-        assert codes(quoter, pod, new) == codes(quoter, pod, old) == {0}
+        assert installed.token() == old
+        assert codes(installed, pod, new) == codes(installed, pod, old) == {0}
 
         terminal.paste(HAND_OUT)
         handed_out = arrived(pod, new)
         time.sleep(2)  # the client reads its file once a second
 
         removed = terminal.paste(REMOVE)
-        assert codes(quoter, pod, new) == {0}
-        assert codes(quoter, pod, old) == {UNAUTHENTICATED}
+        assert codes(installed, pod, new) == {0}
+        assert codes(installed, pod, old) == {UNAUTHENTICATED}
     measured(
         f"token rotation: every pod accepts the new token after {added:.0f} s, the client has it after"
         f" {handed_out:.0f} s, every pod rejects the old one after {removed:.0f} s: {summary(calls)}"
     )
     assert not failed(calls), failed(calls)[:20]
-    assert quoter.restarts(RELEASE) == before
-    assert quoter.token() == new
-    assert quoter.token(key="tokens") == f"default:{new}\n"
+    assert installed.restarts(RELEASE) == before
+    assert installed.token() == new
+    assert installed.token(key="tokens") == f"default:{new}\n"
     assert list(tmp_path.iterdir()) == []
 
 
 def test_an_upgrade_keeps_the_new_token_and_only_a_rollback_to_an_earlier_revision_restores_the_old_one(
-    quoter: Namespace,
+    installed: Namespace,
 ) -> None:
-    before, new, tokens = quoter.restarts(RELEASE), quoter.token(), quoter.token(key="tokens")
-    quoter.upgrade(RELEASE)
-    assert (quoter.token(), quoter.token(key="tokens")) == (new, tokens)
-    quoter.helm("rollback", RELEASE, "1")
-    assert quoter.token() != new
-    quoter.helm("rollback", RELEASE, "2")
-    assert (quoter.token(), quoter.token(key="tokens")) == (new, tokens)
-    assert quoter.restarts(RELEASE) == before
+    before, new, tokens = installed.restarts(RELEASE), installed.token(), installed.token(key="tokens")
+    installed.upgrade(RELEASE)
+    assert (installed.token(), installed.token(key="tokens")) == (new, tokens)
+    installed.helm("rollback", RELEASE, "1")
+    assert installed.token() != new
+    installed.helm("rollback", RELEASE, "2")
+    assert (installed.token(), installed.token(key="tokens")) == (new, tokens)
+    assert installed.restarts(RELEASE) == before
 
 
 def test_a_change_of_annotations_updates_secrets_immediately(
-    quoter: Namespace, tmp_path: Path, measured: Measured
+    installed: Namespace, tmp_path: Path, measured: Measured
 ) -> None:
-    terminal = Terminal(quoter, tmp_path)
+    terminal = Terminal(installed, tmp_path)
     add, until = ADD.split("until ")
     terminal.paste(add)
     seconds = terminal.paste(f"{HURRY}until {until}")

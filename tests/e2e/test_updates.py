@@ -9,12 +9,12 @@ from tests.e2e.plugin import Measured
 
 @pytest.mark.timeout(1800, func_only=True)
 def test_updates_lose_no_call(
-    quoter: Namespace, pod: Pod, clients: list[Client], times: int, measured: Measured
+    installed: Namespace, pod: Pod, clients: list[Client], times: int, measured: Measured
 ) -> None:
     with pod.calling(*clients) as calls:
         for number in range(times):
-            old = quoter.pod_names(RELEASE)
-            quoter.upgrade(RELEASE, "--set-string", f"podAnnotations.update={number}")
-            quoter.gone(old)
+            old = installed.pod_names(RELEASE)
+            installed.upgrade(RELEASE, "--set-string", f"podAnnotations.update={number}")
+            installed.gone(old)
     measured(f"{times} rolling updates: {summary(calls)}")
     assert not failed(calls), failed(calls)[:20]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.core.name import NAME
 from tests.image.built import ROOT, Built, build, podman
 
 
@@ -16,6 +17,6 @@ from tests.image.built import ROOT, Built, build, podman
 def image() -> Iterator[Built]:
     if shutil.which("podman") is None:
         pytest.skip("no podman")
-    built = build("localhost/quoter-test:one", ROOT, "CONTAINERS=podman")
+    built = build(f"localhost/{NAME}-test:one", ROOT, "CONTAINERS=podman")
     yield built
     podman("rmi", "--force", built.name)

@@ -15,6 +15,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from app.core.name import NAME
 from app.tools.methods import full_name, is_harmless
 from tests.image.built import ROOT, Built, Container, build, podman
 from tests.support.servers.program import SHIPPED
@@ -34,7 +35,7 @@ def test_two_builds_of_one_commit_have_equal_files(image: Built, tmp_path: Path)
         (copy / name).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         shutil.copyfile(ROOT / name, copy / name)
         (copy / name).chmod(0o600)
-    again = build("localhost/quoter-test:two", copy, "CONTAINERS=podman", "BUILD_OPTIONS=--no-cache")
+    again = build(f"localhost/{NAME}-test:two", copy, "CONTAINERS=podman", "BUILD_OPTIONS=--no-cache")
     try:
         first, second = image.tree(), again.tree()
     finally:
@@ -49,7 +50,7 @@ def test_it_has_no_installer_no_compiler_and_nothing_left_of_them(image: Built) 
     packages = r".*/(ensurepip|(site|dist)-packages/(pip|setuptools|uv|hatchling)[^/]*)(/.*)?"
     kept = r".*\.(whl|deb)|(root/\.cache|tmp|src)/.*|var/lib/apt/lists/.*Packages.*"
     assert [name for name in tree if re.fullmatch(f"{tools}|{packages}|{kept}", name)] == []
-    assert "app/.venv/bin/quoter" in tree
+    assert f"app/.venv/bin/{NAME}" in tree
 
 
 def test_it_has_the_locked_packages_at_their_versions(image: Built) -> None:
@@ -157,7 +158,7 @@ def test_its_labels_have_its_name_version_and_origin(image: Built) -> None:
 def test_an_image_of_a_later_commit_with_equal_files_has_the_later_labels(image: Built) -> None:
     """Although podman has all of its layers in its cache."""
     del image
-    later = build("localhost/quoter-test:later", ROOT, "CONTAINERS=podman", "REVISION=later")
+    later = build(f"localhost/{NAME}-test:later", ROOT, "CONTAINERS=podman", "REVISION=later")
     assert later.inspect()["Labels"]["org.opencontainers.image.revision"] == "later"
     podman("rmi", "--force", later.name)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME, variable
+from deploy import checkout
 from tests.docs.pages import Page
 from tests.support.checkout import Checkout
 from tests.support.servers.process import server_process
@@ -48,7 +50,7 @@ def edit(copy: Checkout, step: Step) -> None:
 
 def follow(copy: Checkout, step: Step) -> None:
     """Runs the commands, with a server of `make run` where one of them calls it."""
-    if not re.search(r"^\$ (quoter|curl) ", step.text, flags=re.MULTILINE):
+    if not re.search(rf"^\$ ({NAME}|curl) ", step.text, flags=re.MULTILINE):
         commands(copy, step.text)
         return
     serve = ("-P", "-m", "app", "serve")  # -P: the copy's app, and not that of the folder it is started in
@@ -60,11 +62,11 @@ def follow(copy: Checkout, step: Step) -> None:
 def commands(copy: Checkout, text: str, target: str = "") -> None:
     for entry in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         command, _, shown = entry.partition("\n")
-        done = copy.attempt("bash", "-c", command, QUOTER_TARGET=target)
+        done = copy.attempt("env", f"{variable('--target')}={target}", "bash", "-c", command)
         printed = done.stdout + done.stderr
         pattern = re.escape(shown).replace(r"\.\.\.", r".*")
         assert re.fullmatch(pattern, printed, flags=re.DOTALL), f"$ {command}\n{printed}"
-        assert done.returncode == 0 or shown.startswith("quoter: "), f"$ {command}\n{printed}"
+        assert done.returncode == 0 or shown.startswith(f"{NAME}: "), f"$ {command}\n{printed}"
         assert "still named in" not in printed, f"$ {command}\n{printed}"
 
 
@@ -82,6 +84,8 @@ def test_every_edit_and_every_command_of_the_page_works(tmp_path: Path) -> None:
     copy.run(".venv/bin/buf", "lint", "protos")
     copy.run("make", "gen")
     assert copy.run("git", "status", "--porcelain") == ""
-    assert copy.python("-c", "from app.services import *; print([one.name for one in SERVICES])") == (
-        "['acme.inventory.v1.InventoryService']\n"
-    )
+    removed = re.findall(r"make remove SERVICE=(\w+)", "".join(step.text for step in steps()))
+    left = sorted({*checkout.folders(), "inventory"} - set(removed))
+    assert copy.python("-c", "from deploy import checkout; print(checkout.folders())") == f"{left}\n"
+    last = "acme.inventory.v1.InventoryService"
+    assert copy.python("-c", "from app.services import SERVICES; print(SERVICES[-1].name)") == f"{last}\n"

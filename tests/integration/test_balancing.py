@@ -30,7 +30,7 @@ OK, UNAVAILABLE = grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the machine has a proxy, grpc would ask it for a name that only these tests know."""
-    monkeypatch.setenv("no_grpc_proxy", "quoter.test")
+    monkeypatch.setenv("no_grpc_proxy", "server.test")
 
 
 @contextmanager

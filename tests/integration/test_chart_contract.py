@@ -13,9 +13,9 @@ import yaml
 from app.core.section import default_of, settings_of
 from app.core.value_type import value_types
 from app.settings import FRAME
+from tests.support.chart import CHART
 from tests.support.servers.process import ROOT
 
-CHART = ROOT / "helm" / "quoter"
 GENERATE = runpy.run_path(str(ROOT / "helm" / "generate.py"))
 VALUES = GENERATE["read"]((CHART / "values.yaml").read_text())
 SCHEMA = GENERATE["schema"](VALUES)

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from app.cli import command_line
 from app.core.errors import UsageError
+from app.core.name import NAME, variable
 from tests.gen.probe_pb2 import ProbeReply, ProbeRequest
 from tests.support.certificates import issued
 from tests.support.clients.command_line import Terminal, run
@@ -81,11 +82,11 @@ def test_load_on_a_terminal_shows_the_last_second_and_fits_80_columns(server: Se
 
 
 def test_the_target_can_come_from_the_environment(server: Server) -> None:
-    assert run("call", "Probe/Unary", QUOTER_TARGET=server.target).exit_code == 0
+    assert run("call", "Probe/Unary", **{variable("--target"): server.target}).exit_code == 0
 
 
 def test_a_command_ends_when_the_reader_of_its_pipe_leaves(server: Server) -> None:
-    command = f"""quoter call Probe/ServerStream '{{"count": 2000}}' --target {server.target} | head -1"""
+    command = f"""{NAME} call Probe/ServerStream '{{"count": 2000}}' --target {server.target} | head -1"""
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", command],
         env=with_probe(),
@@ -125,7 +126,7 @@ def test_call_calls_methods_of_every_arity(
 
 def test_call_reads_a_stream_of_requests_from_a_pipe(server: Server) -> None:
     done = subprocess.run(
-        ["quoter", "call", "Probe/BidiStream", "-", "--target", server.target],
+        [NAME, "call", "Probe/BidiStream", "-", "--target", server.target],
         input='{"text": "first"}\n{"text": "second"}\n',
         env=with_probe(),
         capture_output=True,
@@ -142,11 +143,11 @@ def test_call_reads_a_stream_of_requests_from_a_pipe(server: Server) -> None:
         (
             ["call", "Probe/Unary", '{"text": "wrong"}'],
             67,
-            "quoter: InvalidArgument: text: anything but wrong",
+            f"{NAME}: InvalidArgument: text: anything but wrong",
         ),
-        (["call", "Probe/BidiStream", '[{"text": "wrong"}]'], 67, "quoter: InvalidArgument: text: anything"),
-        (["call", "Probe/Unary", '{"count": 2147483647}'], 75, "quoter: OutOfRange: too large"),
-        (["call", "Probe/ServerStream", '{"count": 2147483647}'], 75, "quoter: OutOfRange: too large"),
+        (["call", "Probe/BidiStream", '[{"text": "wrong"}]'], 67, f"{NAME}: InvalidArgument: text: anything"),
+        (["call", "Probe/Unary", '{"count": 2147483647}'], 75, f"{NAME}: OutOfRange: too large"),
+        (["call", "Probe/ServerStream", '{"count": 2147483647}'], 75, f"{NAME}: OutOfRange: too large"),
         (["call", "Probe/Nope", "{}"], 2, "unknown method 'Probe/Nope'; expected one of probe.Probe/Unary"),
         (["call", "Nope/Nope", "{}"], 2, "expected one of probe.Probe/Unary"),
         (["call", "Probe/Unary", "{"], 2, "invalid JSON for probe.ProbeRequest"),
@@ -175,7 +176,7 @@ def test_an_error_is_one_line_with_an_exit_code_for_scripts(
     ("options", "variables"),
     [
         (("--max-message-bytes", "7000000"), {}),
-        ((), {"QUOTER_MAX_MESSAGE_BYTES": "7000000"}),
+        ((), {variable("--max-message-bytes"): "7000000"}),
         ((), {"APP_MAX_MESSAGE_BYTES": "7000000"}),
     ],
 )
@@ -193,7 +194,7 @@ def test_a_reply_that_is_too_large_names_the_option(server: Server) -> None:
     request = json.dumps({"text": "a" * 1000})
     done = run("call", "Probe/Unary", request, "--max-message-bytes", "1002", "--target", server.target)
     assert done.exit_code == 72
-    assert done.stderr == "quoter: the reply is larger than --max-message-bytes (1003 vs. 1002)\n"
+    assert done.stderr == f"{NAME}: the reply is larger than --max-message-bytes (1003 vs. 1002)\n"
     done = run("call", "Probe/Unary", request, "--max-message-bytes", "1003", "--target", server.target)
     assert (done.exit_code, done.stderr) == (0, "")
 
@@ -213,10 +214,10 @@ def misused(_channel: grpc.Channel, author: str) -> None:
 def test_only_a_usage_error_of_a_command_is_shown_as_wrong_usage(server: Server) -> None:
     commands = command_line([replace(PROBE, commands=(broken, misused))])
     target = ("--target", server.target)
-    done = CliRunner().invoke(commands, ["misused", "me", *target], prog_name="quoter")
-    assert (done.exit_code, done.stderr) == (2, "quoter: no author 'me'\n")
+    done = CliRunner().invoke(commands, ["misused", "me", *target], prog_name=NAME)
+    assert (done.exit_code, done.stderr) == (2, f"{NAME}: no author 'me'\n")
     for kind, message in (("ValueError", "a bug"), ("TimeoutError", "a bug"), ("OSError", "/no/such/file")):
-        done = CliRunner().invoke(commands, ["broken", kind, *target], prog_name="quoter")
+        done = CliRunner().invoke(commands, ["broken", kind, *target], prog_name=NAME)
         assert done.exit_code == 1
         assert not isinstance(done.exception, SystemExit)
         assert message in str(done.exception)
@@ -240,20 +241,20 @@ def test_text_that_is_not_utf_8_is_wrong_usage_and_not_a_bug(
     server: Server, arguments: list[str | bytes], given: bytes, message: str
 ) -> None:
     done = subprocess.run(
-        ["quoter", *arguments],
+        [NAME, *arguments],
         input=given,
-        env=with_probe(QUOTER_TARGET=server.target, PYTHONIOENCODING="utf-8:strict"),
+        env=with_probe(**{variable("--target"): server.target}, PYTHONIOENCODING="utf-8:strict"),
         capture_output=True,
         timeout=30,
         check=False,
     )
-    assert (done.returncode, done.stderr.decode()) == (2, f"quoter: {message}\n")
+    assert (done.returncode, done.stderr.decode()) == (2, f"{NAME}: {message}\n")
 
 
 def test_an_input_that_cannot_be_read_is_wrong_usage(server: Server, tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as only_written:
         done = subprocess.run(
-            ["quoter", "call", "Probe/ClientStream", "-", "--target", server.target],
+            [NAME, "call", "Probe/ClientStream", "-", "--target", server.target],
             stdin=only_written,
             env=with_probe(),
             capture_output=True,
@@ -261,22 +262,22 @@ def test_an_input_that_cannot_be_read_is_wrong_usage(server: Server, tmp_path: P
             timeout=30,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (2, "quoter: standard input: Bad file descriptor\n")
+    assert (done.returncode, done.stderr) == (2, f"{NAME}: standard input: Bad file descriptor\n")
 
 
 def test_without_a_server_the_error_explains_how_to_start_one() -> None:
     done = run("call", "Probe/Unary", "--target", "127.0.0.1:9")
     assert done.exit_code == 78
     assert done.stderr == (
-        "quoter: no server answers at 127.0.0.1:9: start one with `make run`, or set another --target;"
-        " `quoter doctor 127.0.0.1:9` examines why\n"
+        f"{NAME}: no server answers at 127.0.0.1:9: start one with `make run`, or set another --target;"
+        f" `{NAME} doctor 127.0.0.1:9` examines why\n"
     )
 
 
 def test_an_empty_target_is_rejected() -> None:
     done = run("call", "Probe/Unary", "--target", "")
     assert done.exit_code == 2
-    assert done.stderr == "quoter: the target is empty; expected HOST:PORT\n"
+    assert done.stderr == f"{NAME}: the target is empty; expected HOST:PORT\n"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,7 @@ def test_an_error_in_standard_input_is_one_line(
     server: Server, method: str, lines: str, message: str
 ) -> None:
     done = subprocess.run(
-        ["quoter", "call", method, "-", "--target", server.target],
+        [NAME, "call", method, "-", "--target", server.target],
         input=lines,
         env=with_probe(),
         capture_output=True,
@@ -312,7 +313,7 @@ def test_unavailable_from_the_handler_is_not_reported_as_a_dead_connection() -> 
     with probe_server() as at:
         at.probe.on_call = unavailable
         done = run("call", "Probe/Unary", "--target", at.server.target)
-    assert done.stderr == "quoter: Unavailable: the database is away :b:\n"
+    assert done.stderr == f"{NAME}: Unavailable: the database is away :b:\n"
 
 
 def test_a_token_is_read_from_a_file(guarded: Server, tmp_path: Path) -> None:
@@ -342,7 +343,7 @@ def pems(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with what TLS needs: `ca`, `cert` and `key`; and the same of a `stranger` that is a CA."""
     directory = tmp_path_factory.mktemp("pems")
     ca, stranger = trustme.CA(), trustme.CA()
-    pair, strangers = issued(ca, "quoter.test"), issued(stranger, "quoter.test")
+    pair, strangers = issued(ca, "server.test"), issued(stranger, "server.test")
     (directory / "ca").write_bytes(ca.cert_pem.bytes())
     (directory / "cert").write_bytes(pair.certificate)
     (directory / "key").write_bytes(pair.key)
@@ -375,13 +376,13 @@ def mutual(pems: Path) -> Iterator[Server]:
     ],
 )
 def test_every_command_calls_over_tls(secure: Server, pems: Path, command: list[str]) -> None:
-    done = run(*command, "--target", secure.target, "--ca", str(pems / "ca"), "--server-name", "quoter.test")
+    done = run(*command, "--target", secure.target, "--ca", str(pems / "ca"), "--server-name", "server.test")
     assert (done.exit_code, done.stderr) == (0, "")
 
 
 def test_mutual_tls_requires_a_certificate_and_its_key(mutual: Server, pems: Path) -> None:
     own = ("--cert", str(pems / "cert"), "--key", str(pems / "key"))
-    trusting = ("--ca", str(pems / "ca"), "--server-name", "quoter.test")
+    trusting = ("--ca", str(pems / "ca"), "--server-name", "server.test")
     done = run("call", "Probe/Unary", "--target", mutual.target, *trusting, *own)
     assert (done.exit_code, done.stderr) == (0, "")
     done = run("call", "Probe/Unary", "--target", mutual.target, *trusting)
@@ -394,8 +395,9 @@ def test_mutual_tls_requires_a_certificate_and_its_key(mutual: Server, pems: Pat
 
 
 def test_tls_options_can_come_from_the_environment(mutual: Server, pems: Path) -> None:
-    files = {f"QUOTER_{name.upper()}": str(pems / name) for name in ("ca", "cert", "key")}
-    done = run("call", "Probe/Unary", QUOTER_TARGET=mutual.target, QUOTER_SERVER_NAME="quoter.test", **files)
+    files = {variable(name): str(pems / name) for name in ("ca", "cert", "key")}
+    server = {variable("--target"): mutual.target, variable("--server-name"): "server.test"}
+    done = run("call", "Probe/Unary", **server, **files)
     assert (done.exit_code, done.stderr) == (0, "")
 
 
@@ -413,8 +415,8 @@ def test_an_error_of_tls_names_the_option_that_helps(
 ) -> None:
     files = [str(pems / one) if (pems / one).exists() else one for one in arguments]
     done = run("call", "Probe/Unary", "--target", secure.target, *files)
-    closer = f"`quoter doctor {secure.target}` examines why"
-    assert (done.exit_code, done.stderr) == (78, f"quoter: {secure.target} {message}; {closer}\n")
+    closer = f"`{NAME} doctor {secure.target}` examines why"
+    assert (done.exit_code, done.stderr) == (78, f"{NAME}: {secure.target} {message}; {closer}\n")
 
 
 def test_tls_to_a_plaintext_server_is_explained(server: Server, pems: Path) -> None:
@@ -426,7 +428,7 @@ def test_tls_to_a_plaintext_server_is_explained(server: Server, pems: Path) -> N
 
 def test_a_failed_handshake_is_reported_once_and_not_by_grpc(server: Server) -> None:
     done = subprocess.run(
-        ["quoter", "health", "--tls", "--target", server.target],
+        [NAME, "health", "--tls", "--target", server.target],
         env=environment(),
         capture_output=True,
         text=True,
@@ -456,7 +458,7 @@ def test_invalid_files_are_reported_before_any_call(
     done = run("call", "Probe/Unary", "--target", secure.target, *files)
     assert (done.exit_code, done.stdout) == (2, "")
     assert message in done.stderr
-    assert done.stderr.startswith("quoter: --")
+    assert done.stderr.startswith(f"{NAME}: --")
     assert len(done.stderr.splitlines()) == 1
 
 

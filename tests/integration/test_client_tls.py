@@ -167,9 +167,9 @@ def test_without_a_ca_file_the_file_of_grpcs_variable_is_used(files: Files) -> N
 
 
 def test_server_name_sets_the_name_to_verify(tmp_path: Path, ca: trustme.CA) -> None:
-    files = Files(tmp_path, ca, "quoter.example")
+    files = Files(tmp_path, ca, "server.example")
     with probe_server(**files.settings()) as at:
-        for name, expected in ((None, Status.UNAVAILABLE), ("quoter.example", Status.OK)):
+        for name, expected in ((None, Status.UNAVAILABLE), ("server.example", Status.OK)):
             tls = files.tls(server_name=name)
             with open_channel(at.server.target, tls=tls, timeout=10) as channel:
                 assert outcome(lambda: CALLS["Unary"](stub_of(channel))) is expected

@@ -131,11 +131,11 @@ def test_a_file_without_a_token_is_rejected_when_the_channel_is_opened(
 def test_a_token_is_sent_in_plaintext_to_another_machine_only_if_allowed(tmp_path: Path) -> None:
     file = tmp_path / "token"
     file.write_text(OLD)
-    with pytest.raises(ValueError, match="would be sent to quoter:50051 unencrypted; use TLS, or if"):
-        open_channel("quoter:50051", token_file=file)
+    with pytest.raises(ValueError, match="would be sent to server:50051 unencrypted; use TLS, or if"):
+        open_channel("server:50051", token_file=file)
     with pytest.raises(
-        ValueError, match="would be sent to quoter:50051 unencrypted, and gRPC sends call cred"
+        ValueError, match="would be sent to server:50051 unencrypted, and gRPC sends call cred"
     ):
-        aio_channel("quoter:50051", token_file=file)
-    open_channel("quoter:50051", token_file=file, allow_plaintext_token=True).close()
-    open_channel("quoter:50051", token_file=file, tls=Tls()).close()
+        aio_channel("server:50051", token_file=file)
+    open_channel("server:50051", token_file=file, allow_plaintext_token=True).close()
+    open_channel("server:50051", token_file=file, tls=Tls()).close()

@@ -1,4 +1,4 @@
-"""`quoter doctor`: the target, the connection, proxies and the server."""
+"""The command `doctor`: the target, the connection, proxies and the server."""
 
 import socket
 import threading
@@ -16,6 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from hpack import Encoder
 from hyperframe.frame import HeadersFrame, SettingsFrame
 
+from app.core.name import NAME
 from app.tools.doctor.connection import connection
 from app.tools.doctor.facts import Arguments, Facts
 from app.tools.doctor.rpc import safe_methods
@@ -115,14 +116,14 @@ def test_a_target_that_grpc_would_misread(target: str, why: str, instead: str) -
     assert (examined.cause, examined.exit_code) == ("bad-target", 2)
     assert why in examined.prose
     shown = [command.replace("'", "") for command in examined.commands]
-    assert shown == [f"quoter doctor {instead}"]
+    assert shown == [f"{NAME} doctor {instead}"]
 
 
 def test_a_target_without_a_port_gets_advice_to_name_one() -> None:
     examined = doctor("localhost")
     assert examined.exit_code == 78
     assert "The target has no port, so gRPC used 443" in examined.prose
-    assert "quoter doctor localhost:50051" in examined.commands
+    assert f"{NAME} doctor localhost:50051" in examined.commands
 
 
 LONG = "a" * 64  # longer than a name can be, so that it is unknown without asking anybody
@@ -140,7 +141,7 @@ def test_a_name_of_a_cluster_service_gets_advice_for_a_port_forward(host: str, f
     examined = doctor(f"dns:///{host}:50051")
     assert (examined.cause, examined.exit_code) == ("unknown-name", 78)
     assert "known only inside their cluster" in examined.prose
-    assert examined.commands == [forward, "quoter doctor localhost:50051"]
+    assert examined.commands == [forward, f"{NAME} doctor localhost:50051"]
 
 
 @pytest.mark.parametrize("host", [f"{LONG}.example.org", f"{LONG}.com"])
@@ -160,9 +161,9 @@ def test_the_advised_command_starts_a_server_where_nothing_listens() -> None:
     assert (examined.cause, examined.exit_code) == ("connection-refused", 78)
     assert f"Nothing listens on port {port} of this machine" in examined.prose
     serve, forward = examined.commands
-    assert forward == f"kubectl port-forward svc/quoter {port}:50051"
+    assert forward == f"kubectl port-forward svc/{NAME} {port}:50051"
     listen, program = serve.split(" ", 1)
-    assert program == "quoter serve"
+    assert program == f"{NAME} serve"
     name, _, value = listen.partition("=")
     with server_process(**{name: value}):
         assert doctor(f"127.0.0.1:{port}").exit_code == 0
@@ -182,7 +183,7 @@ def test_the_metrics_port_is_recognized(server: Server) -> None:
     assert (examined.cause, examined.exit_code) == ("metrics-port", 78)
     assert f"Port {port} is the metrics port" in examined.prose
     assert "gRPC usually listens on 50051" in examined.prose
-    assert examined.commands == ["quoter doctor localhost:50051"]
+    assert examined.commands == [f"{NAME} doctor localhost:50051"]
     assert doctor(f"localhost:{port}", "--tls").cause == "metrics-port"
     usual = port_of(server)
     error = diagnose(Arguments(target=f"localhost:{port}"), DESCRIPTORS, usual_port=usual).error
@@ -203,7 +204,7 @@ def test_a_port_forward_without_its_pod_closes_at_once() -> None:
         examined = doctor(f"localhost:{port}")
     assert (examined.cause, examined.exit_code) == ("closed-at-once", 78)
     assert "A port-forward does that when its pod is gone" in examined.prose
-    assert examined.commands == ["kubectl get pods", f"kubectl port-forward svc/quoter {port}:50051"]
+    assert examined.commands == ["kubectl get pods", f"kubectl port-forward svc/{NAME} {port}:50051"]
 
 
 def test_a_server_that_accepts_only_one_connection_closes_at_once(request: pytest.FixtureRequest) -> None:
@@ -232,7 +233,7 @@ def test_a_server_that_never_answers_does_not_exceed_the_timeout() -> None:
         ended.set()
     assert (examined.cause, examined.exit_code) == ("silent", 68)
     assert "nothing is received, neither in plaintext nor over TLS" in examined.prose
-    assert f"quoter doctor localhost:{port} --timeout 3" in examined.commands
+    assert f"{NAME} doctor localhost:{port} --timeout 3" in examined.commands
     assert took < 2
 
 
@@ -323,7 +324,7 @@ def test_a_proxy_of_the_environment_that_rejects_connections(server: Server, nam
         assert f"{name} is set, so gRPC connects through the proxy 127.0.0.1:{port}" in examined.prose
         assert "secret" not in examined.text
         [command] = examined.commands
-        assert command == f"no_proxy={ELSEWHERE} quoter doctor {target}"
+        assert command == f"no_proxy={ELSEWHERE} {NAME} doctor {target}"
         assert typed(command, **variables).exit_code == 0
 
 
@@ -332,7 +333,7 @@ def test_a_missing_proxy_and_existing_exceptions(server: Server) -> None:
     variables = {"https_proxy": f"http://127.0.0.1:{unused_port()}", "no_grpc_proxy": "a.example"}
     examined = doctor(target, **variables)
     assert examined.cause == "proxy"
-    assert examined.commands == [f"no_grpc_proxy=a.example,{ELSEWHERE} quoter doctor {target}"]
+    assert examined.commands == [f"no_grpc_proxy=a.example,{ELSEWHERE} {NAME} doctor {target}"]
     assert typed(examined.commands[0], **variables).exit_code == 0
 
 

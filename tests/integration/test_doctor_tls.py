@@ -1,4 +1,4 @@
-"""`quoter doctor` and TLS: certificates, their CAs and names, and the advice."""
+"""The command `doctor` and TLS: certificates, their CAs and names, and the advice."""
 
 import ssl
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from app.core.name import NAME, variable
 from tests.support.certificates import Pair, in_days, issued
 from tests.support.clients.doctor import doctor, in_shell, run, typed
 from tests.support.servers.server import TOKEN, running
@@ -63,9 +64,9 @@ def test_plaintext_against_tls(here: Path, ca: trustme.CA) -> None:
         assert (examined.cause, examined.exit_code) == ("plaintext-against-tls", 78)
         assert "The server speaks TLS, but the call would be in plaintext" in examined.prose
         secret, call = examined.commands
-        assert secret.startswith("kubectl get secret quoter-tls ")
+        assert secret.startswith(f"kubectl get secret {NAME}-tls ")
         assert secret.endswith("> ca.pem")
-        assert call == f"quoter doctor {target} --ca ca.pem"
+        assert call == f"{NAME} doctor {target} --ca ca.pem"
         write("ca.pem", ca.cert_pem.bytes())
         good = typed(call)
         assert good.exit_code == 0
@@ -75,11 +76,11 @@ def test_plaintext_against_tls(here: Path, ca: trustme.CA) -> None:
 
 
 def test_plaintext_against_tls_of_another_name(here: Path, ca: trustme.CA) -> None:
-    with serving(here, issued(ca, "quoter.example")) as target:
+    with serving(here, issued(ca, "server.example")) as target:
         *_, call = doctor(target).commands
         write("ca.pem", ca.cert_pem.bytes())
         [call] = typed(call).commands
-        assert call == f"quoter doctor {target} --ca ca.pem --server-name quoter.example"
+        assert call == f"{NAME} doctor {target} --ca ca.pem --server-name server.example"
         assert typed(call).exit_code == 0
 
 
@@ -89,17 +90,17 @@ def test_tls_against_plaintext() -> None:
         assert (examined.cause, examined.exit_code) == ("tls-against-plaintext", 78)
         assert "The server speaks plaintext, but TLS was asked for" in examined.prose
         [call] = examined.commands
-        assert call == f"quoter doctor {server.target}"
+        assert call == f"{NAME} doctor {server.target}"
         assert typed(call).exit_code == 0
 
 
 def test_advice_unsets_variables_that_add_options(ca: trustme.CA) -> None:
-    variables = {"QUOTER_TLS": "1", "QUOTER_CA": write("ca.pem", ca.cert_pem.bytes())}
+    variables = {variable("--tls"): "1", variable("--ca"): write("ca.pem", ca.cert_pem.bytes())}
     with running() as server:
         examined = doctor(server.target, **variables)
         assert examined.cause == "tls-against-plaintext"
         [call] = examined.commands
-        assert call == f"QUOTER_CA= QUOTER_TLS= quoter doctor {server.target}"
+        assert call == f"{variable('--ca')}= {variable('--tls')}= {NAME} doctor {server.target}"
         assert typed(call, **variables).exit_code == 0
 
 
@@ -110,7 +111,7 @@ def test_tls_against_plaintext_with_a_token_warns_that_it_is_readable() -> None:
         examined = doctor(target, "--tls", "--token-file", "token")
         assert "readable by anyone on the network path" in examined.prose
         [call] = examined.commands
-        assert call == f"quoter doctor {target} --token-file token --allow-plaintext-token"
+        assert call == f"{NAME} doctor {target} --token-file token --allow-plaintext-token"
         assert typed(call).exit_code == 0
 
 
@@ -123,7 +124,7 @@ def test_an_unknown_ca(here: Path, ca: trustme.CA, given: list[str]) -> None:
         assert "O=Ours" in examined.prose
         assert ("O=Theirs" in examined.prose) is (given[0] == "--ca")
         _, call = examined.commands
-        assert call == f"quoter doctor {target} --ca ca.pem"
+        assert call == f"{NAME} doctor {target} --ca ca.pem"
         write("ca.pem", ca.cert_pem.bytes())
         assert typed(call).exit_code == 0
 
@@ -170,12 +171,12 @@ def test_a_certificate_that_expires_soon_is_noted(here: Path, ca: trustme.CA) ->
 
 def test_a_certificate_for_another_name(here: Path, ca: trustme.CA) -> None:
     write("ca.pem", ca.cert_pem.bytes())
-    with serving(here, issued(ca, "quoter.example", "*.shop.example")) as target:
+    with serving(here, issued(ca, "server.example", "*.shop.example")) as target:
         examined = doctor(target, "--ca", "ca.pem")
         assert (examined.cause, examined.exit_code) == ("wrong-name", 78)
-        assert "for quoter.example, *.shop.example, not for localhost" in examined.prose
+        assert "for server.example, *.shop.example, not for localhost" in examined.prose
         [call] = examined.commands
-        assert call == f"quoter doctor {target} --ca ca.pem --server-name quoter.example"
+        assert call == f"{NAME} doctor {target} --ca ca.pem --server-name server.example"
         assert typed(call).exit_code == 0
 
 
@@ -199,7 +200,7 @@ def test_a_client_certificate_that_is_required(here: Path, ca: trustme.CA) -> No
         assert (examined.cause, examined.exit_code) == ("client-certificate-missing", 78)
         assert "This is mutual TLS" in examined.prose
         [call] = examined.commands
-        assert call == f"quoter doctor {target} --ca ca.pem --cert cert.pem --key key.pem"
+        assert call == f"{NAME} doctor {target} --ca ca.pem --cert cert.pem --key key.pem"
         client = issued(ca, "client.example")
         write("cert.pem", client.certificate)
         write("key.pem", client.key)
@@ -244,7 +245,7 @@ def test_a_certificate_without_its_key_is_wrong_usage(option: str) -> None:
     done = run("doctor", option, "file.pem")
     assert done.exit_code == 2
     assert (
-        done.stderr == "quoter: --cert and --key are required together: a certificate and its private key\n"
+        done.stderr == f"{NAME}: --cert and --key are required together: a certificate and its private key\n"
     )
 
 
@@ -254,7 +255,7 @@ def test_the_cas_of_grpcs_variable_are_trusted(
     monkeypatch.setenv("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", write("roots.pem", ca.cert_pem.bytes()))
     with serving(here, issued(ca, "localhost")) as target:
         [call] = doctor(target).commands
-        assert call == f"quoter doctor {target} --tls"
+        assert call == f"{NAME} doctor {target} --tls"
         assert in_shell(call, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=str(here / "roots.pem")).returncode == 0
 
 

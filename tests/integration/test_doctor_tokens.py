@@ -1,4 +1,4 @@
-"""`quoter doctor`, tokens and clocks."""
+"""The command `doctor`, tokens and clocks."""
 
 import base64
 import time
@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 import pytest
 
+from app.core.name import NAME
 from tests.support.clients.doctor import DoctorResult, doctor, in_shell, typed
 from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.servers.server import TOKEN, Server, running
@@ -64,7 +65,7 @@ def test_a_missing_token(guarded: Server) -> None:
     assert (examined.found["failed"], examined.found["code"]) == ("token", "UNAUTHENTICATED")
     assert "The server requires a token, and none was given" in examined.prose
     get, call = examined.commands
-    assert get == "kubectl get secret quoter-token -o jsonpath='{.data.token}' | base64 -d > token"
+    assert get == f"kubectl get secret {NAME}-token -o jsonpath='{{.data.token}}' | base64 -d > token"
     write("token", TOKEN)
     good = typed(call)
     assert good.exit_code == 0
@@ -133,7 +134,7 @@ def test_a_token_is_not_sent_unencrypted_over_the_network(guarded: Server) -> No
     assert (examined.cause, examined.exit_code) == ("plaintext-token", 2)
     assert not guarded.calls() or all(call["code"] != "OK" for call in guarded.calls() if call["principal"])
     [call] = examined.commands
-    assert call == f"quoter doctor {target} --token-file mine --allow-plaintext-token"
+    assert call == f"{NAME} doctor {target} --token-file mine --allow-plaintext-token"
     assert typed(call).exit_code == 0
 
 

@@ -96,7 +96,7 @@ def instance_and_attribute(monkeypatch: pytest.MonkeyPatch, given: str) -> tuple
         return server.handle.instance, provider.resource.attributes["service.instance.id"]
 
 
-@pytest.mark.parametrize("given", ["quoter-5d8f-x7k2p", "627cc493-f310-47de-96bd-71410b7dec09", "a" * 128])
+@pytest.mark.parametrize("given", ["server-5d8f-x7k2p", "627cc493-f310-47de-96bd-71410b7dec09", "a" * 128])
 def test_an_instance_id_of_the_environment_is_used_everywhere(
     monkeypatch: pytest.MonkeyPatch, given: str
 ) -> None:

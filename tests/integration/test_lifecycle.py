@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hyperframe.frame import SettingsFrame
 
 from app.core.errors import StartError
+from app.core.name import NAME
 from app.server import CUT
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
@@ -221,7 +222,7 @@ def test_all_configuration_errors_are_reported_together_with_exit_status_2_and_n
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.splitlines()[0] == "quoter: cannot start: 4 configuration errors"
+    assert done.stderr.splitlines()[0] == f"{NAME}: cannot start: 4 configuration errors"
     for text in (
         "invalid value 'ten' for APP_WORKERS: expected an integer from 1 to 1000",
         f"APP_TLS_CLIENT_CA_FILE: {ca}: ",
@@ -412,7 +413,7 @@ def test_spans_go_to_the_collector_that_is_named_and_the_last_one_too(
         lines = [json.loads(line) for line in server.output]
     traced = [line["trace_id"] for line in lines if line["event"] == "call"]
     found = [(span.service, span.name, span.trace_id) for span in collector.spans]
-    assert found == [("quoter", "/probe.Probe/Unary", trace_id) for trace_id in traced]
+    assert found == [(NAME, "/probe.Probe/Unary", trace_id) for trace_id in traced]
     assert len(traced) == 5
     assert {one["x-tenant"] for one in collector.headers} == {"a b"}
 

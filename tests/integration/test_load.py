@@ -1,4 +1,4 @@
-"""`quoter load`: its output for people and for scripts."""
+"""The command `load`: its output for people and for scripts."""
 
 import json
 import re
@@ -14,6 +14,7 @@ import grpc
 import pytest
 from typer.testing import Result
 
+from app.core.name import NAME
 from tests.support.clients.command_line import run
 from tests.support.servers.probe import Probe, probe_service
 from tests.support.servers.probe_server import probe_server
@@ -163,7 +164,7 @@ def test_ctrl_c_prints_the_figures_so_far(method: str) -> None:
         at.probe.on_call = lambda _request, context: context.wait(60)
         with subprocess.Popen(
             [
-                "quoter",
+                NAME,
                 "load",
                 method,
                 "--for",

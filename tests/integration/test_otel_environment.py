@@ -10,6 +10,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
+from app.core.name import NAME
 from app.telemetry.tracer_provider import tracer_provider
 from tests.support.clients.status import outcome
 from tests.support.servers.probe import CALLS
@@ -24,9 +25,9 @@ SPAN = "b7ad6b7169203331"
 @pytest.mark.parametrize(
     ("variables", "name"),
     [
-        ({}, "quoter"),
+        ({}, NAME),
         ({"OTEL_SERVICE_NAME": "named"}, "named"),
-        ({"OTEL_SERVICE_NAME": ""}, "quoter"),
+        ({"OTEL_SERVICE_NAME": ""}, NAME),
         ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=attributed"}, "attributed"),
         (
             {"OTEL_RESOURCE_ATTRIBUTES": "service.name=attributed", "OTEL_SERVICE_NAME": "named"},
@@ -37,17 +38,17 @@ SPAN = "b7ad6b7169203331"
 def test_the_services_name(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], name: str) -> None:
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
-    with tracer_provider("quoter") as provider:
+    with tracer_provider(NAME) as provider:
         assert provider.resource.attributes["service.name"] == name
 
 
 def test_the_resources_attributes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "deployment.environment.name=prod,team=a%20b")
-    with tracer_provider("quoter") as provider:
+    with tracer_provider(NAME) as provider:
         attributes = provider.resource.attributes
     assert attributes["deployment.environment.name"] == "prod"
     assert attributes["team"] == "a b"
-    assert attributes["service.name"] == "quoter"
+    assert attributes["service.name"] == NAME
     assert attributes["telemetry.sdk.language"] == "python"
 
 
@@ -115,7 +116,7 @@ def test_a_disabled_sdk_makes_no_span_and_passes_the_callers_trace_on(
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
     monkeypatch.setenv("OTEL_TRACES_EXPORTER", "console")
     with (
-        tracer_provider("quoter") as provider,
+        tracer_provider(NAME) as provider,
         provider.get_tracer("test").start_as_current_span("call") as span,
     ):
         assert not span.is_recording()

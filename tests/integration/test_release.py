@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from app.core.name import NAME
 from deploy import checkout
 from deploy.release import ReleaseError, checked, with_section
 from tests.support.checkout import Checkout
@@ -46,7 +47,7 @@ def test_the_version_is_set_everywhere_and_the_tag_and_its_commands_are_printed(
     assert tomllib.loads(copy.text("pyproject.toml"))["project"]["version"] == NEXT
     locked = tomllib.loads(copy.text("uv.lock"))["package"]
     assert [one["version"] for one in locked if one["name"] == PROJECT] == [NEXT]
-    chart = yaml.safe_load(copy.text("helm/quoter/Chart.yaml"))
+    chart = yaml.safe_load(copy.text(f"helm/{NAME}/Chart.yaml"))
     assert (chart["version"], chart["appVersion"]) == (NEXT, NEXT)
     today = datetime.now(UTC).date().isoformat()
     assert f"\n## {NEXT} - {today}\n\n### Added\n\n- A sample.\n" in copy.text("CHANGELOG.md")

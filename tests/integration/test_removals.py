@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from deploy import checkout
 from tests.support.checkout import Checkout
 
@@ -32,8 +33,8 @@ def checks(copy: Checkout) -> None:
     assert copy.run("git", "status", "--porcelain") == ""
     helm = Path(".venv/bin/helm")
     if (copy.root / helm).exists():  # `make chart` builds it
-        copy.run(str(helm), "lint", "--strict", "helm/quoter")
-        copy.run(str(helm), "template", "helm/quoter")
+        copy.run(str(helm), "lint", "--strict", f"helm/{NAME}")
+        copy.run(str(helm), "template", f"helm/{NAME}")
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from deploy import checkout
 from tests.support.checkout import Checkout
 
@@ -75,7 +76,7 @@ def test_marked_blocks_and_lines_in_lists_go_and_all_else_stays(copy: Checkout) 
     copy.write("list.yaml", marked.format(open="  #", close=""))
     copy.write("app/services/sample/__init__.py", "")
     copy.write(
-        "helm/quoter/values.yaml",
+        f"helm/{NAME}/values.yaml",
         "# First.\nfirst: 1\n\n# Sample's.\n# More.\nsample:\n  a: 1\n\n  b: 2\n\n# Last.\nlast: {}\n",
     )
     program = """
@@ -88,4 +89,4 @@ for path, (text, what) in sorted(remove.planned("sample").edited.items()):
     for name in ("PAGE.md", "list.yaml"):
         assert f"{name} ['1 marked block'] 'one\\nfour\\n'" in printed
     values = "# First.\\nfirst: 1\\n\\n# Last.\\nlast: {}\\n"
-    assert f"helm/quoter/values.yaml ['the key sample'] '{values}'" in printed
+    assert f"helm/{NAME}/values.yaml ['the key sample'] '{values}'" in printed

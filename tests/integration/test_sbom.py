@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from tests.support.project import runtime_packages
 from tests.support.servers.process import ROOT, environment
 
@@ -16,7 +17,7 @@ def test_it_names_every_package_of_the_server_with_its_version_and_the_hashes_th
 ) -> None:
     if not (ROOT / ".uv" / "bin" / "uv").exists():
         pytest.skip("no uv: `make setup` installs it")
-    file = tmp_path / "made" / "quoter.cdx.json"
+    file = tmp_path / "made" / f"{NAME}.cdx.json"
     subprocess.run(
         ["make", "sbom", f"SBOM={file}"],
         cwd=ROOT,
@@ -27,7 +28,7 @@ def test_it_names_every_package_of_the_server_with_its_version_and_the_hashes_th
     )
     bill = json.loads(file.read_text())
     assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.5")
-    assert bill["metadata"]["component"]["name"] == "quoter"
+    assert bill["metadata"]["component"]["name"] == NAME
     expected = runtime_packages()
     assert len(expected) > 20
     assert {one["name"]: one["version"] for one in bill["components"]} == {

@@ -46,7 +46,7 @@ def test_a_new_service_is_served_healthy_counted_callable_and_tested(copy: Check
     tested = copy.python("-m", "pytest", "-q", "tests/services/stock_items")
     assert " passed" in tested
     listed = copy.text("docs/services/README.md")
-    assert "- [stock_items](stock_items.md): `acme.stock_items.v1.StockItemsService`\n" in listed
+    assert "- [stock_items](stock_items.md): `StockItemsService`\n" in listed
 
 
 def test_gen_says_what_to_do_where_handlers_lag_behind_their_proto(copy: Checkout) -> None:

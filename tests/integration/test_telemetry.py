@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from app.core.call import current_call
 from app.core.errors import StartError
+from app.core.name import NAME
 from app.telemetry.tracer_provider import tracer_provider
 from tests.gen import probe_pb2 as pb
 from tests.support.clients.status import outcome
@@ -118,8 +119,8 @@ def test_the_build_is_a_metric_of_the_same_name_in_every_fork(server: Server) ->
     [(labels, value)] = server.samples("app_build_info")
     assert value == 1
     assert labels == {
-        "name": "quoter",
-        "version": version("quoter"),
+        "name": NAME,
+        "version": version(NAME),
         "python": platform.python_version(),
         "grpcio": grpc.__version__,
         "protobuf": version("protobuf"),

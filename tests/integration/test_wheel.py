@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from tests.support.servers.process import ROOT, environment
 
 
@@ -23,13 +24,14 @@ def test_the_wheel_has_every_file_of_the_program_and_runs_outside_of_the_checkou
         check=True,
         timeout=120,
     )
-    [path] = tmp_path.glob("quoter-*.whl")
+    distribution = NAME.replace("-", "_")
+    [path] = tmp_path.glob(f"{distribution}-*.whl")
     wheel = zipfile.ZipFile(path)
     files = [file for file in (ROOT / "app").rglob("*") if file.is_file() and "__pycache__" not in file.parts]
     packed = {name: wheel.read(name) for name in wheel.namelist() if name.startswith("app/")}
     assert packed == {file.relative_to(ROOT).as_posix(): file.read_bytes() for file in files}
     assert "app/py.typed" in packed
-    assert not [name for name in wheel.namelist() if not name.startswith(("app/", "quoter-"))]
+    assert not [name for name in wheel.namelist() if not name.startswith(("app/", f"{distribution}-"))]
 
     # Generated code refuses to import under an older runtime than it was made with: import all of it,
     # from the wheel and outside of the checkout.

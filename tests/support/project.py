@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from app.core.name import NAME
+
 ROOT = Path(__file__).parents[2]
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -17,7 +19,7 @@ def runtime_packages() -> Mapping[str, Any]:
     """What the server runs with, by name, as the lock file has it: for every platform and Python."""
     packages = {one["name"]: one for one in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
     found: dict[str, Any] = {}
-    wanted = list(packages["quoter"]["dependencies"])
+    wanted = list(packages[NAME]["dependencies"])
     while wanted:
         one = wanted.pop()
         package = packages[one["name"]]

@@ -86,7 +86,7 @@ PLACES: dict[str, Callable[[], Metadata]] = {
     "a good token three times": lambda: [bearer()] * 3,
     "a good token forty times": lambda: [bearer(b"short")] * 40,
     "two tokens in one value": lambda: [("authorization", f"{bearer()[1]}, {bearer()[1]}")],
-    "a token with a parameter": under("authorization", after=", realm=quoter"),
+    "a token with a parameter": under("authorization", after=", realm=api"),
     "a token with a comment": under("authorization", after=" (ann)"),
     "7000 letters": lambda: [bearer(b"x" * 7000)],
     "7000 dots": lambda: [bearer(b"." * 7000)],

@@ -13,8 +13,8 @@ from app.core.address import Address, parse_address, parse_addresses
         ("[::1]:50051", ["[::1]:50051"]),
         ("[::]:1, 10.0.0.1:65535", ["[::]:1", "10.0.0.1:65535"]),
         ("localhost:50051", ["127.0.0.1:50051", "[::1]:50051"]),
-        ("unix:/run/quoter.sock", ["unix:/run/quoter.sock"]),
-        ("unix:///run/quoter.sock", ["unix:/run/quoter.sock"]),
+        ("unix:/run/server.sock", ["unix:/run/server.sock"]),
+        ("unix:///run/server.sock", ["unix:/run/server.sock"]),
     ],
 )
 def test_an_address_reads_as_grpc_writes_it(text: str, expected: list[str]) -> None:
@@ -32,7 +32,7 @@ def test_an_address_reads_as_grpc_writes_it(text: str, expected: list[str]) -> N
         ("127.0.0.1:-1", "no port"),
         ("127.0.0.1:٣", "no port"),
         (":50051", "is not an IP address"),
-        ("quoter.example:50051", "is not an IP address"),
+        ("server.example:50051", "is not an IP address"),
         ("::1:50051", "brackets"),
         ("[127.0.0.1]:50051", "brackets"),
         ("unix:", "has no path"),

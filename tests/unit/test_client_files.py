@@ -176,9 +176,9 @@ def test_a_certificate_and_its_key_are_required_together(tmp_path: Path) -> None
 def test_the_path_of_a_socket_is_not_the_name_to_verify(target: str, name: str | None) -> None:
     option = "grpc.ssl_target_name_override"
     assert Tls().options(target) == ([] if name is None else [(option, name)])
-    assert Tls(server_name="quoter.example").options(target) == [(option, "quoter.example")]
+    assert Tls(server_name="server.example").options(target) == [(option, "server.example")]
 
 
 def test_call_credentials_are_not_sent_to_other_machines_without_tls() -> None:
-    with pytest.raises(ValueError, match="would be sent to quoter:50051 unencrypted"):
-        local_credentials("quoter:50051")
+    with pytest.raises(ValueError, match="would be sent to server:50051 unencrypted"):
+        local_credentials("server:50051")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import variable
+
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "app"
 
@@ -102,7 +104,7 @@ def test_a_concern_imports_no_other_concern(path: Path) -> None:
 
 
 # Records what is opened, bound and started from here on, but for what Python's import machinery reads itself.
-WATCH = """
+WATCH = f"""
 import importlib, os, sys, threading
 seen = []
 def audit(event, arguments):
@@ -117,7 +119,7 @@ def watch():
     sys.addaudithook(audit)
     os.environ = Environment(os.environ)
 def found():
-    return [one for one in seen if one[0] != "variable" or one[1].startswith(("APP_", "QUOTER_"))]
+    return [one for one in seen if one[0] != "variable" or one[1].startswith(("APP_", "{variable("")}"))]
 """
 
 

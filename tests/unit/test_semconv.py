@@ -131,9 +131,9 @@ def test_a_servers_span_says_who_calls(peer: str, older: dict[str, str], newer: 
 
 
 def test_a_clients_span_says_whom_it_calls_by_the_newer_conventions() -> None:
-    assert OLDER.of_server("quoter", 50051) == {}
-    assert NEWER.of_server("quoter", 50051) == {"server.address": "quoter", "server.port": 50051}
-    assert BOTH.of_server("/run/quoter", None) == {"server.address": "/run/quoter"}
+    assert OLDER.of_server("server", 50051) == {}
+    assert NEWER.of_server("server", 50051) == {"server.address": "server", "server.port": 50051}
+    assert BOTH.of_server("/run/server", None) == {"server.address": "/run/server"}
 
 
 def test_the_newer_names_are_those_of_opentelemetrys_own_list() -> None:
@@ -152,7 +152,7 @@ def test_the_newer_names_are_those_of_opentelemetrys_own_list() -> None:
     }
     said = (
         NEWER.of_method(METHOD)
-        | NEWER.of_server("quoter", 50051)
+        | NEWER.of_server("server", 50051)
         | NEWER.of_client("ipv4:127.0.0.1:4711", "grpc-go/1.80")
         | NEWER.outcomes(SERVER_ERRORS)[grpc.StatusCode.INTERNAL].attributes
     )

@@ -300,7 +300,7 @@ def test_a_setting_with_a_choice_of_words_takes_them_in_capitals_too(env: pytest
     assert settings.auth.auth_mode == "none"
 
 
-JWT = {"APP_AUTH_MODE": "jwt", "APP_JWT_ISSUER": "https://issuer.test/", "APP_JWT_AUDIENCE": "quoter"}
+JWT = {"APP_AUTH_MODE": "jwt", "APP_JWT_ISSUER": "https://issuer.test/", "APP_JWT_AUDIENCE": "api"}
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ EMBEDDED = Path(__file__).with_name("quotes.txt")
 
 
 @contextmanager
-def open_quoter(settings: QuotesSettings) -> Iterator[Quoter]:
+def open_service(settings: QuotesSettings) -> Iterator[Quoter]:
     # Only a server needs it; the command line, which completes words while one types, starts without.
     from app.reload.file import WatchedFile
 
@@ -28,7 +28,7 @@ QUOTES = Service(
     descriptor=quote_service_pb2.DESCRIPTOR.services_by_name["Quoter"],
     add_to_server=quote_service_pb2_grpc.add_QuoterServicer_to_server,
     settings=QuotesSettings,
-    open=open_quoter,
+    open=open_service,
     rules=rules.RULES,
     commands=(commands.get, commands.list_, commands.add, commands.converse),
 )

@@ -1,4 +1,4 @@
-"""`quoter doctor`."""
+"""The command `doctor`."""
 
 from collections.abc import Callable, Sequence
 from json import dumps

@@ -195,7 +195,7 @@ _SERVICE = re.compile(r"([a-z][a-z0-9-]*?)(-headless)?(?:\.([a-z0-9-]+)(\.svc(?:
 
 
 def cluster_service(host: str) -> tuple[str, str | None] | None:
-    """Returns the Service and namespace of `quoter`, `quoter-headless.shop` or `….svc.cluster.local`."""
+    """Returns the Service and namespace of `server`, `server-headless.shop` or `….svc.cluster.local`."""
     match = _SERVICE.fullmatch(host)
     if match is None or host == "localhost":
         return None

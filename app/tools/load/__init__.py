@@ -1,1 +1,1 @@
-"""`quoter load`: makes calls at a steady rate, and shows latencies, codes and backends."""
+"""The command `load`: makes calls at a steady rate, and shows latencies, codes and backends."""

@@ -1,4 +1,4 @@
-"""`quoter load`."""
+"""The command `load`."""
 
 import json
 import re

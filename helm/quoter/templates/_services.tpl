@@ -1,6 +1,6 @@
 {{/*
 The services that have a part in this chart, one a line: the name of their folder in templates/services/, and which named
-templates they define there as `service.NAME.TEMPLATE`. Each renders to a YAML list:
+templates they define there as `quoter.service.NAME.TEMPLATE`. Each renders to a YAML list:
 
     env           variables of the server
     volumes       volumes of its pods
@@ -15,7 +15,7 @@ quotes: [env, volumes, volumeMounts, check]
 {{- define "quoter.ofServices" -}}
 {{- range $service, $templates := include "quoter.services" . | fromYaml }}
 {{- if has $.template $templates }}
-{{- include (printf "service.%s.%s" $service $.template) $.context }}
+{{- include (printf "quoter.service.%s.%s" $service $.template) $.context }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -9,9 +9,7 @@ from tests.support.servers.server import Server
 CLIENTS = Path(__file__).parent / "clients"
 
 
-def test_the_quoters_client_prints_real_quotes_of_the_author_it_asks_for(
-    server: Server, tmp_path: Path
-) -> None:
+def test_the_client_prints_real_quotes_of_the_author_it_asks_for(server: Server, tmp_path: Path) -> None:
     printed = printed_by(CLIENTS / "client.py", "quote_service.proto", "5050", server.target, tmp_path)
     lines = printed.splitlines()
     assert len(lines) == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from app.services.quotes import EMBEDDED, QUOTES
 from tests.support.clients.command_line import Terminal, run
 from tests.support.servers.process import environment
@@ -81,7 +82,7 @@ def test_add_is_all_or_nothing(server: Server, arguments: list[str], given: str,
 def test_quotes_from_an_input_that_cannot_be_read_are_wrong_usage(server: Server, tmp_path: Path) -> None:
     with (tmp_path / "out").open("wb") as only_written:
         done = subprocess.run(
-            ["quoter", "add", "--target", server.target],
+            [NAME, "add", "--target", server.target],
             stdin=only_written,
             env=environment(),
             capture_output=True,
@@ -89,19 +90,19 @@ def test_quotes_from_an_input_that_cannot_be_read_are_wrong_usage(server: Server
             timeout=30,
             check=False,
         )
-    assert (done.returncode, done.stderr) == (2, "quoter: standard input: Bad file descriptor\n")
+    assert (done.returncode, done.stderr) == (2, f"{NAME}: standard input: Bad file descriptor\n")
 
 
 def test_more_quotes_than_a_stream_takes_are_refused_by_the_server(server: Server) -> None:
     lines = "".join(f"{number} ~ Many\n" for number in range(1001))
     done = run("add", "--target", server.target, given=lines)
     assert done.exit_code == 67
-    assert done.stderr == "quoter: InvalidArgument: too many quotes in one stream (limit 1000)\n"
+    assert done.stderr == f"{NAME}: InvalidArgument: too many quotes in one stream (limit 1000)\n"
 
 
 def test_converse_answers_each_line_of_a_pipe_as_it_comes(server: Server) -> None:
     with subprocess.Popen(
-        ["quoter", "converse", "--target", server.target, "--timeout", "0.001"],
+        [NAME, "converse", "--target", server.target, "--timeout", "0.001"],
         env=environment(PYTHONUNBUFFERED=""),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -122,7 +123,7 @@ def test_converse_tells_why_it_was_ended(server: Server) -> None:
     done = run("converse", "--target", server.target, given="Mark Twain\n" + "x" * 201 + "\nMark Twain\n")
     assert done.exit_code == 67
     assert len(done.stdout.splitlines()) == 1
-    assert done.stderr == "quoter: InvalidArgument: author: too long: 201 characters (limit 200)\n"
+    assert done.stderr == f"{NAME}: InvalidArgument: author: too long: 201 characters (limit 200)\n"
 
 
 @pytest.mark.parametrize(("key", "exit_code"), [("\x04", 0), ("\x03", 130)])
@@ -154,4 +155,4 @@ def test_each_command_is_listed_with_its_help(name: str) -> None:
 def test_an_author_that_is_too_long_is_refused_in_one_line(server: Server) -> None:
     done = run("get", "x" * 201, "--target", server.target)
     assert (done.exit_code, done.stdout) == (67, "")
-    assert done.stderr == "quoter: InvalidArgument: author: too long: 201 characters (limit 200)\n"
+    assert done.stderr == f"{NAME}: InvalidArgument: author: too long: 201 characters (limit 200)\n"

@@ -14,7 +14,7 @@ def test_quotes_keeps_its_published_messages_fields_numbers_and_types() -> None:
     }
 
 
-def test_the_quoter_has_a_method_of_each_arity() -> None:
+def test_the_service_has_a_method_of_each_arity() -> None:
     assert {method.name: arity(method) for method in QUOTES.descriptor.methods} == {
         "GetQuote": "unary",
         "ListQuotes": "server",

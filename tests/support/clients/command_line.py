@@ -13,6 +13,7 @@ from contextlib import suppress
 from typer.testing import CliRunner, Result
 
 from app.cli import command_line
+from app.core.name import NAME
 from app.services import SERVICES
 from tests.support.servers.probe import PROBE
 from tests.support.servers.process import with_probe
@@ -26,7 +27,7 @@ def run(*arguments: str, given: str = "", **variables: str) -> Result:
 
     `given` stands on its standard input.
     """
-    return CliRunner().invoke(cli, arguments, input=given, env=variables, prog_name="quoter")
+    return CliRunner().invoke(cli, arguments, input=given, env=variables, prog_name=NAME)
 
 
 class Terminal:
@@ -36,7 +37,7 @@ class Terminal:
         self._here, there = pty.openpty()
         fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", "quoter", *arguments],  # Ctrl-C needs a session of its own
+            ["setsid", "--ctty", NAME, *arguments],  # Ctrl-C needs a session of its own
             env=with_probe(TERM="xterm"),
             stdin=there,
             stdout=there,

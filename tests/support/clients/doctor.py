@@ -1,4 +1,4 @@
-"""`quoter doctor` as people and scripts see it, and its advice, typed."""
+"""The command `doctor` as people and scripts see it, and its advice, typed."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from typing import Any
 
 from typer.testing import CliRunner
 
+from app.core.name import NAME, variable
 from app.tools.doctor.steps import STEPS
 from tests.support.clients.command_line import cli
 from tests.support.servers.process import environment
@@ -68,22 +69,22 @@ def doctor(*arguments: str, **variables: str) -> DoctorResult:
 
 def run(*arguments: str, **variables: str) -> Any:
     clean: dict[str, str | None] = {
-        name: None for name in os.environ if name.lower().endswith("_proxy") or name.startswith("QUOTER_")
+        name: None for name in os.environ if name.lower().endswith("_proxy") or name.startswith(variable(""))
     }
     done = CliRunner().invoke(
-        cli, arguments, env=clean | {"COLUMNS": str(WIDTH), **variables}, prog_name="quoter"
+        cli, arguments, env=clean | {"COLUMNS": str(WIDTH), **variables}, prog_name=NAME
     )
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     return done
 
 
 def typed(command: str, **variables: str) -> DoctorResult:
-    """Types a command of the doctor's, such as `NAME=VALUE quoter doctor TARGET`, in this process."""
+    """Types a command of the doctor's, such as `VARIABLE=VALUE NAME doctor TARGET`, in this process."""
     words = shlex.split(command)
     while "=" in words[0]:
         name, _, value = words.pop(0).partition("=")
         variables[name] = value
-    assert words[:2] == ["quoter", "doctor"]
+    assert words[:2] == [NAME, "doctor"]
     return doctor(*words[2:], **variables)
 
 

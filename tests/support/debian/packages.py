@@ -6,9 +6,11 @@ Debian's `sid` has two or three versions at a time. Needs debootstrap, and root.
 import subprocess
 from pathlib import Path
 
+from app.core.name import NAME
+
 MIRROR = "http://deb.debian.org/debian"
 SUITE = "sid"
-CACHE = Path.home() / ".cache" / "quoter-debian"
+CACHE = Path.home() / ".cache" / f"{NAME}-debian"
 
 
 def install(folder: Path, *packages: str) -> None:

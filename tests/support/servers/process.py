@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from app.core.name import variable
 from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -23,13 +24,13 @@ def environment(**variables: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("APP_", "OTEL_", "QUOTER_", "COLUMNS", "FORCE_COLOR"))
+        if not name.startswith(("APP_", "OTEL_", variable(""), "COLUMNS", "FORCE_COLOR"))
     }
     return kept | {"PATH": f"{Path(sys.executable).parent}:{kept.get('PATH', '')}"} | variables
 
 
 def with_probe(**variables: str) -> dict[str, str]:
-    """The same, with a `quoter` that has the probe as one more of its services."""
+    """The same, with a command that has the probe as one more of its services."""
     given = environment(**variables)
     return given | {"PATH": f"{ROOT / 'tests/support/bin'}:{given['PATH']}"}
 

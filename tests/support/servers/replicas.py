@@ -106,7 +106,7 @@ class Replicas:
 def replicas(count: int, **changes: Any) -> Iterator[Replicas]:
     """Starts that many, with these settings."""
     log = io.StringIO()
-    with name_server("quoter.test") as names, logs("info", "json", log) as lines, ExitStack() as stack:
+    with name_server("server.test") as names, logs("info", "json", log) as lines, ExitStack() as stack:
         several = Replicas(names, lines, log, stack)
         for _ in range(count):
             several.start(**changes)

@@ -20,7 +20,7 @@ from py_grpc_prometheus.prometheus_server_interceptor import PromServerIntercept
 Handler = Any  # grpc.RpcMethodHandler, whose attributes grpc does not type
 Continuation = Callable[[grpc.HandlerCallDetails], Handler]
 
-_ALGORITHM, _ISSUER, _AUDIENCE = "HS256", "stock", "quoter"
+_ALGORITHM, _ISSUER, _AUDIENCE = "HS256", "stock", "api"
 
 
 def interceptors(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.core.name import NAME
 from app.core.section import settings_of
 from app.services.quotes import QUOTES
 from app.services.quotes.quotes import parse_quotes
@@ -26,10 +27,10 @@ def test_the_render_with_quotes_equals_its_golden_file(title: str) -> None:
 
 def test_quotes_in_the_values_are_mounted_from_a_configmap_of_the_chart() -> None:
     objects = rendered(VALUES)
-    content = objects["ConfigMap/quoter-quotes"]["data"]["quotes.txt"]
+    content = objects[f"ConfigMap/{NAME}-quotes"]["data"]["quotes.txt"]
     assert content == VALUES["quotes"]["text"]
     assert len(parse_quotes(content.encode())) == 1
-    assert volumes(objects)["/etc/quotes"]["configMap"]["name"] == "quoter-quotes"
+    assert volumes(objects)["/etc/quotes"]["configMap"]["name"] == f"{NAME}-quotes"
     assert variables(objects)["APP_QUOTES_FILE"] == "/etc/quotes/quotes.txt"
 
 
@@ -62,7 +63,7 @@ def test_a_change_of_the_quotes_restarts_no_pod() -> None:
     assert one == other
 
 
-@pytest.mark.parametrize("release", ["a" * 53, "quoter", "q"])
+@pytest.mark.parametrize("release", ["a" * 53, NAME, "q"])
 @pytest.mark.parametrize("override", ["", "b" * 63])
 def test_the_name_of_the_configmap_is_short_enough_for_kubernetes(release: str, override: str) -> None:
     objects = rendered(VALUES | {"nameOverride": override}, release=release)

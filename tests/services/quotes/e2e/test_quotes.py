@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from tests.e2e.cluster import RELEASE, Namespace
 from tests.e2e.plugin import Measured
 
@@ -22,7 +23,7 @@ def test_a_change_of_the_quotes_reaches_running_pods(
         return "--set", "auth.mode=none", "--values", str(values)
 
     def served(pod: str) -> str:
-        return namespace.kubectl("exec", pod, "--", "quoter", "list").strip()
+        return namespace.kubectl("exec", pod, "--", NAME, "list").strip()
 
     namespace.install(RELEASE, *with_quotes("Well begun is half done. ~ Aristotle"))
     pods = namespace.pod_names(RELEASE)
