@@ -231,8 +231,7 @@ def open_parts(
             with_reserve(MAX_REFLECTIONS),
             spare=reserve_of(settings, settings.server.workers),
         )
-        for pace in pools.paces:
-            opened.enter_context(pace)
+        opened.enter_context(pools.paces)
         resource = getattr(spans, "resource", None)  # not every provider has one
         instance = instance_of(resource, generated=installed is not None)
         telemetry = Telemetry(registry, spans, instance, installed=installed is not None)

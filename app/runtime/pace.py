@@ -20,7 +20,7 @@ _LEAST = 10.0
 _UNLIMITED = 1000.0
 
 
-class Pace(Ticker):
+class Pace:
     """Slows the clients down that call most, where several call, until the process has time left.
 
     Turns alone do not help the others: grpc accepts calls in the order of their arrival, on one thread, and a
@@ -28,27 +28,21 @@ class Pace(Ticker):
     """
 
     def __init__(self, turns: Sequence[Turns]) -> None:
-        super().__init__("pace", _INTERVAL, self.look)
         self._turns = turns
         self._quota = inf
         self._seen: dict[str, float] = {}  # when each client has last called
-        self._looked = time.monotonic()
-        self._cpu = time.process_time()
 
-    def look(self) -> None:
-        now, cpu = time.monotonic(), time.process_time()
-        passed, used = now - self._looked, cpu - self._cpu
-        self._looked, self._cpu = now, cpu
+    def look(self, now: float, *, busy: bool) -> None:
+        """`busy` says whether the process has more than it can do if work waits."""
         most = 0
         for turns in self._turns:
             for client, begun in turns.renew(self._quota).items():
                 self._seen[client] = now
                 most = max(most, begun)
         waiting = any(turns.waiting for turns in self._turns)
-        overloaded = waiting and (used / passed > _BUSY or passed - _INTERVAL > _LATE)
         for client in [one for one, seen in self._seen.items() if seen < now - _RECENT]:
             del self._seen[client]
-        self._quota = self._next(most, overloaded=overloaded)
+        self._quota = self._next(most, overloaded=waiting and busy)
 
     def _next(self, most: int, *, overloaded: bool) -> float:
         """The quota, given how much work of one client has begun at most."""
@@ -58,3 +52,21 @@ class Pace(Ticker):
             return max(_LEAST, min(self._quota, most) * 0.6)
         quota = self._quota * 1.1 + 1
         return quota if quota < _UNLIMITED else inf
+
+
+class Paces(Ticker):
+    """Several of them, on one thread. Each compares its clients among themselves."""
+
+    def __init__(self, *paces: Pace) -> None:
+        super().__init__("pace", _INTERVAL, self._look)
+        self._paces = paces
+        self._looked = time.monotonic()
+        self._cpu = time.process_time()
+
+    def _look(self) -> None:
+        now, cpu = time.monotonic(), time.process_time()
+        passed, used = now - self._looked, cpu - self._cpu
+        self._looked, self._cpu = now, cpu
+        busy = used / passed > _BUSY or passed - _INTERVAL > _LATE
+        for pace in self._paces:
+            pace.look(now, busy=busy)

@@ -11,7 +11,7 @@ import structlog
 
 from app.core.call import CURRENT_CALL
 from app.core.null_future import NULL_FUTURE
-from app.runtime.pace import Pace
+from app.runtime.pace import Pace, Paces
 from app.runtime.turns import Turns
 
 # Reflection streams open at once, each on a thread. Some tools keep theirs open.
@@ -93,7 +93,7 @@ class Pools:
     refusals: ThreadPoolExecutor  # calls that are refused before they have a thread
     health_refusals: ThreadPoolExecutor  # the same, of health checks, Watches and reflection
     reflection: ThreadPoolExecutor
-    paces: tuple[Pace, ...]  # to be entered while the server serves
+    paces: Paces  # to be entered while the server serves
 
     def close(self) -> bool:
         """Ends the threads, and returns whether all of them have; one in a blocking handler cannot be ended.
@@ -125,5 +125,5 @@ def open_pools(workers: int, streams: int, watches: int, reflections: int, spare
         health_refusals=health_refusals,
         reflection=ThreadPoolExecutor(reflections, "reflection"),
         # Those who check health are others than those who call, and are compared among themselves.
-        paces=(Pace((calls.turns, refusals.turns)), Pace((checks.turns, health_refusals.turns))),
+        paces=Paces(Pace((calls.turns, refusals.turns)), Pace((checks.turns, health_refusals.turns))),
     )
