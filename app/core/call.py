@@ -12,7 +12,6 @@ from app.core.metadata import Metadata, check_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from concurrent.futures import ThreadPoolExecutor
 
     from opentelemetry.trace import Span
 
@@ -85,7 +84,7 @@ class Call(grpc.ServicerContext):
     share = ""  # the name of the client whose share of the server it takes
     waiting_since: float | None = None  # of a stream: since when its handler waits for its client
     began = False  # whether the handler of a stream has read a message
-    pool: "ThreadPoolExecutor | None" = None  # where grpc is to run it; set on acceptance
+    hand_over: "Callable[[Call, Any], None] | None" = None  # takes the call's work; set on acceptance
 
     def __init__(self, method: "Method", metadata: Metadata) -> None:
         self.method = method

@@ -47,7 +47,7 @@ the way out, from the innermost to the outermost. The list itself, with the reas
 - Handlers that are non-blocking (`experimental_non_blocking`) send, fail and end on any thread.
 - Where several clients overload the process, Pace delays their calls and refusals between `queued` and
   `started` (app/runtime/pace.py).
-- The pool is `call.pool`, and grpc's one executor passes the call on to it (app/runtime/dispatcher.py).
+- grpc's one executor passes what it is given on to `call.hand_over` (app/runtime/dispatcher.py).
 - Third-party interceptors are asked for the handler first of all, on the polling thread; their exception is
   used only if every `accept` has passed. What they wrap runs in the handler's place.
 
@@ -64,6 +64,7 @@ import grpc
 from app.core.call import CURRENT_CALL, Call
 from app.core.errors import Unimplemented
 from app.core.method import UNKNOWN, Arity, Method
+from app.core.work import HandOver, hand_over_to
 from app.interceptors.arities import Handler, behavior_of, refusal, wrap
 from app.interceptors.concern import Concern
 from app.interceptors.first_message import FirstMessages
@@ -80,7 +81,7 @@ class _Entry:
     method: Method
     hooks: Hooks
     handler: Handler | None
-    pool: ThreadPoolExecutor
+    hand_over: HandOver
     wrapper: Handler
     refuse: Handler
     accept: Sequence[tuple[Hook, Handler]]
@@ -109,7 +110,7 @@ class Chain(grpc.ServerInterceptor):
         handler is skipped: the chain knows it.
         """
         self._concerns = concerns
-        self._refusals = refusals
+        self._refuse = hand_over_to(refusals)
         self._pool_of = pool_of
         self._first_messages = first_messages
         self._followed = followed
@@ -133,14 +134,14 @@ class Chain(grpc.ServerInterceptor):
         served = handler or _UNIMPLEMENTED
         refuse = refusal(hooks, hooks.ending)
         own_pool: ThreadPoolExecutor | None = getattr(behavior_of(served), "experimental_thread_pool", None)
-        pool = self._first_messages.before(
+        hand_over = self._first_messages.before(
             own_pool or self._pool_of(method), method, hooks.admit, behavior_of(refuse)
         )
         return _Entry(
             method,
             hooks,
             handler,
-            pool,
+            hand_over,
             wrapper=wrap(served, hooks),
             refuse=refuse,
             accept=[(accept, refusal(hooks, ending)) for accept, ending in hooks.accept],
@@ -167,13 +168,13 @@ class Chain(grpc.ServerInterceptor):
                 accept(call)
             except Exception as error:
                 call.failure = error
-                call.pool = self._refusals
+                call.hand_over = self._refuse
                 return refuse
         if failure is not None:
             call.failure = failure
-            call.pool = self._refusals
+            call.hand_over = self._refuse
             return entry.refuse
-        call.pool = entry.pool
+        call.hand_over = entry.hand_over
         return entry.wrapper
 
     def _rewrapped(self, entry: _Entry, handler: Handler | None) -> _Entry:

@@ -6,15 +6,16 @@ such calls would take the service away from all other clients.
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
 
-from app.core.call import CURRENT_CALL, Call
+from app.core.call import Call
 from app.core.method import Arity, Method
-from app.core.null_future import NULL_FUTURE
+from app.core.work import HandOver, Work, hand_over_to
 from app.interceptors.early_streams import EarlyStreams
 from app.interceptors.hooks import Hook
 from app.interceptors.read_ahead import AVAILABLE, peer_of, read_ahead
@@ -33,7 +34,7 @@ _HANDLER = 3
 
 
 class FirstMessages(Ticker):
-    """The calls of a server that wait for their first message. `before` wraps the pool of each method.
+    """The calls of a server that wait for their first message, before a pool gets them.
 
     Methods that take one message and those that take a stream have separate limits: a stream may begin
     long before its first message. A call that has waited for too long ends with DEADLINE_EXCEEDED, and so
@@ -63,9 +64,10 @@ class FirstMessages(Ticker):
         """
         super().__init__("first messages", _INTERVAL, self._end_old)
         self._refusals_of = refusals_of
+        self._refusals: dict[Method, _Refusal] = {}
         self.share_of = share_of
         self._never_answering_first = never_answering_first
-        waiting_streams = WaitingCalls[_Submitted](streams, self.refuse)
+        waiting_streams = WaitingCalls(streams, self.refuse)
         early = EarlyStreams(max(1, streams.most // 4), calls.seconds)
         self._one_message = _Kind(WaitingCalls(calls, self.refuse), None, without_worker=True)
         self._stream = _Kind(waiting_streams, None, without_worker=False)
@@ -79,40 +81,37 @@ class FirstMessages(Ticker):
         method: Method,
         admit: Sequence[Hook],
         refuse: Callable[..., Any],
-    ) -> ThreadPoolExecutor:
-        """The pool as grpc is given it. `refuse` is the handler of a call that has a `failure`."""
+    ) -> HandOver:
+        """How the pool gets the calls of the method. `refuse` is the handler of a call that has a `failure`.
+
+        To be called on the polling thread, right after acceptance.
+        """
         kind = self._one_message
         if method.arity is Arity.BIDI_STREAM and method.service not in self._never_answering_first:
             kind = self._answering_stream
         elif method.arity in {Arity.CLIENT_STREAM, Arity.BIDI_STREAM}:
             kind = self._stream
-        return _MessageFirst(self, pool, kind, admit, _Refusal(refuse, self._refusals_of(method)))
+        refusal = _Refusal(refuse, hand_over_to(self._refusals_of(method)))
+        self._refusals[method] = refusal
+        return _MessageFirst(self, kind, admit, hand_over_to(pool), refusal.hand_over).begin
 
-    def refuse(self, call: Call, what: "_Submitted", error: Exception) -> None:
+    def refuse(self, call: Call, work: Work, error: Exception) -> None:
         """Ends the call with the error, on the pool for refusals."""
         call.failure = error
         call.first_message = None
-        arguments = (*what.arguments[:_HANDLER], what.refusal.handler, *what.arguments[_HANDLER + 1 :])
-        _submit(what.refusal.pool, what.run, arguments)
+        refusal = self._refusals[call.method]
+        run, arguments = work
+        refusal.hand_over(call, (run, (*arguments[:_HANDLER], refusal.handler, *arguments[_HANDLER + 1 :])))
 
     def _end_old(self) -> None:
         while self._one_message.waiting.end_some() | self._stream.waiting.end_some():
             time.sleep(_PAUSE)
 
 
-@dataclass(slots=True)
-class _Submitted:
-    """What grpc has submitted, and what refuses it."""
-
-    run: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    refusal: "_Refusal"
-
-
 @dataclass(frozen=True)
 class _Refusal:
     handler: Callable[..., Any]
-    pool: ThreadPoolExecutor
+    hand_over: HandOver
 
 
 @dataclass(frozen=True)
@@ -122,68 +121,51 @@ class _Kind:
     `without_worker` says whether a call whose client's side is closed without a message needs no worker.
     """
 
-    waiting: WaitingCalls[_Submitted]
+    waiting: WaitingCalls
     early: EarlyStreams | None
     without_worker: bool
 
 
-class _MessageFirst(ThreadPoolExecutor):
-    """Passes what grpc submits on to a pool, once the first message is there. Has no threads."""
+class _MessageFirst:
+    """Hands the calls of a method over to its pool, each once its first message is there."""
 
     def __init__(
-        self,
-        first: FirstMessages,
-        pool: ThreadPoolExecutor,
-        kind: _Kind,
-        admit: Sequence[Hook],
-        refusal: _Refusal,
+        self, first: FirstMessages, kind: _Kind, admit: Sequence[Hook], to_pool: HandOver, refuse: HandOver
     ) -> None:
-        super().__init__(1)
-        self._first = first
-        self._pool = pool
+        self._share_of = first.share_of
+        self._end = first.refuse
         self._waiting, self._early = kind.waiting, kind.early
-        self._without = refusal.pool if kind.without_worker else None
         self._admit = admit
-        self._refusal = refusal
+        self._to_pool = to_pool
+        self._without_message = refuse if kind.without_worker else None
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """On the polling thread, right after acceptance. `fn` is `run` of the contextvars of the call."""
-        del kwargs
-        run: Any = fn
-        call: Call = run.__self__[CURRENT_CALL]
-        waiting, what = self._waiting, _Submitted(fn, args, self._refusal)
-        call.origin = peer_of(args)
-        call.share = self._first.share_of(call)
-
-        def received(message: bytes | None) -> None:
-            if not waiting.take(call):
-                return
-            if message is None and self._without is not None:
-                _submit(self._without, fn, args)
-                return
-            call.first_message = message
-            self._hand_over(call, what)
-
+    def begin(self, call: Call, work: Work) -> None:
+        """On the polling thread, right after acceptance."""
+        arguments = work[1]
+        call.origin = peer_of(arguments)
+        call.share = self._share_of(call)
         if self._early is not None and self._early.enter(call):
-            self._hand_over(call, what)
-            return NULL_FUTURE
-        waiting.add(call, what)
-        if not read_ahead(args, received) and waiting.take(call):
-            self._hand_over(call, what)
-        return NULL_FUTURE
+            self._hand_over(call, work)
+            return
+        self._waiting.add(call, work)
+        if not read_ahead(arguments, partial(self._received, call)) and self._waiting.take(call):
+            self._hand_over(call, work)
 
-    def _hand_over(self, call: Call, what: _Submitted) -> None:
+    def _received(self, call: Call, message: bytes | None) -> None:
+        work = self._waiting.take(call)
+        if work is None:
+            return
+        if message is None and self._without_message is not None:
+            self._without_message(call, work)
+            return
+        call.first_message = message
+        self._hand_over(call, work)
+
+    def _hand_over(self, call: Call, work: Work) -> None:
         for admit in self._admit:
             try:
                 admit(call)
             except Exception as error:
-                self._first.refuse(call, what, error)
+                self._end(call, work, error)
                 return
-        _submit(self._pool, what.run, what.arguments)
-
-
-def _submit(pool: ThreadPoolExecutor, run: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    try:
-        pool.submit(run, *arguments)
-    except RuntimeError:  # the pool is closed: the server has stopped, and has cancelled the call
-        structlog.get_logger().debug("call_after_the_end")
+        self._to_pool(call, work)

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from time import monotonic
-from typing import Generic, TypeVar
 
 from app.core.call import Call
 from app.core.errors import DeadlineExceeded
 from app.core.refusal import Refusal
-
-T = TypeVar("T")
+from app.core.work import Work
 
 # A younger call is not ended to make room, in seconds: its message may be on its way.
 _YOUNG = 0.1
@@ -33,23 +31,23 @@ class WaitingLimit:
     seconds: float
 
 
-class WaitingCalls(Generic[T]):
-    """Keeps them in the order of their age, each with what is needed to end it.
+class WaitingCalls:
+    """Keeps them in the order of their age, each with its work.
 
     `add` and `take` are called on grpc's polling thread, `end_some` on another.
     """
 
-    def __init__(self, limit: WaitingLimit, end: Callable[[Call, T, Exception], None]) -> None:
+    def __init__(self, limit: WaitingLimit, end: Callable[[Call, Work, Exception], None]) -> None:
         self._limit = limit
         self._end = end
-        self._waiting: dict[Call, T] = {}
+        self._waiting: dict[Call, Work] = {}
 
-    def add(self, call: Call, what: T) -> None:
-        self._waiting[call] = what
+    def add(self, call: Call, work: Work) -> None:
+        self._waiting[call] = work
 
-    def take(self, call: Call) -> bool:
-        """Returns whether the call still waits, which it does no longer. True for one caller only."""
-        return self._waiting.pop(call, None) is not None
+    def take(self, call: Call) -> Work | None:
+        """Returns the work of a call that still waits, which it does no longer. Only one caller gets it."""
+        return self._waiting.pop(call, None)
 
     def end_some(self) -> bool:
         """Ends the oldest, if they have waited for too long or there are too many; whether any was due.
@@ -78,7 +76,7 @@ class WaitingCalls(Generic[T]):
         return [call for call in old if places[call.share] > share]
 
     def _end_one(self, call: Call, message: str) -> None:
-        what = self._waiting.pop(call, None)
-        if what is not None:
+        work = self.take(call)
+        if work is not None:
             call.refusal = Refusal.FIRST_MESSAGE
-            self._end(call, what, DeadlineExceeded(message))
+            self._end(call, work, DeadlineExceeded(message))

@@ -2,15 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import Context
 from dataclasses import dataclass
 from threading import Thread
 from typing import Any
 
 import structlog
 
-from app.core.call import CURRENT_CALL
+from app.core.call import Call
 from app.core.null_future import NULL_FUTURE
+from app.core.work import Work, WorkPool, log_closed
 from app.runtime.pace import Pace, Paces
 from app.runtime.turns import Turns
 
@@ -21,7 +21,7 @@ MAX_REFLECTIONS = 32
 _PATIENCE = 1.0
 
 
-class CallPool(ThreadPoolExecutor):
+class CallPool(WorkPool):
     """A fixed number of threads for calls. Clients that have calls waiting are served in turn.
 
     The standard pool makes a future with locks for each piece of work and looks for idle threads: about a
@@ -40,16 +40,20 @@ class CallPool(ThreadPoolExecutor):
         for thread in self._running:
             thread.start()
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Runs the function on one of the threads. Takes no keyword arguments.
+    def hand_over(self, call: Call, work: Work) -> None:
+        """Calls of one client begin in the order of arrival."""
+        if self._closed:
+            log_closed()
+        else:
+            self.turns.put(call.share, work)
 
-        The function is `run` of a call's contextvars. Calls of one client begin in the order of arrival.
-        """
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Runs a function that is no call's on one of the threads. Takes no keyword arguments."""
         if self._closed:
             raise RuntimeError("the pool is closed")
         if kwargs:
             raise RuntimeError("the pool takes no keyword arguments")
-        self.turns.put(_client_of(fn), (fn, args))
+        self.turns.put("", (fn, args))
         return NULL_FUTURE
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -61,7 +65,7 @@ class CallPool(ThreadPoolExecutor):
             thread.join()
 
     def _run(self, number: int) -> None:
-        get, done = self.turns.get, self.turns.done
+        get = self.turns.get
         while (work := get(number)) is not None:
             function, arguments = work
             try:
@@ -69,14 +73,6 @@ class CallPool(ThreadPoolExecutor):
             except BaseException:
                 structlog.get_logger().exception("unhandled_exception_outside_chain")
             del work, function, arguments  # so that a waiting thread keeps nothing of its last call alive
-            done(number)
-
-
-def _client_of(run: Callable[..., Any]) -> str:
-    """The client whose share the call takes; "" for other work."""
-    context = getattr(run, "__self__", None)
-    call = context.get(CURRENT_CALL) if isinstance(context, Context) else None
-    return "" if call is None else call.share
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
 """Work that waits for threads, of which each client has its turn."""
 
 from collections import Counter, deque
-from collections.abc import Callable
 from math import inf
 from queue import SimpleQueue
 from threading import Lock
-from typing import Any
 
-Work = tuple[Callable[..., Any], tuple[Any, ...]]
+from app.core.work import Work
 
 
 class _Client:
@@ -55,10 +53,11 @@ class Turns:
         self._tokens.put(True)
 
     def get(self, thread: int) -> Work | None:
-        """Waits for work for the thread with this number. Call `done` after it. None: the thread has to end.
+        """Waits for work for the thread with this number, which has done its last. None: it has to end.
 
         The spare threads have the last numbers.
         """
+        self._served[thread] = None
         if thread >= self._threads:
             return self._get_spare(thread)
         while self._tokens.get():
@@ -87,9 +86,6 @@ class Turns:
                     self._served[thread] = one.name
                     return work
         return None
-
-    def done(self, thread: int) -> None:
-        self._served[thread] = None
 
     def renew(self, quota: float) -> dict[str, int]:
         """Gives each client a new quota. Returns how much work of each has begun since the last time.
