@@ -14,12 +14,13 @@ from grpc._cython import cygrpc  # type: ignore[attr-defined]  # in no stub
 _private: Any = _server
 
 try:
-    _receive_message = _private._receive_message  # noqa: SLF001 - see above
+    _State = _private._RPCState  # noqa: SLF001 - see above
+    _OPEN, _CLOSED = _private._OPEN, _private._CLOSED  # noqa: SLF001
     _RECEIVING = _private._RECEIVE_MESSAGE_TOKEN  # noqa: SLF001
-    _State = _private._RPCState  # noqa: SLF001
+    _finish_if_over = _private._possibly_finish_call  # noqa: SLF001
     _Read = cygrpc.ReceiveMessageOperation
 except AttributeError:
-    _receive_message = _RECEIVING = _State = _Read = None
+    _State = _OPEN = _CLOSED = _RECEIVING = _finish_if_over = _Read = None
 
 AVAILABLE = _Read is not None
 
@@ -45,15 +46,17 @@ def read_ahead(arguments: Sequence[Any], received: Callable[[bytes | None], None
     state: Any = arguments[_STATE] if len(arguments) > _STATE else None
     if type(state) is not _State or not AVAILABLE:
         return False
-    event = arguments[_EVENT]
-    receive = _receive_message(state, event.call, None)
 
     def complete(completion: Any) -> Any:
-        done = receive(completion)  # grpc's own: it leaves the message in the state
-        message, state.request = state.request, None
+        # As grpc's own _receive_message, but for a thread that would wait for the message.
+        message = completion.batch_operations[0].message()
+        with state.condition:
+            if message is None and state.client is _OPEN:
+                state.client = _CLOSED
+            done = _finish_if_over(state, _RECEIVING)
         received(message)
         return done
 
-    event.call.start_server_batch((_Read(0),), complete)
+    arguments[_EVENT].call.start_server_batch((_Read(0),), complete)
     state.due.add(_RECEIVING)
     return True
