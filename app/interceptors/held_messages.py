@@ -28,11 +28,13 @@ class HeldMessages(Concern):
         self._held = 0
 
     def admit(self, call: Call) -> None:
-        if call.first_message is not None:
-            self._hold(call, len(call.first_message))
+        data = call.first_message
+        if data is not None and len(data) > SMALL:
+            self._hold(call, len(data))
 
     def receive_bytes(self, call: Call, data: bytes) -> None:
-        self._hold(call, len(data))
+        if len(data) > SMALL or call.held_bytes:
+            self._hold(call, len(data))
 
     def end(self, call: Call) -> None:
         if call.held_bytes:

@@ -1,8 +1,8 @@
 """The maximum number of concurrent calls, and each client's share of it."""
 
-import time
 from collections.abc import Callable
 from threading import Lock
+from time import monotonic
 
 from app.core.call import Call
 from app.core.errors import ResourceExhausted
@@ -54,21 +54,28 @@ class ConcurrencyLimit(Concern):
         self._held: dict[str, int] = {}  # places by client, those of unsent replies included; none is 0
 
     def admit(self, call: Call) -> None:
-        share = call.share
-        with self._lock:
-            held = self._held.get(share, 0)
-            clients = len(self._held) + (not held)
-            running = self._ordinary.running + self._reserved.running
-            most = self._most if self._queue is None else self._queue.places(running)
-            below_share = held * clients < most
-            if self._ordinary.free(most, self._most_unsent):
-                call.places = self._ordinary
-            elif below_share and self._reserved.free(most * self._reserve, self._most_unsent * self._reserve):
-                call.places = self._reserved
-            if call.places is not None:
-                call.places.running += 1
-                self._held[share] = held + 1
-                return
+        share, ordinary, queue = call.share, self._ordinary, self._queue
+        self._lock.acquire()  # not `with`, which takes twice as long, in three hooks of each call
+        try:
+            running = ordinary.running + self._reserved.running
+            most = self._most if queue is None else queue.places(running)
+            if ordinary.running < most and ordinary.unsent < self._most_unsent:
+                places = ordinary
+            else:
+                places = self._of_reserve(call, most)
+            places.running += 1
+            self._held[share] = self._held.get(share, 0) + 1
+        finally:
+            self._lock.release()
+        call.places = places
+
+    def _of_reserve(self, call: Call, most: int) -> _Places:
+        """The places of the reserve, if the call may have one. Raises ResourceExhausted otherwise."""
+        held = self._held.get(call.share, 0)
+        clients = len(self._held) + (not held)
+        below_share = held * clients < most
+        if below_share and self._reserved.free(most * self._reserve, self._most_unsent * self._reserve):
+            return self._reserved
         if clients > 1 and not below_share:
             call.refusal = Refusal.SHARE
             message = f"too many concurrent {self._what} of this client (share {most // clients})"
@@ -81,26 +88,36 @@ class ConcurrencyLimit(Concern):
     def start(self, call: Call) -> None:
         if call.places is None:  # third-party interceptors can lose the pool that admits calls
             self.admit(call)
-        call.started_at = time.monotonic()
+        call.started_at = monotonic()
 
     def end(self, call: Call) -> None:
-        if call.places is not None:
-            with self._lock:
-                call.places.running -= 1
-                call.places.unsent += 1
-                if self._queue is not None and call.started_at:
-                    now = call.accepted_at + call.duration
-                    self._queue.ended(now, now - call.started_at)
+        places = call.places
+        if places is None:
+            return
+        self._lock.acquire()
+        try:
+            places.running -= 1
+            places.unsent += 1
+            if self._queue is not None and call.started_at:
+                now = call.accepted_at + call.duration
+                self._queue.ended(now, now - call.started_at)
+        finally:
+            self._lock.release()
 
     def close(self, call: Call) -> None:
-        if call.places is not None:
-            with self._lock:
-                call.places.unsent -= 1
-                held = self._held[call.share] - 1
-                if held:
-                    self._held[call.share] = held
-                else:
-                    del self._held[call.share]
+        if call.places is None:
+            return
+        share = call.share
+        self._lock.acquire()
+        try:
+            call.places.unsent -= 1
+            held = self._held[share] - 1
+            if held:
+                self._held[share] = held
+            else:
+                del self._held[share]
+        finally:
+            self._lock.release()
 
 
 class Limit(Concern):

@@ -27,8 +27,10 @@ class Queue:
 
     def places(self, running: int) -> int:
         """How many calls may be running and queued, when so many are."""
+        if running < self._workers - 1:
+            return self._most
         now = time.monotonic()
-        if running < self._workers:
+        if running < self._workers:  # the last call for which a worker is free
             self._moved_at = now
             return self._most
         # While no call ends, calls take at least as long as that: workers may be blocked.
@@ -39,5 +41,6 @@ class Queue:
     def ended(self, now: float, took: float) -> None:
         """A worker has ended a call that took so many seconds."""
         self._moved_at = now
-        self._measured = min(self._measured + 1, _CALLS)
+        if self._measured < _CALLS:
+            self._measured += 1
         self._mean += (took - self._mean) / self._measured

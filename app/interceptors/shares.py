@@ -33,20 +33,22 @@ class Shares:
     def __call__(self, call: Call) -> str:
         if self._known is not None and call.method.service not in self._exempt:
             given = hash(call.headers.get("authorization"))
-            name = self._names.get(given) or self._name(call, self._known)
+            name = self._names.get(given) or self._learn(given, call, self._known)
             if name:
-                self._names[given] = name
                 return name
         return address_of(call.origin)
 
-    def _name(self, call: Call, known: Known) -> str:
+    def _learn(self, given: int, call: Call, known: Known) -> str:
         try:
             caller = known(bearer(call))
         except Unauthenticated:
             return ""
+        if caller is None:
+            return ""
         if len(self._names) >= _MOST_NAMES:
             self._names.clear()
-        return "" if caller is None else f"name:{caller.name}"
+        name = self._names[given] = f"name:{caller.name}"
+        return name
 
 
 def one_for_all(_call: Call) -> str:
