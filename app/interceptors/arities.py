@@ -231,9 +231,10 @@ class _CallbackReplies:
 
 def _begin(context: grpc.ServicerContext) -> Call:
     """The call that this worker begins to serve; acceptance has left it in the contextvars of the call."""
-    call = cast("Call", CURRENT_CALL.get())
+    call: Any = CURRENT_CALL.get()
     call.context = context
-    return call
+    begun: Call = call
+    return begun
 
 
 def _require_bytes(message: Any) -> bytes:

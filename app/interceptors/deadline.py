@@ -33,11 +33,11 @@ class Deadline(Concern, Ticker):
         return None if method.service in self._exempt else self
 
     def start(self, call: Call) -> None:
-        remaining = call.client_time_remaining()
-        if remaining is not None and remaining <= 0:
+        remaining = call.context.time_remaining()  # many years without a deadline
+        if remaining <= 0:
             call.refusal = Refusal.DEADLINE
             raise DeadlineExceeded("deadline exceeded before the call was started")
-        if remaining is None or remaining > self._most:
+        if remaining > self._most:
             call.expires_at = call.accepted_at + self._most
             self._limited.add(call)
 

@@ -34,9 +34,6 @@ class Ending:
     end: Sequence[Hook]
     close: Sequence[Hook]
 
-    def close_call(self, call: Call) -> None:
-        _run(self.close, call)
-
 
 @dataclass(frozen=True)
 class Hooks:
@@ -92,8 +89,8 @@ class Hooks:
         ending = ending or self.ending
         _run(ending.end, call)
         # Once grpc has let go of the call: until then it keeps the reply in memory.
-        if ending.close and not call.context.add_callback(partial(ending.close_call, call)):
-            ending.close_call(call)
+        if ending.close and not call.context.add_callback(partial(_run, ending.close, call)):
+            _run(ending.close, call)
         return alive
 
     def _fail(self, call: Call, error: BaseException) -> None:

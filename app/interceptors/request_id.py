@@ -15,5 +15,5 @@ class RequestId(Concern):
         if isinstance(given, str) and SAFE_TEXT.fullmatch(given):
             call.request_id = given
         else:
-            call.request_id = f"{getrandbits(128):032x}"
+            call.request_id = getrandbits(128).to_bytes(16).hex()
         call.add_trailing_metadata(((REQUEST_ID, call.request_id),))

@@ -82,7 +82,7 @@ def first_message(call: Call) -> bytes | None:
     data = call.first_message
     if data is not None:
         call.first_message = None
-        if not call.is_active():
+        if not call.context.is_active():
             raise CallEnded
     return data
 
