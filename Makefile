@@ -179,7 +179,7 @@ test-fork: .venv/.template .venv/.helm ## derive the template, make forks of it 
 	.venv/bin/python -m pytest -m "not release" tests/template $(PYTEST)
 
 .venv/.template: .venv/.locked
-	$(UV) sync --locked --quiet --group template
+	$(UV) sync --locked --quiet --inexact --group template
 	@touch $@
 # /template only
 
@@ -200,13 +200,14 @@ clean: ## remove what make installed here
 $(GENERATED): | .venv/.locked
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 
+# Each adds its group, and leaves those of the others.
 .venv/.bench: .venv/.locked
-	$(UV) sync --locked --quiet --group bench
+	$(UV) sync --locked --quiet --inexact --group bench
 	@touch $@
 
 # Built from the Go modules of go.sum. It takes four minutes where nothing is cached, two of them for helm.
 .venv/.chart: .venv/.helm $(wildcard tests/chart/*/go.sum) tests/chart/custom/main.go
-	$(UV) sync --locked --quiet --group bench --group chart
+	$(UV) sync --locked --quiet --inexact --group bench --group chart
 	cd tests/chart/score && $(GO) -o $(CURDIR)/.venv/bin/kube-score github.com/zegl/kube-score/cmd/kube-score
 	cd tests/chart/custom && $(GO) -o $(CURDIR)/.venv/bin/custom-resources .
 	@touch $@

@@ -9,6 +9,8 @@ from deploy import checkout
 
 # Names in these are history, or made by others.
 _NOT_SEARCHED = ("CHANGELOG.md", "uv.lock", "go.sum", "package-lock.json")
+# Parts of a template that no fork has: they name its examples.
+_OF_THE_TEMPLATE = ("deploy/template", "tests/template", "docs/fork.md")
 # The documentation has these as samples.
 _SAMPLES = {"acme.inventory.v1", "inventory", "inventory_pb2", "InventoryService", "GetItem"}
 _TWO_WORDS = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+")
@@ -44,7 +46,7 @@ def mentions(pattern: re.Pattern[str]) -> list[str]:
     """The paths and lines of the checkout that match, as `path:line: text`."""
     found = []
     for path in checkout.files():
-        if path.name in _NOT_SEARCHED:
+        if path.name in _NOT_SEARCHED or any(path.is_relative_to(one) for one in _OF_THE_TEMPLATE):
             continue
         if pattern.search(path.as_posix()):
             found.append(f"{path}: in its path")

@@ -20,6 +20,17 @@ _PROGRAMS |= {
     "markdown-it",
     "pygmentize",
 }
+_PROGRAMS |= {
+    "go",
+    "gofmt",
+    "ghz",
+    "kube-score",
+    "custom-resources",
+    "kind",
+    "actionlint",
+    "prometheus",
+    "promtool",
+}
 _PROGRAMS |= {"elasticapm-run", "opentelemetry-bootstrap", "opentelemetry-instrument", "slugify"}
 _YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 _KEYWORDS = {*keyword.kwlist, *keyword.softkwlist} - {"_"} | PROTO_WORDS

@@ -14,24 +14,24 @@ from tests.support.chart import CHART
 PARTS = CHART / "templates" / "services"
 LIST = "templates/_services.tpl"
 INVENTORY = """
-{{- define "service.inventory.env" }}
+{{- define "NAME.service.inventory.env" }}
 - name: APP_INVENTORY_FILE
   value: /etc/inventory/items
 {{- end }}
-{{- define "service.inventory.volumes" }}
+{{- define "NAME.service.inventory.volumes" }}
 - name: items
   emptyDir: {}
 {{- end }}
-{{- define "service.inventory.volumeMounts" }}
+{{- define "NAME.service.inventory.volumeMounts" }}
 - name: items
   mountPath: /etc/inventory
 {{- end }}
-{{- define "service.inventory.check" }}
+{{- define "NAME.service.inventory.check" }}
 {{- if .Values.global.wrong }}
 - "the inventory is wrong"
 {{- end }}
 {{- end }}
-"""
+""".replace("NAME", NAME)
 
 
 def names() -> list[str]:
@@ -67,7 +67,7 @@ def test_every_service_defines_the_templates_that_the_list_names_and_uses_no_oth
         text = "".join(file.read_text() for file in (PARTS / name).iterdir())
         defined = re.findall(r'define "(.*?)"', text)
         assert defined
-        assert all(one.startswith(f"service.{name}.") for one in defined)
+        assert all(one.startswith(f"{NAME}.service.{name}.") for one in defined)
 
 
 def test_the_chart_renders_without_any_service(tmp_path: Path) -> None:

@@ -472,7 +472,7 @@ def test_version_is_the_one_of_the_project_and_of_the_changelog() -> None:
     version = run("version").stdout.strip()
     assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
     released = re.findall(r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)
-    assert released[0] == version
+    assert released[:1] == [version] or (not released and version == "0.1.0")  # a new fork has no release
 
 
 def test_without_arguments_the_commands_are_listed() -> None:

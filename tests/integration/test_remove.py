@@ -63,6 +63,7 @@ def test_a_service_whose_proto_another_one_imports_is_refused(copy: Checkout) ->
     copy.run("make", "service", "NAME=Zebra", "PACKAGE=acme.zebra.v1")
     user, needed = "acme/users/v1/users.proto", "acme/zebra/v1/zebra.proto"
     copy.write(f"protos/{user}", PROTO.format(needed=needed))
+    copy.run("make", "gen")
     copy.commit()
     done = copy.attempt("make", "remove", "SERVICE=zebra")
     assert done.returncode != 0
