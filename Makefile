@@ -45,7 +45,7 @@ CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-copies stock interop chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run test test-fast test-copies stock interop monitoring chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -72,6 +72,9 @@ stock: setup ## check the rows of docs/outcomes.md about the usual stack of inte
 interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through the whole chain
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
 
+monitoring: .venv/.monitoring ## evaluate the rules of deploy/, and the queries of its dashboards on a server under load
+	.venv/bin/python -m pytest tests/monitoring -n 2 --dist worksteal $(PYTEST)
+
 chart: .venv/.chart ## check the chart: rendered output, golden files, Kubernetes schemas, kube-score
 	.venv/bin/helm lint --strict helm/quoter
 	.venv/bin/python -m pytest tests/chart $(wildcard tests/services/*/chart) $(PYTEST)
@@ -94,9 +97,10 @@ workflows: .venv/.actionlint .venv/.kind ## check the files of GitHub, GitLab, R
 	.venv/bin/check-jsonschema --builtin-schema vendor.renovate renovate.json
 	.venv/bin/python -m pytest tests/workflows $(PYTEST)
 
-gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, and the chart's schema and table
+gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, rules, dashboards, and the chart's schema and table
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
-	@.venv/bin/python docs/generate.py && .venv/bin/python helm/generate.py || { \
+	@.venv/bin/python docs/generate.py && .venv/bin/python helm/generate.py && \
+	  .venv/bin/python -m deploy.monitoring || { \
 	  echo "gen: generated the code of the protos; the rest failed as above. If a service cannot be imported," \
 	    "edit its handlers and rules for its new proto, and run make gen again." >&2; exit 1; }
 
@@ -222,6 +226,12 @@ $(GENERATED): | .venv/.locked
 
 .venv/.kind: .venv/.bench $(wildcard tests/e2e/kind/go.*)
 	cd tests/e2e/kind && CGO_ENABLED=0 $(GO) -o $(CURDIR)/.venv/bin/kind sigs.k8s.io/kind
+	@touch $@
+
+# Without the discovery of clouds, which would be most of the program. It takes minutes where nothing is cached.
+.venv/.monitoring: .venv/.bench $(wildcard tests/monitoring/prometheus/go.*)
+	cd tests/monitoring/prometheus && $(GO) -tags remove_all_sd -o $(CURDIR)/.venv/bin/ \
+	  github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
 	@touch $@
 
 # Static, to run in the image.

@@ -57,6 +57,7 @@ from app.telemetry.logs import count_dropped, writer
 from app.telemetry.otel_variables import correct
 from app.telemetry.propagation import extractor
 from app.telemetry.registry import server_registry
+from app.telemetry.saturation import Concurrency, count_concurrency, count_queue, show_drain
 from app.telemetry.tracer_provider import flushed, installed_provider, log_ignored, tracer_provider
 from app.tls.server_credentials import ServerCredentials
 
@@ -109,7 +110,8 @@ def concerns(
         MetadataSize(settings.server.max_metadata_bytes),  # on acceptance
         # FirstMessages refuses here, between acceptance and `admit`: calls whose first message does not come.
         # It is no concern: it wraps the pools of the methods (`open_parts` makes it).
-        Limit(limit_of(settings)),  # when the first message is there, before the call waits for a worker
+        # When the first message is there, before the call waits for a worker.
+        Limit(limit_of(settings, telemetry.registry)),
         HeldMessages(settings.server.max_held_bytes),  # likewise, and for each further message
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
         IdleStreams(settings.server.stream_idle_time, exempt=PROBES),
@@ -120,8 +122,11 @@ def concerns(
     ]
 
 
-def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
-    """Calls, streams, health checks, health Watches and reflection have a limit each; UNKNOWN has none."""
+def limit_of(settings: Settings, registry: CollectorRegistry) -> Callable[[Method], ConcurrencyLimit | None]:
+    """Calls, streams, health checks, health Watches and reflection have a limit each; UNKNOWN has none.
+
+    Registers how much of each limit is used.
+    """
     server = settings.server
     reserve = 0 if server.share_by == "none" else server.share_reserve
 
@@ -133,6 +138,8 @@ def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
     checks = limit(server.max_checks, "health checks")
     watches = limit(server.max_watches, "health watches")
     reflections = limit(MAX_REFLECTIONS, "reflection streams")
+    kinds = (calls, streams, checks, watches, reflections)
+    count_concurrency(registry, {one.what.replace(" ", "_"): used(one) for one in kinds})
 
     def choose(method: Method) -> ConcurrencyLimit | None:
         if method.service == HEALTH:
@@ -144,6 +151,10 @@ def limit_of(settings: Settings) -> Callable[[Method], ConcurrencyLimit | None]:
         return calls if method.arity is Arity.UNARY else streams
 
     return choose
+
+
+def used(limit: ConcurrencyLimit) -> Concurrency:
+    return Concurrency(lambda: limit.running, limit.most)
 
 
 def reserve_of(settings: Settings, most: int) -> int:
@@ -205,6 +216,7 @@ def open_parts(
     with ExitStack() as opened:
         registry = server_registry()
         count_dropped(registry)
+        show_drain(registry, lambda: status.draining)
         port = metrics_port(
             settings.server.metrics_listen,
             registry,
@@ -231,6 +243,7 @@ def open_parts(
             with_reserve(MAX_REFLECTIONS),
             spare=reserve_of(settings, settings.server.workers),
         )
+        count_queue(registry, settings.server.workers, pools.queued)
         opened.enter_context(pools.paces)
         resource = getattr(spans, "resource", None)  # not every provider has one
         instance = instance_of(resource, generated=installed is not None)

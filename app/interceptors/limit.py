@@ -44,21 +44,26 @@ class ConcurrencyLimit(Concern):
     """
 
     def __init__(self, most: int, what: str, reserve: float = 0, queue: Queue | None = None) -> None:
-        self._most = most
+        self.most = most
         self._queue = queue
         self._most_unsent = max(most, _FEW)
         self._reserve = reserve
-        self._what = what
+        self.what = what
         self._lock = Lock()
         self._ordinary, self._reserved = _Places(), _Places()
         self._held: dict[str, int] = {}  # places by client, those of unsent replies included; none is 0
+
+    @property
+    def running(self) -> int:
+        """How many calls are admitted and not over: at work, or waiting for a worker."""
+        return self._ordinary.running + self._reserved.running
 
     def admit(self, call: Call) -> None:
         share, ordinary, queue = call.share, self._ordinary, self._queue
         self._lock.acquire()  # not `with`, which takes twice as long, in three hooks of each call
         try:
             running = ordinary.running + self._reserved.running
-            most = self._most if queue is None else queue.places(running)
+            most = self.most if queue is None else queue.places(running)
             if ordinary.running < most and ordinary.unsent < self._most_unsent:
                 places = ordinary
             else:
@@ -78,10 +83,10 @@ class ConcurrencyLimit(Concern):
             return self._reserved
         if clients > 1 and not below_share:
             call.refusal = Refusal.SHARE
-            message = f"too many concurrent {self._what} of this client (share {most // clients})"
+            message = f"too many concurrent {self.what} of this client (share {most // clients})"
         else:
             call.refusal = Refusal.LIMIT
-            message = f"too many concurrent {self._what} (limit {most})"
+            message = f"too many concurrent {self.what} (limit {most})"
         pushback = (("grpc-retry-pushback-ms", _PUSHBACK),)
         raise ResourceExhausted(f"{message}; retry later", metadata=pushback)
 

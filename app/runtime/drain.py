@@ -37,7 +37,7 @@ def drain(
     began = time.monotonic()
 
     # 1. Health says NOT_SERVING. New calls are served as before, while endpoints and clients catch up.
-    health.set_ready(ready=False)
+    health.begin_drain()
     log.info("drain_started", delay_seconds=delay, grace_seconds=grace)
     time.sleep(delay)
 

@@ -29,6 +29,7 @@ class Health(health.HealthServicer):
         self._watchers_lock = threading.Lock()
         self._ended = False
         self.ready = False
+        self.draining = False
         self.set(LIVENESS, _SERVING)
         self.set_ready(ready=False)
 
@@ -36,6 +37,11 @@ class Health(health.HealthServicer):
         self.ready = ready
         for name in self._names:
             self.set(name, _SERVING if ready else _NOT_SERVING)
+
+    def begin_drain(self) -> None:
+        """Readiness is off from now on."""
+        self.draining = True
+        self.set_ready(ready=False)
 
     def List(self, request: Any, context: grpc.ServicerContext) -> Any:
         """The health of every name; the types of grpcio-health-checking lack the messages."""

@@ -90,6 +90,7 @@ class Pools:
     health_refusals: ThreadPoolExecutor  # the same, of health checks, Watches and reflection
     reflection: ThreadPoolExecutor
     paces: Paces  # to be entered while the server serves
+    queued: Callable[[], int]  # how many unary calls wait for a worker
 
     def close(self) -> bool:
         """Ends the threads, and returns whether all of them have; one in a blocking handler cannot be ended.
@@ -122,4 +123,5 @@ def open_pools(workers: int, streams: int, watches: int, reflections: int, spare
         reflection=ThreadPoolExecutor(reflections, "reflection"),
         # Those who check health are others than those who call, and are compared among themselves.
         paces=Paces(Pace((calls.turns, refusals.turns)), Pace((checks.turns, health_refusals.turns))),
+        queued=calls.turns.queued,
     )

@@ -93,6 +93,11 @@ class Turns:
                     return work
         return None
 
+    def queued(self) -> int:
+        """How many pieces of work wait for a thread."""
+        with self._lock:
+            return sum(len(one.queue) for one in self._clients.values())
+
     def renew(self, quota: float) -> dict[str, int]:
         """Gives each client a new quota. Returns how much work of each has begun since the last time.
 

@@ -7,6 +7,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Info
 
 from app.core.name import NAME
+from app.telemetry.saturation import count_threads
 
 # Libraries whose version decides how the program behaves.
 _LIBRARIES = ("grpcio", "protobuf")
@@ -20,6 +21,7 @@ def server_registry() -> CollectorRegistry:
     prometheus_client.ProcessCollector(registry=registry)
     prometheus_client.PlatformCollector(registry=registry)
     prometheus_client.GCCollector(registry=registry)
+    count_threads(registry)
     _build_info(NAME, registry)
     return registry
 

@@ -19,7 +19,7 @@ kubernetes_validate = pytest.importorskip("kubernetes_validate", reason="make ch
 
 VERSIONS = ["1.29", "1.34", "1.37"]
 # Custom resources, which test_custom_resources.py checks.
-CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "ServiceMonitor"}
+CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
 
 
 @cache

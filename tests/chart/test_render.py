@@ -243,11 +243,11 @@ def test_every_pod_is_scraped_once() -> None:
     ]
     assert found == [f"Service/{NAME}"]
     assert monitor["metadata"]["labels"]["release"] == "p"
-    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "path": "/metrics", "interval": "15s"}]
+    named = [{"targetLabel": "job", "replacement": NAME}]
+    endpoint = {"port": "metrics", "path": "/metrics", "relabelings": named}
+    assert monitor["spec"]["endpoints"] == [endpoint | {"interval": "15s"}]
     by_pod = rendered({"podMonitor": {"enabled": True}})
-    assert by_pod[f"PodMonitor/{NAME}"]["spec"]["podMetricsEndpoints"] == [
-        {"port": "metrics", "path": "/metrics"}
-    ]
+    assert by_pod[f"PodMonitor/{NAME}"]["spec"]["podMetricsEndpoints"] == [endpoint]
     assert not annotated(by_service)
     assert not annotated(by_pod)
     custom = pod(rendered({"podAnnotations": {"prometheus.io/scrape": "false"}}))

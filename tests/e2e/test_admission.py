@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(120, func_only=True)
 
 CASES = dict(enumerate(COMBINATIONS)) | EXAMPLES
 # Custom resources, which a cluster may lack. `make chart` checks them against their projects' types.
-CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "ServiceMonitor"}
+CUSTOM = {"Certificate", "GRPCRoute", "PodMonitor", "PrometheusRule", "ServiceMonitor"}
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,11 @@
 {{- default (ternary "80" "443" (and (hasPrefix "http://" .url) (not .grpc))) $port }}
 {{- end }}
 
+{{/* What selects the metrics of this release. */}}
+{{- define "quoter.ruleSelector" -}}
+namespace="{{ .Release.Namespace }}",job="{{ default (include "quoter.fullname" .) .Values.prometheusRule.job }}"
+{{- end }}
+
 {{/*
 Values of the server's pods and of that of `helm test`, which have them under the same name: where a pod can run, and how it
 resolves names.

@@ -17,6 +17,7 @@ var kinds = map[string]func() any{
 	"cert-manager.io/v1 Certificate":          func() any { return &certmanager.Certificate{} },
 	"gateway.networking.k8s.io/v1 GRPCRoute":  func() any { return &gateway.GRPCRoute{} },
 	"monitoring.coreos.com/v1 PodMonitor":     func() any { return &monitoring.PodMonitor{} },
+	"monitoring.coreos.com/v1 PrometheusRule": func() any { return &monitoring.PrometheusRule{} },
 	"monitoring.coreos.com/v1 ServiceMonitor": func() any { return &monitoring.ServiceMonitor{} },
 }
 
