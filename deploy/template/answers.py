@@ -54,6 +54,9 @@ def replaced(path: Path, text: str) -> str:
         text, found = _with_version(text, pattern, version)
         if found != 1:
             raise TemplateError(f"{path} does not have the version once where it is expected: {pattern}")
+    # Grafana takes 40 characters; see deploy/identity.py.
+    name = re.escape(checkout.project())
+    text = re.sub(rf'"uid": "{name}(-\w)"', r'"uid": "[= cookiecutter.project[:38] =]\1"', text)
     if path.parent.name == "golden":
         text = re.sub(rf'image: "{REGISTRY}/', f'image: "{answer("registry")}/', text)
         for pattern in RENDERED:

@@ -77,7 +77,7 @@ def test_load_on_a_terminal_shows_the_last_second_and_fits_80_columns(server: Se
     assert terminal.end() == 130
     assert "Traceback" not in terminal.text
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", terminal.text)
-    assert "of 3600 s" in plain
+    assert "of 3600 s" in " ".join(plain.split())  # a long method's line is wrapped
     assert [line for line in re.split(r"[\r\n]+|\^C", plain) if len(line) > 80] == []
 
 

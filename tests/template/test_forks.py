@@ -60,6 +60,7 @@ def test_its_first_service_and_its_documentation_pass_their_tests(project: Path)
     )
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("project", ["two words"], indirect=True)
 def test_it_passes_all_tests(project: Path) -> None:
     done("make", "test", folder=project, seconds=1500)

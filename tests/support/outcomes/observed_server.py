@@ -37,7 +37,7 @@ class Counts:
         self._values: Counter[tuple[str, str]] = Counter()
         for name, labels, value in re.findall(r"^grpc_server_(\w+)\{(.*)\} (\S+)$", exposition, re.MULTILINE):
             found = dict(re.findall(r'(\w+)="([^"]*)"', labels))
-            if found["grpc_service"] == health.SERVICE_NAME:
+            if found.get("grpc_service") in (None, health.SERVICE_NAME):  # of no method, or of health
                 continue
             self.types[found["grpc_method"]].add(found["grpc_type"])
             self._values[name, found["grpc_method"]] += round(float(value))
