@@ -13,11 +13,6 @@ SPREAD := -n 4 --dist worksteal
 BENCH ?=
 # What `make attack` makes: a family, or a row of docs/under-attack.md; all when empty.
 ATTACK ?=
-# template only
-# The tests of forks on a cluster.
-FORKS := tests/template/e2e
-# /template only
-
 UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
 UV := .uv/bin/uv
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -143,8 +138,8 @@ pin: ## pin the base images of the Dockerfile by their digests, and the actions 
 	@$(PYTHON) deploy/pin.py Dockerfile
 	@$(PYTHON) -m deploy.pin_actions $(sort $(wildcard .github/workflows/*.yml))
 
-e2e: .venv/.ghz .venv/.kind $(FORKS:%=.venv/.template) ## run the end-to-end tests on the cluster of KUBECONFIG, a test cluster beside this checkout, or a new one of kind
-	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/services/*/e2e) $(FORKS) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
+e2e: .venv/.ghz .venv/.kind ## run the end-to-end tests on the cluster of KUBECONFIG, a test cluster beside this checkout, or a new one of kind
+	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/*/e2e tests/services/*/e2e) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 e2e-full: ## run the end-to-end tests with ten updates and ten deletions instead of three
 	$(MAKE) e2e PYTEST="--times 10 $(PYTEST)"
@@ -172,9 +167,11 @@ tag: ## print the tag of this version
 
 publish: .venv/.helm ## publish image and chart of this version, signed by digest; for CI: make publish IMAGE=ghcr.io/me/name
 	bash .ci/publish "$(IMAGE)"
-
 # template only
+
 .PHONY: template test-fork
+
+e2e: .venv/.template
 
 template: setup ## derive the template of the last commit into a git repository: make template OUT=../template
 	@.venv/bin/python -m deploy.template "$(OUT)"

@@ -9,8 +9,10 @@ from deploy import checkout
 
 # Names in these are history, or made by others.
 _NOT_SEARCHED = ("CHANGELOG.md", "uv.lock", "go.sum", "package-lock.json")
-# Parts of a template that no fork has: they name its examples.
-_OF_THE_TEMPLATE = ("deploy/template", "tests/template", "docs/fork.md")
+_OF_THE_TEMPLATE: tuple[str, ...] = ()
+# template only
+_OF_THE_TEMPLATE = ("deploy/template", "tests/template", "docs/fork.md")  # these list its examples
+# /template only
 # The documentation has these as samples.
 _SAMPLES = {"acme.inventory.v1", "inventory", "inventory_pb2", "InventoryService", "GetItem"}
 _TWO_WORDS = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+")

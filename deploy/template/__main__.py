@@ -19,7 +19,7 @@ def main() -> None:
     try:
         changed = write(out)
     except TemplateError as error:
-        sys.exit(f"template: {error}\ntemplate: nothing is changed")
+        sys.exit(f"template: {error}\ntemplate: nothing is committed")
     if checkout.dirty([Path()]):
         print(
             "template: it is of the last commit; changes that are not committed are not in it",

@@ -35,7 +35,8 @@ _PLACES: dict[str, list[tuple[Path, str]]] = {
 
 def description() -> str:
     """The project's description."""
-    found = re.search(r'^description = "(.*)"$', (checkout.ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    path, pattern = _PLACES["description"][0]
+    found = re.search(pattern, (checkout.ROOT / path).read_text(), re.MULTILINE)
     if found is None:
         raise TemplateError("pyproject.toml has no description")
     return found[1]

@@ -14,25 +14,31 @@ _HOOKS = Path(__file__).with_name("hooks")
 ANSWERS = ".copier-answers.yml"
 # No part of this repository itself.
 ANSWERS_PATH = f"[% if not cookiecutter.{OWN} %]{ANSWERS}[% endif %]"
+# Of a text: `$` would accept a line feed behind it.
+_END = r"\Z"
 # The version of copier that the template is tested with is in the lock file; older ones lack what it uses.
 _COPIER = "9.4"
 MESSAGE = """
-Written. Go on in the folder [= cookiecutter.project =]:
+The project is in [= cookiecutter.project =]. Next:
 
+    cd [= cookiecutter.project =]
     git init --initial-branch=main
     make setup
     git add --all
     git commit --message "Start from the template"
     make run
 
-`make setup` installs what is needed into the folder, and generates the code of the protos. README.md goes on
-from there."""
-
+`make setup` installs the tools into the folder, and generates the code of the protos. README.md has the next
+steps."""
 UPDATED = """
-Look for conflicts, because copier exits with 0 in spite of them: git diff --name-only --diff-filter=U
+Check for conflicts before you commit; copier does not fail when there are some:
 
-The template has moved or deleted these files, by versions. Changes that this project made to them are lost;
-`git diff HEAD --diff-filter=D` shows them.
+    git diff --name-only --diff-filter=U
+
+The files below were moved or deleted in the template, newest version first. If you had changed one, your
+changes are no longer in it. This lists the files that the update has deleted:
+
+    git diff HEAD --diff-filter=D --name-only
 
 {gone}"""
 
@@ -76,9 +82,7 @@ def copier(questions: list[Question], project: str, examples: list[str], gone: s
         "_templates_suffix": "",
         "_envops": ENVIRONMENT,
         "_answers_file": ANSWERS,
-        "_message_after_copy": MESSAGE.replace(
-            "the folder [= cookiecutter.project =]", "the folder [= _copier_conf.dst_path =]"
-        ),
+        "_message_after_copy": MESSAGE.replace("[= cookiecutter.project =]", "[= _copier_conf.dst_path =]"),
     }
     found["_message_after_update"] = UPDATED.format(gone=gone)
     for one in questions:
@@ -113,7 +117,7 @@ def _validator(question: Question) -> str:
     part = f"{key}.split({literal(question.part)})" if question.part else f"[{key}]"
     expected = literal(f": expected {question.expected}")
     refusal = literal(f"invalid {key} ") + f""" ~ "'" ~ {key} ~ "'" """
-    valid = f"{key}|regex_search({literal(f'^(?:{question.pattern})$')})"
+    valid = f"{key}|regex_search({literal(f'^(?:{question.pattern}){_END}')})"
     text = f"[% if {valid} is none %][= {refusal} ~ {expected} =][% endif %]"
     if question.words:
         refused = f"""{refusal} ~ ": '" ~ part ~ "' {question.refused}\""""
@@ -152,7 +156,7 @@ def answers_file(questions: list[Question], version: str) -> str:
         for one in sorted(questions, key=lambda one: one.key)
     ]
     return (
-        "# Written by the template, which `copier update` merges the later versions of.\n"
+        "# Written by the template, for `copier update`; it changes the answers, too.\n"
         "[% if _copier_conf is defined %][= _copier_answers|to_nice_yaml =]"
         "[% else %]" + "\n".join(lines) + "\n[% endif %]"
     )

@@ -33,5 +33,4 @@ def _plain(path: str) -> str:
     """The path in a fork that has all of its conditions."""
     path = path.removeprefix(f"{FOLDER}/")
     path = re.sub(r"\[% else %\].*?\[% endif %\]\[% endif %\]", "", path)
-    path = re.sub(r"\[%.*?%\]", "", path)
-    return path.replace("cookiecutter.", "")
+    return re.sub(r"\[%.*?%\]", "", path)

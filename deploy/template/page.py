@@ -6,13 +6,13 @@ from deploy.template.questions import Question, questions
 from deploy.template.repository import packages
 
 _PAGE = checkout.ROOT / "docs" / "fork.md"
-_BEGIN, _END = "<!-- generated: questions -->\n", "\n<!-- /generated -->"
+_BEGIN, _END = "<!-- generated: questions -->\n", "<!-- /generated -->"
 # The defaults that follow from other answers.
 _DEFAULTS = {
-    "project": "the name of the folder",
+    "project": "the name of the folder; with cookiecutter, `my-service`",
     "owner": "`PROJECT-authors`",
-    "service": "the project's name",
-    "package": "`PROJECT.v1`",
+    "service": "the project's name, such as `StockKeeper` for `stock-keeper`",
+    "package": "`PROJECT.v1`, with `_` for hyphens",
     "examples": "`none`",
 }
 
@@ -22,13 +22,13 @@ def table(asked: list[Question]) -> str:
     rows = ["| key | question | default | valid |", "|---|---|---|---|"]
     for one in asked:
         default = _DEFAULTS.get(one.key, f"`{one.default}`")
-        rows.append(f"| `{one.key}` | {one.help} | {default} | {one.expected.replace('|', 'or the bar')} |")
+        rows.append(f"| `{one.key}` | {one.help} | {default} | {one.expected} |")
     return "\n".join(rows)
 
 
 def main() -> None:
     head, begin, rest = _PAGE.read_text().partition(_BEGIN)
-    _, end, tail = rest.partition(_END.lstrip("\n"))
+    _, end, tail = rest.partition(_END)
     asked = questions(checkout.project(), answers.description(), checkout.folders(), packages())
     _PAGE.write_text(head + begin + table(asked) + "\n" + end + tail)
 

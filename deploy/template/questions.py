@@ -6,32 +6,40 @@ from dataclasses import dataclass
 
 from deploy.service import PROTO_WORDS
 
-# Prefixes of variables that others read, words that YAML takes for booleans, and this project's own folders.
+# Prefixes of variables that other programs read, and packages of this repository.
 _TAKEN = {"app", "otel", "grpc", "kubernetes", "tests"}
 # Programs beside which its command is installed, but for those that have the name of their package.
-_PROGRAMS = {"python", "python3", "pip", "uv", "helm", "buf", "protoc-gen-mypy", "python-grpc-tools-protoc"}
-_PROGRAMS |= {
-    "dmypy",
-    "mypyc",
-    "stubgen",
-    "stubtest",
+_PROGRAMS = {
+    "actionlint",
+    "buf",
     "cffi-gen-src",
-    "normalizer",
-    "markdown-it",
-    "pygmentize",
-}
-_PROGRAMS |= {
+    "custom-resources",
+    "dmypy",
+    "elasticapm-run",
+    "ghz",
     "go",
     "gofmt",
-    "ghz",
-    "kube-score",
-    "custom-resources",
+    "helm",
     "kind",
-    "actionlint",
+    "kube-score",
+    "markdown-it",
+    "mypyc",
+    "normalizer",
+    "opentelemetry-bootstrap",
+    "opentelemetry-instrument",
+    "pip",
     "prometheus",
     "promtool",
+    "protoc-gen-mypy",
+    "pygmentize",
+    "python",
+    "python-grpc-tools-protoc",
+    "python3",
+    "slugify",
+    "stubgen",
+    "stubtest",
+    "uv",
 }
-_PROGRAMS |= {"elasticapm-run", "opentelemetry-bootstrap", "opentelemetry-instrument", "slugify"}
 _YAML_WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 _KEYWORDS = {*keyword.kwlist, *keyword.softkwlist} - {"_"} | PROTO_WORDS
 _PACKAGES_OF_OTHERS = {"google", "grpc", "probe"}
@@ -55,7 +63,7 @@ class Question:
     refused: str = ""
 
     def error(self, answer: str) -> str | None:
-        """What is wrong with an answer, or None."""
+        """What is wrong with an answer, or None. Both tools have this rule in forms of their own."""
         if not re.fullmatch(self.pattern, answer):
             return f"invalid {self.key} {answer!r}: expected {self.expected}"
         for word in answer.split(self.part) if self.part else [answer]:
@@ -70,66 +78,67 @@ def questions(project: str, description: str, examples: list[str], packages: set
     `packages` has the names of all that the project depends on.
     """
     own = f"@project == '{project}'"
-    words = "@project.split('-')|reject('equalto', 'service')"
-    camel = (
-        f"'' if {own} else 'Item' if not {words}|list or {words}|map('length')|min < 2"
-        f" else {words}|map('capitalize')|join"
-    )
+    snake = "@project|replace('-', '_')"
+    keywords = sorted(_KEYWORDS | _PACKAGES_OF_OTHERS)
+    services = sorted(word.capitalize() for word in _KEYWORDS | set(examples))
     one_of = "|".join(examples)
     return [
         Question(
             "project",
-            "The project's name, which its command, chart, image and release have",
+            "Name of the project, its command, chart, image and release",
             "my-service",
             r"[a-z](?:[a-z0-9]|-(?=[a-z0-9])){0,39}",
             "at most 40 lower-case letters, digits and single hyphens, a letter first, such as my-service",
             tuple(sorted(_TAKEN | _PROGRAMS | _YAML_WORDS | packages)),
-            refused="is taken by a package, a program, a word of YAML or the variables of another program",
+            refused="is the name of a package, a program, a YAML keyword or a prefix of variables",
         ),
         Question(
             "description",
-            "What it does, in one line",
+            "What the project does, in one line",
             description,
             r"[^\"\\`$<>&{}|\[\]\n]{1,100}",
             "one line of at most 100 characters, without quotation marks, brackets, `\\`, `$`, `&` and bars",
         ),
         Question(
             "owner",
-            "Who owns it, as in CODEOWNERS: a user, an organization or a team",
+            "Owner in CODEOWNERS: a user, an organization or a team",
             "[= @project =]-authors",
             r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(?:/[A-Za-z0-9][A-Za-z0-9_-]{0,60})?",
             "the name of an account, such as acme or acme/platform",
         ),
         Question(
             "registry",
-            "The registry of its images and charts, with the path in it",
+            "Registry for images and charts, with its path",
             "localhost",
             r"[a-z0-9][a-z0-9.-]*(?::[0-9]{1,5})?(?:/[a-z0-9][a-z0-9._-]*)*",
             "a host and a path in lower case, such as ghcr.io/acme",
         ),
         Question(
             "license",
-            "Its licence",
+            "Licence of the project",
             "Apache-2.0",
             "Apache-2.0|MIT|BSD-3-Clause|Proprietary",
             "Apache-2.0, MIT, BSD-3-Clause or Proprietary",
         ),
         Question(
             "service",
-            "Its first service, without the ending Service; empty for none",
-            f"[= {camel} =]",
+            "Name of the first service, without `Service` at the end; empty for none",
+            f"[% set words = @project.split('-')|reject('equalto', 'service')|list %]"
+            "[% set name = words|map('capitalize')|join %]"
+            f"[= '' if {own} else name if name and words|map('length')|min > 1 and name|length <= 30"
+            f" and name not in {services} else 'Item' =]",
             r"(?:(?!.{31})(?:[A-Z][a-z0-9]+)+(?<!Service))?",
-            "CamelCase of at most 30 letters and without the ending Service, such as Inventory, or nothing",
-            tuple(sorted(word.capitalize() for word in _KEYWORDS | set(examples))),
+            "CamelCase of at most 30 characters, without `Service` at the end, such as Inventory; or nothing",
+            tuple(services),
             refused="is a keyword of Python or of protos, or the name of an example",
         ),
         Question(
             "package",
-            "The proto package of that service",
-            "[= @project|replace('-', '_') =].v1",
+            "Proto package of that service",
+            f"[= {snake} =][= '_api' if {snake} in {keywords} else '' =].v1",
             r"(?!.{51})[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*\.v[1-9][0-9]*(?:(?:alpha|beta)[1-9][0-9]*)?",
             "lower-case words and a version, separated by dots, at most 50 characters, such as acme.shop.v1",
-            tuple(sorted(_KEYWORDS | _PACKAGES_OF_OTHERS)),
+            tuple(keywords),
             ".",
             "is a keyword of Python or of protos, or a package of others",
         ),

@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 from deploy import checkout
-from deploy.template import answers, configuration, gone
+from deploy.template import answers, configuration, gone, tags
 from deploy.template.gone import FOLDER
 from deploy.template.names import EXAMPLE, Names
-from deploy.template.questions import questions
+from deploy.template.questions import Question, questions
 from deploy.template.text import TemplateError
 from deploy.template.tree import File, derived, paths
 
@@ -19,10 +19,15 @@ def write(out: Path) -> bool:
     """Derives the template of the commit that is checked out, and commits and tags it with the version.
 
     `out` is the repository of the template; it is made if it does not exist. Returns whether anything has
-    changed since the version was tagged. Raises TemplateError, and has changed nothing then.
+    changed since the version was tagged. Raises TemplateError, and has committed nothing then.
     """
     if out.exists() and any(out.iterdir()) and not (out / ".git").exists():
         raise TemplateError(f"{out} has files and is not a git repository")
+    if found := tags.wrong(checkout.ROOT):
+        raise TemplateError(
+            f"copier would take {', '.join(found)} for a version of the template: delete the tag, and use"
+            f" {checkout.project()}-{checkout.version()} for a release"
+        )
     version, files = checkout.version(), _files()
     asked = questions(checkout.project(), answers.description(), checkout.folders(), packages())
     answers_file = configuration.answers_file(asked, version).encode()
@@ -32,6 +37,14 @@ def write(out: Path) -> bool:
         _git(out, "init", "--quiet", f"--initial-branch={BRANCH}")
     if _git(out, "status", "--porcelain"):
         raise TemplateError(f"{out} has changes that are not committed")
+    try:
+        return _commit(out, version, files, asked)
+    except TemplateError:
+        _undo(out)
+        raise
+
+
+def _commit(out: Path, version: str, files: dict[str, File], asked: list[Question]) -> bool:
     before = (out / gone.LIST).read_text() if (out / gone.LIST).exists() else ""
     released = bool(_git(out, "tag", "--list", version))
     _replace(out, files)
@@ -43,11 +56,17 @@ def write(out: Path) -> bool:
     if not _git(out, "status", "--porcelain"):
         return False
     if released:
-        _git(out, "reset", "--quiet", "--hard")
         raise TemplateError(f"version {version} is tagged in {out} with other files; make a release first")
     _git(out, "commit", "--quiet", "--message", f"Derive version {version}")
     _git(out, "tag", "--annotate", "--message", version, version)
     return True
+
+
+def _undo(out: Path) -> None:
+    _git(out, "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", ".")
+    if _git(out, "rev-list", "--all", "--max-count=1"):
+        _git(out, "reset", "--quiet", "--hard")
+    _git(out, "clean", "--quiet", "-d", "--force", "-x")
 
 
 def _files() -> dict[str, File]:

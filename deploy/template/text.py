@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from itertools import groupby
+from pathlib import Path
 
 from deploy.template.jinja import given
 from deploy.template.names import Names
@@ -46,15 +47,23 @@ class Text:
         """Adds a line that depends on the condition."""
         self.lines.append(Line(line, {condition}))
 
-    def mark_own(self, condition: str) -> None:
-        """Makes the blocks between the comments `template only` depend on the condition."""
-        start = None
+    def mark_own(self, condition: str, path: Path) -> None:
+        """Makes the blocks between the comments `template only` depend on the condition.
+
+        Raises TemplateError for a block without its beginning or its end.
+        """
+        start: int | None = None
         for number, line in enumerate(self.lines):
-            if _OWN.match(line.text.rstrip("\n")):
+            begins, ends = (bool(one.match(line.text.rstrip("\n"))) for one in (_OWN, _OWN_END))
+            if begins if start is not None else ends:
+                raise TemplateError(f"{path}:{number + 1}: a block `template only` in or without another one")
+            if begins:
                 start = number
-            elif _OWN_END.match(line.text.rstrip("\n")) and start is not None:
+            elif ends and start is not None:
                 self.belongs(start, number + 1, condition)
                 start = None
+        if start is not None:
+            raise TemplateError(f"{path}:{start + 1}: a block `template only` without an end")
 
     def left(self, names: Names) -> list[str]:
         """The lines of every fork that have a name of the example, or of the project within another name."""

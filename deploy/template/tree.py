@@ -57,9 +57,7 @@ def derived() -> dict[Path, File]:
     found, wrong = {}, []
     for path, content in whole.items():
         conditions = {f"__{folder}" for folder, rest in rests.items() if path not in rest}
-        if path.is_relative_to(FILES.parent.relative_to(checkout.ROOT)) or any(
-            path.is_relative_to(one) for one in ONLY_HERE
-        ):
+        if any(path.is_relative_to(one) for one in ONLY_HERE):
             conditions.add(OWN)
         try:
             text = content.decode()
@@ -98,7 +96,7 @@ def _converted(
         if path in rest:
             replaced = names.replaced(answers.replaced(path, rest[path].decode()))
             examples.mark(path, text, f"__{folder}", replaced)
-    text.mark_own(OWN)
+    text.mark_own(OWN, path)
     left = [] if conditions else text.left(names)
     if path == checkout.DOCS:
         text.append(first_service.page_line(), first_service.SERVICE)

@@ -32,7 +32,7 @@ NOT_RUN = {
     "export": "sets a variable; tests/docs checks the names and values of settings",
     "bash": "runs the whole of CI",
     "git": "needs a project with changes; the tests of the template commit, update and look for conflicts",
-    "uvx": "fetches copier, which the tests of the template run from the lock file",
+    "uvx": "fetches copier from the network",
     "cd": "enters the project that the line above makes",
     "python": "writes files of this repository; tests compare them",
 }

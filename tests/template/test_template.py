@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from deploy import checkout
 from deploy.template.repository import write
@@ -74,6 +75,26 @@ def test_answers_are_where_they_belong(template: Path, tmp_path: Path) -> None:
     other = fork("copier", template, tmp_path, project="other")
     assert (other / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
     assert not (other / "LICENSE.template").exists()
+
+
+FOLLOWING = {
+    "map": ("Item", "map_api.v1"),  # a keyword of protos
+    "service": ("Item", "service_api.v1"),
+    "calculator": ("Item", "calculator.v1"),  # an example
+    "s-3": ("Item", "s_3.v1"),
+    "order-service": ("Order", "order_service.v1"),
+    "a-project-with-forty-letters-in-its-name": ("Item", "a_project_with_forty_letters_in_its_name.v1"),
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("project", FOLLOWING)
+def test_what_follows_from_a_valid_name_is_valid(
+    template: Path, tmp_path: Path, tool: str, project: str
+) -> None:
+    made = fork(tool, template, tmp_path, project=project)
+    answers = yaml.safe_load((made / ".copier-answers.yml").read_text())
+    assert (answers["service"], answers["package"]) == FOLLOWING[project]
 
 
 WRONG = {
