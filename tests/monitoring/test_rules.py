@@ -10,8 +10,8 @@ import yaml
 from app.core.name import NAME
 from deploy import monitoring
 from tests.monitoring import cases
+from tests.monitoring.promql import selectors
 from tests.monitoring.promtool import Scenario, check, evaluate
-from tests.support.promql import selectors
 
 # The scenarios, with the seconds between evaluations: those of days are evaluated less often.
 SCENARIOS = {

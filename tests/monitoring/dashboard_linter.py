@@ -6,7 +6,7 @@ from typing import Any
 
 import promql_parser
 
-from tests.support.promql import nodes, ranges, selectors
+from tests.monitoring.promql import nodes, ranges, selectors
 
 Board = Mapping[str, Any]
 Problem = tuple[str, str]  # the title of a panel, or "", and what is wrong

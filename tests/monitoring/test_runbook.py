@@ -10,7 +10,7 @@ from deploy import identity, monitoring
 from deploy.prometheus.codes import FAULT, NO_FAULT
 from deploy.prometheus.model import Alert
 from tests.docs.pages import Page
-from tests.support.promql import labels
+from tests.monitoring.promql import labels
 
 ALERTS = monitoring.alerts()
 PAGE = Page("docs/monitoring.md")

@@ -13,8 +13,8 @@ from app.client.channel import channel
 from app.client.tls import Tls
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
+from tests.monitoring.promql import Selector, labels, selectors
 from tests.support.certificates import NAMES, issued
-from tests.support.promql import Selector, labels, selectors
 from tests.support.servers.server import running
 
 # What Prometheus adds to each series of a target; without Kubernetes, there are only two of them.

@@ -8,8 +8,8 @@ import yaml
 
 from app.runtime.server_settings import ServerSettings
 from deploy import monitoring
-from tests.support.dashboard_linter import expanded
-from tests.support.exported import Exported, exported, problems
+from tests.monitoring.dashboard_linter import expanded
+from tests.monitoring.exported import Exported, exported, problems
 from tests.support.servers.process import ROOT
 
 PROMETHEUS = ROOT / "deploy" / "prometheus"

@@ -11,7 +11,7 @@ import yaml
 from app.core.name import NAME
 from deploy import monitoring
 from deploy.identity import uid
-from tests.support.dashboard_linter import RULES, panels, variables
+from tests.monitoring.dashboard_linter import RULES, panels, variables
 from tests.support.servers.process import ROOT
 
 BOARDS: dict[str, Any] = {one.name: monitoring.loaded(one) for one in monitoring.boards()}
