@@ -47,6 +47,8 @@ def _alerts() -> tuple[Alert, ...]:
     where = "{{ with $labels.namespace }}{{ . }}/{{ end }}{{ $labels.job }}"
     service = "namespace, job, grpc_service"
     one = "{{ or $labels.pod $labels.instance }}"
+    certificate = f"The certificate {{{{ $labels.certificate }}}} of {where}"
+    expires = f"{certificate} expires in {{{{ $value | humanizeDuration }}}}."
     calls = f"avg by (namespace, job) ({SETTLED}{{<selector>}})"
     return (
         Alert(
@@ -113,26 +115,16 @@ def _alerts() -> tuple[Alert, ...]:
         Alert(
             name="GrpcCertificateExpires",
             severity="warning",
-            expr="""
-                min by (namespace, job, certificate) (
-                  tls_certificate_expiration_timestamp_seconds{<selector>}
-                ) - time() < <days> * 86400
-                """,
+            expr=_expires("<days>"),
             wait="15m",
-            summary=f"The certificate {{{{ $labels.certificate }}}} of {where} expires in"
-            " {{ $value | humanizeDuration }}.",
+            summary=expires,
             description="It should have been renewed by now.",
         ),
         Alert(
             name="GrpcCertificateExpiresSoon",
             severity="critical",
-            expr="""
-                min by (namespace, job, certificate) (
-                  tls_certificate_expiration_timestamp_seconds{<selector>}
-                ) - time() < 2 * 86400
-                """,
-            summary=f"The certificate {{{{ $labels.certificate }}}} of {where} expires in"
-            " {{ $value | humanizeDuration }}.",
+            expr=_expires("2"),
+            summary=expires,
             description="Then every new connection fails.",
         ),
         Alert(
@@ -146,3 +138,12 @@ def _alerts() -> tuple[Alert, ...]:
             description="Its process was asked to end, but its pod was not deleted; calls may have been cut.",
         ),
     )
+
+
+def _expires(days: str) -> str:
+    """The certificates that expire within so many days."""
+    return f"""
+                min by (namespace, job, certificate) (
+                  tls_certificate_expiration_timestamp_seconds{{<selector>}}
+                ) - time() < {days} * 86400
+                """

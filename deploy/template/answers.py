@@ -1,4 +1,4 @@
-"""What stands in this repository for the answers to questions, and where."""
+"""The texts of this repository in whose place a fork has its answers, and where they stand."""
 
 import re
 from pathlib import Path

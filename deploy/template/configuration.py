@@ -1,4 +1,4 @@
-"""What copier and cookiecutter read: the questions, what follows from the answers, and the hooks."""
+"""The files that copier and cookiecutter read: questions, values derived from the answers, and hooks."""
 
 import json
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from deploy.template.answers import OWN
-from deploy.template.jinja import ENVIRONMENT, literal, verbatim
+from deploy.template.jinja import ENVIRONMENT, FOLDER, literal, verbatim
 from deploy.template.questions import Question
 
 _HOOKS = Path(__file__).with_name("hooks")
@@ -44,12 +44,11 @@ changes are no longer in it. This lists the files that the update has deleted:
 
 
 def following(project: str, examples: list[str]) -> dict[str, str]:
-    """What follows from the answers, as texts of the template language; an empty text is false."""
+    """Values derived from the answers, as texts of the template language; an empty text is false."""
     kept = "cookiecutter.examples.replace(' ', '').split(',')"
     return {
         OWN: f"[= 'yes' if cookiecutter.project == '{project}' else '' =]",
         "__env": "[= cookiecutter.project|upper|replace('-', '_') =]",
-        "__snake": "[= cookiecutter.project|replace('-', '_') =]",
         "__notice": "[= 'yes' if cookiecutter.license != 'Apache-2.0' else '' =]",
         "__spdx": "[= cookiecutter.license|replace('Proprietary', 'LicenseRef-Proprietary') =]",
         "__folder": "[% for one in cookiecutter.service %]"
@@ -78,11 +77,11 @@ def copier(questions: list[Question], project: str, examples: list[str], gone: s
     """The text of `copier.yml`."""
     found: dict[str, object] = {
         "_min_copier_version": _COPIER,
-        "_subdirectory": """[= "[= cookiecutter.project =]" =]""",
+        "_subdirectory": f"[= {literal(FOLDER)} =]",
         "_templates_suffix": "",
         "_envops": ENVIRONMENT,
         "_answers_file": ANSWERS,
-        "_message_after_copy": MESSAGE.replace("[= cookiecutter.project =]", "[= _copier_conf.dst_path =]"),
+        "_message_after_copy": MESSAGE.replace(FOLDER, "[= _copier_conf.dst_path =]"),
     }
     found["_message_after_update"] = UPDATED.format(gone=gone)
     for one in questions:

@@ -1,4 +1,4 @@
-"""Which files and lines belong to an example: those that `make remove` takes out of a copy."""
+"""The files and lines that belong to an example: those that `make remove` takes out of a copy."""
 
 import os
 import subprocess
@@ -41,7 +41,7 @@ def without(folder: str, target: Path) -> Files:
         (target / name).symlink_to(ROOT / name)
     for name in ("pyproject.toml", "uv.lock", "Makefile", "Dockerfile"):
         os.utime(target / name, (0, 0))
-    # Without a repository of its own, what is not committed here does not count.
+    # Options of a make that runs this are not for the one that `make remove` runs.
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     done = subprocess.run(
         [sys.executable, "-m", "deploy.remove", folder],

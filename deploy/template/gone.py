@@ -3,10 +3,10 @@
 import re
 from pathlib import Path
 
+from deploy.template.jinja import FOLDER
 from deploy.template.text import TemplateError
 
 LIST = Path("gone.txt")
-FOLDER = "[= cookiecutter.project =]"
 
 
 def listed(before: str, version: str, changes: str) -> str:

@@ -16,6 +16,10 @@ def answer(name: str) -> str:
     return f"[= cookiecutter.{name} =]"
 
 
+# Both tools take a project's files from this folder.
+FOLDER = answer("project")
+
+
 def given(conditions: frozenset[str], text: str, otherwise: str = "") -> str:
     """The text, for forks in which all of the conditions hold."""
     if not conditions or not text + otherwise:

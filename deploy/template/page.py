@@ -1,9 +1,8 @@
 """Writes the table of questions into docs/fork.md: `python -m deploy.template.page`."""
 
 from deploy import checkout
-from deploy.template import answers
-from deploy.template.questions import Question, questions
-from deploy.template.repository import packages
+from deploy.template.questions import Question
+from deploy.template.repository import asked
 
 _PAGE = checkout.ROOT / "docs" / "fork.md"
 _BEGIN, _END = "<!-- generated: questions -->\n", "<!-- /generated -->"
@@ -17,10 +16,10 @@ _DEFAULTS = {
 }
 
 
-def table(asked: list[Question]) -> str:
+def table(questions: list[Question]) -> str:
     """The questions with their defaults and what is valid, in Markdown."""
     rows = ["| key | question | default | valid |", "|---|---|---|---|"]
-    for one in asked:
+    for one in questions:
         default = _DEFAULTS.get(one.key, f"`{one.default}`")
         rows.append(f"| `{one.key}` | {one.help} | {default} | {one.expected} |")
     return "\n".join(rows)
@@ -29,8 +28,7 @@ def table(asked: list[Question]) -> str:
 def main() -> None:
     head, begin, rest = _PAGE.read_text().partition(_BEGIN)
     _, end, tail = rest.partition(_END)
-    asked = questions(checkout.project(), answers.description(), checkout.folders(), packages())
-    _PAGE.write_text(head + begin + table(asked) + "\n" + end + tail)
+    _PAGE.write_text(head + begin + table(asked()) + "\n" + end + tail)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from deploy import checkout
 from deploy.template import answers, configuration, gone, tags
-from deploy.template.gone import FOLDER
-from deploy.template.names import EXAMPLE, Names
+from deploy.template.jinja import FOLDER
 from deploy.template.questions import Question, questions
 from deploy.template.text import TemplateError
-from deploy.template.tree import File, derived, paths
+from deploy.template.tree import File, derived
 
 BRANCH = "template"
 
@@ -28,30 +27,30 @@ def write(out: Path) -> bool:
             f"copier would take {', '.join(found)} for a version of the template: delete the tag, and use"
             f" {checkout.project()}-{checkout.version()} for a release"
         )
-    version, files = checkout.version(), _files()
-    asked = questions(checkout.project(), answers.description(), checkout.folders(), packages())
-    answers_file = configuration.answers_file(asked, version).encode()
-    files[f"{FOLDER}/{configuration.ANSWERS_PATH}"] = File(answers_file, executable=False)
+    version, files = checkout.version(), derived()
+    answers_file = configuration.answers_file(asked(), version).encode()
+    files[configuration.ANSWERS_PATH] = File(answers_file, executable=False)
     out.mkdir(parents=True, exist_ok=True)
     if not (out / ".git").exists():
         _git(out, "init", "--quiet", f"--initial-branch={BRANCH}")
     if _git(out, "status", "--porcelain"):
         raise TemplateError(f"{out} has changes that are not committed")
     try:
-        return _commit(out, version, files, asked)
+        return _commit(out, version, {f"{FOLDER}/{name}": file for name, file in files.items()})
     except TemplateError:
         _undo(out)
         raise
 
 
-def _commit(out: Path, version: str, files: dict[str, File], asked: list[Question]) -> bool:
+def _commit(out: Path, version: str, files: dict[str, File]) -> bool:
     before = (out / gone.LIST).read_text() if (out / gone.LIST).exists() else ""
     released = bool(_git(out, "tag", "--list", version))
     _replace(out, files)
     changes = _git(out, "diff", "--cached", "--name-status", "--find-renames", "HEAD") if before else ""
     gone_files = before if released else gone.listed(before, version, changes)
-    _write(out, configuration.files(asked, checkout.project(), checkout.folders(), gone_files))
-    _write(out, {gone.LIST.name: gone_files})
+    texts = configuration.files(asked(), checkout.project(), checkout.folders(), gone_files)
+    texts[gone.LIST.name] = gone_files
+    _write(out, {name: File(text.encode(), executable=False) for name, text in texts.items()})
     _git(out, "add", "--all", "--force")
     if not _git(out, "status", "--porcelain"):
         return False
@@ -69,29 +68,25 @@ def _undo(out: Path) -> None:
     _git(out, "clean", "--quiet", "-d", "--force", "-x")
 
 
-def _files() -> dict[str, File]:
-    """The files of the project, by their paths in the template."""
-    files = derived()
-    names = Names(checkout.project(), EXAMPLE)
-    return {f"{FOLDER}/{name}": files[path] for path, name in paths(files, names).items()}
-
-
 def _replace(out: Path, files: dict[str, File]) -> None:
     for path in out.iterdir():
         if path.name not in (".git", gone.LIST.name):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+    _write(out, files)
+    _git(out, "add", "--all", "--force")
+
+
+def _write(out: Path, files: dict[str, File]) -> None:
     for name, file in files.items():
         target = out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(file.content)
         target.chmod(0o755 if file.executable else 0o644)
-    _git(out, "add", "--all", "--force")
 
 
-def _write(out: Path, texts: dict[str, str]) -> None:
-    for name, text in texts.items():
-        (out / name).parent.mkdir(parents=True, exist_ok=True)
-        (out / name).write_text(text)
+def asked() -> list[Question]:
+    """The questions of the template."""
+    return questions(checkout.project(), answers.description(), checkout.folders(), packages())
 
 
 def packages() -> set[str]:

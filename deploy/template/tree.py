@@ -41,8 +41,8 @@ class File:
     conditions: frozenset[str] = frozenset()
 
 
-def derived() -> dict[Path, File]:
-    """The files of the template by their paths, both as in this repository but for the project's name.
+def derived() -> dict[str, File]:
+    """The files of a project, by their paths in the template.
 
     Raises TemplateError, with every line that cannot be classified.
     """
@@ -85,7 +85,7 @@ def derived() -> dict[Path, File]:
         found[path] = File(
             names.replaced(text).encode(), executable=False, conditions=frozenset({first_service.SERVICE})
         )
-    return found
+    return {name: found[path] for path, name in _paths(found, names).items()}
 
 
 def _converted(
@@ -93,7 +93,7 @@ def _converted(
 ) -> tuple[str, list[str]]:
     text = Text(names.replaced(answers.replaced(path, content)))
     for folder, rest in rests.items():
-        if path in rest:
+        if path in rest and rest[path] != content.encode():
             replaced = names.replaced(answers.replaced(path, rest[path].decode()))
             examples.mark(path, text, f"__{folder}", replaced)
     text.mark_own(OWN, path)
@@ -107,7 +107,7 @@ def _converted(
     return rendered, left
 
 
-def paths(files: dict[Path, File], names: Names) -> dict[Path, str]:
+def _paths(files: dict[Path, File], names: Names) -> dict[Path, str]:
     """The paths in the template, with the conditions in the first folder whose files all have them.
 
     Copier leaves out what has an empty name. Cookiecutter does so with files only: a folder gets a name there

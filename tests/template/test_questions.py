@@ -6,14 +6,13 @@ from importlib.metadata import distributions
 import pytest
 
 from deploy import checkout
-from deploy.template import answers
 from deploy.template.page import table
-from deploy.template.questions import Question, questions
-from deploy.template.repository import packages
+from deploy.template.questions import Question
+from deploy.template.repository import asked
 from tests.docs.pages import Page
 
 KEYS = ["project", "description", "owner", "registry", "license", "service", "package", "examples"]
-ASKED = questions(checkout.project(), answers.description(), checkout.folders(), packages())
+ASKED = asked()
 
 
 WRONG = {
