@@ -59,6 +59,7 @@ def test_without_examples_nothing_is_left_of_this_project(template: Path, tmp_pa
     assert left == []
     assert [path for path in project.rglob("*") if path.is_dir() and not any(path.iterdir())] == []
     assert not list(project.rglob(".left-out*"))
+    assert [path for path, text in texts(project).items() if "template only" in text] == []
 
 
 def test_answers_are_where_they_belong(template: Path, tmp_path: Path) -> None:
