@@ -17,6 +17,7 @@ from rich.live import Live
 from app.core.errors import UsageError
 from app.core.service import Command
 from app.tools.exit import FAILED
+from app.tools.interrupt import Interrupt, interrupt
 from app.tools.json_requests import parse_json
 from app.tools.load.calls import calls_of
 from app.tools.load.drive import Drive
@@ -31,6 +32,8 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _LONGEST = 7 * 86_400
+# How soon Ctrl-C is noticed, in seconds.
+_PATIENCE = 0.1
 
 
 def load_command(methods: Methods) -> Command:
@@ -114,26 +117,22 @@ def _run(drive: Drive, title: str, *, as_json: bool) -> bool:
     second. At the end it prints the table and the remarks; or, `as_json`, one line of JSON and nothing else
     on standard output. Raises KeyboardInterrupt after it printed the figures so far.
     """
-    interrupted: KeyboardInterrupt | None = None
-    with _display(title, drive.seconds, as_json=as_json) as show:
+    with interrupt() as ctrl_c, _display(title, drive.seconds, as_json=as_json) as show:
         drive.start()
-        try:
-            for figures, last_second in _each_second(drive):
-                show(figures, last_second)
-        except KeyboardInterrupt as error:
-            interrupted = error
+        for figures, last_second in _each_second(drive, ctrl_c):
+            show(figures, last_second)
         drive.stop()
     figures = drive.figures()
     if as_json:
         asked = {"method": title, "asked_rps": drive.rps, "asked_seconds": drive.seconds}
-        print(json.dumps({**asked, "interrupted": interrupted is not None, **figures.as_json()}))
+        print(json.dumps({**asked, "interrupted": ctrl_c.received, **figures.as_json()}))
     else:
         console = Console(markup=False, emoji=False, highlight=False)
         console.print(table(f"{title}, {figures.seconds:.3g} s", {"total": figures}))
         for remark in remarks(figures, drive.rps):
             console.print(remark, soft_wrap=not console.is_terminal)
-    if interrupted is not None:
-        raise interrupted
+    if ctrl_c.received:
+        raise KeyboardInterrupt
     return not (figures.failed or figures.over_limit or figures.too_late)
 
 
@@ -153,10 +152,11 @@ def _display(title: str, seconds: float, *, as_json: bool) -> Iterator[Show]:
         yield lambda figures, last: None if as_json else print(line(last, figures.seconds), flush=True)
 
 
-def _each_second(drive: Drive) -> Iterator[tuple[Figures, Figures]]:
-    """Yields the figures of the whole load and of the last second, until every call is over."""
+def _each_second(drive: Drive, ctrl_c: Interrupt) -> Iterator[tuple[Figures, Figures]]:
+    """Yields the figures of the whole load and of the last second, until every call is over, or Ctrl-C."""
     before, due = drive.figures(), time.perf_counter() + 1
-    while not drive.wait(max(0.0, due - time.perf_counter())):
-        figures = drive.figures()
-        yield figures, figures.since(before)
-        before, due = figures, due + 1
+    while not (ctrl_c.received or drive.wait(min(_PATIENCE, max(0.0, due - time.perf_counter())))):
+        if time.perf_counter() >= due:
+            figures = drive.figures()
+            yield figures, figures.since(before)
+            before, due = figures, due + 1
