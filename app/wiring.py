@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -279,6 +280,8 @@ def open_parts(
         registrar = chain.registrar(server)
         for service in served:
             servicer = opened.enter_context(service.open(settings.of(service)))
+            if service.readiness is not None:
+                service.readiness(servicer, partial(status.set_service_ready, service.name))
             service.add_to_server(servicer, registrar)
         status.add_to_server(registrar)
         if settings.server.reflection:

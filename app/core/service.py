@@ -17,6 +17,9 @@ S = TypeVar("S", bound=Section, default=Section)
 # Yields what is wrong with a request message, field by field; nothing for a valid one.
 Rule = Callable[[Any], Iterator[FieldViolation]]
 
+# Says whether a service is ready. Safe from any thread.
+SetReady = Callable[[bool], None]
+
 # A command of the service: a function of a channel to the server and of its own typer parameters.
 # It raises UsageError (app/core/errors.py) where it is used wrongly; other exceptions are bugs.
 Command = Callable[..., None]
@@ -35,6 +38,9 @@ class Service(Generic[S]):
     # Given the service's section of the settings, opens its servicer for the server's lifetime, and releases
     # on exit what it needs. Raises StartError.
     open: Callable[[S], AbstractContextManager[object]]
+    # Given the servicer and a function by which it says whether it is ready, as often as that changes. Until
+    # it says otherwise, it is. The server as a whole is ready while each of its services is.
+    readiness: Callable[[Any, SetReady], None] | None = None
     settings: type[S] = Section  # type: ignore[assignment]  # S is Section by default
     # By the method's name, as in `GetItem`; for each of a stream's messages.
     rules: Mapping[str, Rule] = field(default_factory=dict)

@@ -18,6 +18,9 @@ LIVENESS = "liveness"
 class Health(health.HealthServicer):
     """Readiness is off until `set_ready`. Safe from any thread.
 
+    A service that says that it is not ready is NOT_SERVING, and so is the server as a whole, which is the
+    name "".
+
     Watches are blocking generators, one thread each: grpc's non-blocking ones can deadlock the whole server
     (`send` waits for the polling thread, under the lock that the callback of a closed Watch needs).
     """
@@ -25,6 +28,10 @@ class Health(health.HealthServicer):
     def __init__(self, services: Sequence[str]) -> None:
         super().__init__(experimental_non_blocking=False)
         self._names = ("", *services)
+        self._started = False
+        self._not_ready: set[str] = set()
+        self._shown: dict[str, bool] = {}
+        self._readiness_lock = threading.Lock()
         self._watchers: set[Any] = set()
         self._watchers_lock = threading.Lock()
         self._ended = False
@@ -34,9 +41,22 @@ class Health(health.HealthServicer):
         self.set_ready(ready=False)
 
     def set_ready(self, *, ready: bool) -> None:
-        self.ready = ready
+        with self._readiness_lock:
+            self._started = ready
+            self._show()
+
+    def set_service_ready(self, service: str, ready: bool) -> None:
+        with self._readiness_lock:
+            (self._not_ready.discard if ready else self._not_ready.add)(service)
+            self._show()
+
+    def _show(self) -> None:
+        self.ready = self._started and not self._not_ready
         for name in self._names:
-            self.set(name, _SERVING if ready else _NOT_SERVING)
+            serving = self._started and name not in self._not_ready if name else self.ready
+            if self._shown.get(name) is not serving:  # a Watch hears of changes only
+                self._shown[name] = serving
+                self.set(name, _SERVING if serving else _NOT_SERVING)
 
     def begin_drain(self) -> None:
         """Readiness is off from now on."""

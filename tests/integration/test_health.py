@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -10,6 +11,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from typer.testing import CliRunner
 
 from app.cli import cli
+from app.core.service import SetReady
 from tests.support.clients.status import outcome
 from tests.support.servers.other import OTHER
 from tests.support.servers.probe import PROBE
@@ -32,6 +34,50 @@ def test_every_service_readiness_and_liveness_are_serving(channel: grpc.Channel,
 
 def test_a_service_that_is_not_served_has_no_health(channel: grpc.Channel) -> None:
     assert outcome(lambda: check(channel, "no.Such")) is grpc.StatusCode.NOT_FOUND
+
+
+def test_a_service_that_is_not_ready_makes_the_server_not_ready_but_no_other_service() -> None:
+    said: list[SetReady] = []
+    probe = replace(PROBE, readiness=lambda _servicer, set_ready: said.append(set_ready))
+    with running([probe, OTHER]) as server, grpc.insecure_channel(server.target) as channel:
+        [set_ready] = said
+
+        def checks() -> list[int]:
+            return [check(channel, name) for name in ("", "probe.Probe", OTHER.name, "liveness")]
+
+        set_ready(False)
+        set_ready(False)
+        assert checks() == [NOT_SERVING, NOT_SERVING, SERVING, SERVING]
+        assert server.get("/readyz")[0] == 503
+        set_ready(True)
+        assert checks() == [SERVING] * 4
+        assert server.get("/readyz")[0] == 200
+
+
+def test_a_service_can_be_not_ready_from_the_start_and_ready_during_the_drain() -> None:
+    said: list[SetReady] = []
+
+    def begin(_servicer: object, set_ready: SetReady) -> None:
+        set_ready(False)
+        said.append(set_ready)
+
+    seen: list[int] = []
+    with running([replace(PROBE, readiness=begin)], drain_delay=0.5) as server:
+        channel = grpc.insecure_channel(server.target)
+        assert check(channel) == NOT_SERVING
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        watch = stub.Watch(health_pb2.HealthCheckRequest())
+        thread = threading.Thread(target=lambda: seen.extend(answer.status for answer in watch))
+        thread.start()
+        until(lambda: seen == [NOT_SERVING])
+        said[0](True)
+        until(lambda: seen == [NOT_SERVING, SERVING])
+        said[0](False)
+        until(lambda: seen == [NOT_SERVING, SERVING, NOT_SERVING])
+        threading.Timer(0.1, said[0], [True]).start()  # the drain has begun by then
+    thread.join(5)
+    channel.close()
+    assert seen == [NOT_SERVING, SERVING, NOT_SERVING]
 
 
 def test_a_watch_hears_of_every_change_and_ends_with_ok_when_the_server_stops() -> None:
