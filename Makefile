@@ -50,6 +50,9 @@ setup: .venv/.locked $(GENERATED) ## install the development environment into .v
 run: setup ## serve all services on localhost:50051, with metrics on localhost:9464
 	@.venv/bin/python -m app serve
 
+run-faulty: setup ## serve as `make run` does, with faults that `python -m deploy.faults faults` switches on; docs/faults.md
+	@.venv/bin/python -m deploy.faults serve
+
 test: setup ## run the unit, integration, service and documentation tests
 	.venv/bin/python -m pytest $(SPREAD) -m "not release and not copy and not alone" $(PYTEST)
 	@# Exit status 5: PYTEST selects no such test.
@@ -92,7 +95,7 @@ workflows: .venv/.actionlint .venv/.kind ## check the files of GitHub, GitLab, R
 	.venv/bin/check-jsonschema --builtin-schema vendor.renovate renovate.json
 	.venv/bin/python -m pytest tests/workflows $(PYTEST)
 
-gen: setup ## generate app/gen and tests/gen from their protos, the tables of settings, rules, dashboards, and the chart's schema and table
+gen: setup ## generate the code of all protos, the tables of settings, rules, dashboards, and the chart's schema and table
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python protos/generate.py
 	@.venv/bin/python docs/generate.py && .venv/bin/python helm/generate.py && \
 	  .venv/bin/python -m deploy.monitoring || { \

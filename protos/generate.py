@@ -1,4 +1,4 @@
-"""Generates app/gen from the protos beside this file, and tests/gen from tests/protos: `make gen`.
+"""Generates app/gen from the protos beside this file, and the other PACKAGES from theirs: `make gen`.
 
 protoc writes absolute imports (`import items_pb2`); they become `app.gen` imports in the same
 step. Generating with `-I app/gen=protos` instead would bake Python paths into the protos' names, and
@@ -17,7 +17,11 @@ from grpc_tools import protoc
 ROOT = Path(__file__).parents[1]
 
 # Each package of generated code, and the folder of its protos.
-PACKAGES = {"app.gen": ROOT / "protos", "tests.gen": ROOT / "tests" / "protos"}
+PACKAGES = {
+    "app.gen": ROOT / "protos",
+    "tests.gen": ROOT / "tests" / "protos",
+    "deploy.faults.gen": ROOT / "deploy" / "faults" / "protos",
+}
 
 # Protos that others may import: google/protobuf/ of protoc, and those of googleapis-common-protos, such as
 # google/type/money.proto. Their code is installed, and not generated here.

@@ -129,10 +129,10 @@ def server_process(command: Sequence[str] = SERVE, **variables: str) -> Iterator
         yield ServerProcess(process)
 
 
-def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, module: str = "app", **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs the command line to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=environment(**variables),
         capture_output=True,

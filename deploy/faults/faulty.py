@@ -1,0 +1,54 @@
+"""A service whose calls have the faults that are on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import wraps
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor
+
+from app.core.service import Service
+from deploy.faults.faults import Faults
+
+Handler = Callable[[Any, grpc.ServicerContext], Any]
+
+
+def faulty(service: Service[Any], faults: Faults) -> Service[Any]:
+    """Returns the service with handlers that are struck by the faults before they begin."""
+
+    @contextmanager
+    def open_faulty(settings: Any) -> Iterator[object]:
+        with service.open(settings) as servicer:
+            yield _Faulty(servicer, service, faults)
+
+    return replace(service, open=open_faulty)
+
+
+class _Faulty:
+    """A servicer; everything but the handlers is the original's."""
+
+    def __init__(self, servicer: object, service: Service[Any], faults: Faults) -> None:
+        self._servicer = servicer
+        for method in service.descriptor.methods:
+            setattr(self, method.name, _struck(getattr(servicer, method.name), method, faults))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._servicer, name)
+
+
+def _struck(handler: Handler, method: MethodDescriptor, faults: Faults) -> Handler:
+    name = f"{method.containing_service.full_name}/{method.name}"
+
+    @wraps(handler)
+    def unary(request: Any, context: grpc.ServicerContext) -> Any:
+        faults.strike(name, context)
+        return handler(request, context)
+
+    @wraps(handler)
+    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        faults.strike(name, context)
+        yield from handler(request, context)
+
+    return stream if method.server_streaming else unary
