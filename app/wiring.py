@@ -58,7 +58,7 @@ from app.telemetry.logs import count_dropped, writer
 from app.telemetry.otel_variables import correct
 from app.telemetry.propagation import extractor
 from app.telemetry.registry import server_registry
-from app.telemetry.saturation import Concurrency, count_concurrency, count_queue, show_drain
+from app.telemetry.saturation import Concurrency, count_concurrency, count_queue, show_drain, show_readiness
 from app.telemetry.tracer_provider import flushed, installed_provider, log_ignored, tracer_provider
 from app.tls.server_credentials import ServerCredentials
 
@@ -217,6 +217,7 @@ def open_parts(
     with ExitStack() as opened:
         registry = server_registry()
         count_dropped(registry)
+        show_readiness(registry, lambda: status.ready)
         show_drain(registry, lambda: status.draining)
         port = metrics_port(
             settings.server.metrics_listen,

@@ -38,6 +38,12 @@ def show_drain(registry: CollectorRegistry, draining: Callable[[], bool]) -> Non
     shown.set_function(draining)
 
 
+def show_readiness(registry: CollectorRegistry, ready: Callable[[], bool]) -> None:
+    """Registers `grpc_server_ready`, as `/readyz` answers."""
+    shown = Gauge("grpc_server_ready", "1 while the server is ready, otherwise 0.", registry=registry)
+    shown.set_function(ready)
+
+
 def count_threads(registry: CollectorRegistry) -> None:
     """Registers `process_threads`, which the library lacks; like its other metrics, on Linux only."""
     if _THREADS.exists():

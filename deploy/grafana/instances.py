@@ -89,6 +89,14 @@ DASHBOARD = Dashboard(
                     (Query(_gauge("grpc_server_queued"), POD),),
                 ),
                 Panel(
+                    "Ready",
+                    "1 while an instance is ready. One that stays at 0 and does not drain has a service that"
+                    " cannot answer: see the alert GrpcServerNotReady.",
+                    "short",
+                    (Query(_gauge("grpc_server_ready"), POD),),
+                    most=1,
+                ),
+                Panel(
                     "Draining",
                     "1 while an instance drains: it still serves, and ends when its last call is over. One"
                     " that drains for longer than its delay has long streams.",

@@ -68,6 +68,14 @@ def _alerts() -> tuple[Alert, ...]:
             description="Its metrics port has not answered for five minutes.",
         ),
         Alert(
+            name="GrpcServerNotReady",
+            severity="warning",
+            expr="grpc_server_ready{<selector>} == 0 unless grpc_server_draining{<selector>} == 1",
+            wait="5m",
+            summary=f"{one} of {where} is not ready.",
+            description="It is alive and does not drain; a service says that it cannot answer.",
+        ),
+        Alert(
             name="GrpcServerSaturated",
             severity="warning",
             expr=f"avg_over_time({SATURATION}{{<selector>}}[5m]) > <saturation>",

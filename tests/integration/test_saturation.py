@@ -53,9 +53,11 @@ def test_a_process_shows_that_it_drains_until_it_ends() -> None:
         [address] = draining.serving["metrics"]
         server = Scraped(address)
         assert server.gauge("grpc_server_draining") == 0
+        assert server.gauge("grpc_server_ready") == 1
         draining.process.terminate()
         draining.wait_for("drain_started")
         assert server.gauge("grpc_server_draining") == 1
+        assert server.gauge("grpc_server_ready") == 0
 
 
 def test_a_server_that_is_not_ready_yet_does_not_drain() -> None:

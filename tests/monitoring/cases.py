@@ -39,6 +39,7 @@ SHORT = {
     *FAST,
     "GrpcServerDown",
     "GrpcTargetGone",
+    "GrpcServerNotReady",
     "GrpcServerSaturated",
     "GrpcServerRefuses",
     "GrpcPodWithoutCalls",
@@ -156,6 +157,11 @@ def instances() -> list[Scenario]:
             firing={BEFORE + 4 * MINUTE: QUIET, BEFORE + 6 * MINUTE: {"GrpcTargetGone"}},
         ),
         scenario(
+            "one pod is not ready, and does not drain",
+            Pod(EVEN, gauges={"grpc_server_ready": turned(1, 0)}),
+            firing={BEFORE + 4 * MINUTE: QUIET, BEFORE + 6 * MINUTE: {"GrpcServerNotReady"}},
+        ),
+        scenario(
             "more calls than workers",
             Pod(EVEN, concurrency={"calls": turned(8, 40)}),
             firing={BEFORE + 5 * MINUTE: QUIET, BEFORE + 12 * MINUTE: {"GrpcServerSaturated"}},
@@ -220,7 +226,10 @@ def quiet() -> list[Scenario]:
         Pod(
             {"OK": ((BEFORE, 10), (45, 5), (15, 0))},
             f"old-{number}",
-            gauges={"grpc_server_draining": ((BEFORE, 0), (60, 1))},
+            gauges={
+                "grpc_server_draining": ((BEFORE, 0), (60, 1)),
+                "grpc_server_ready": ((BEFORE, 1), (60, 0)),
+            },
         )
         for number in range(2)
     ]
@@ -235,7 +244,11 @@ def quiet() -> list[Scenario]:
         scenario(
             "a pod drains for long, because of streams that last",
             Pod(EVEN),
-            Pod({"OK": turned(10, 0)}, "pod-2", gauges={"grpc_server_draining": turned(0, 1)}),
+            Pod(
+                {"OK": turned(10, 0)},
+                "pod-2",
+                gauges={"grpc_server_draining": turned(0, 1), "grpc_server_ready": turned(1, 0)},
+            ),
             firing=update,
         ),
         scenario(

@@ -60,6 +60,7 @@ class Pod:
             yield self._counter("grpc_server_refused_total", phases, service | {"reason": reason})
         gauges = {
             "up": 1.0,
+            "grpc_server_ready": 1,
             "grpc_server_draining": 0,
             "process_start_time_seconds": self.started,
             "grpc_server_workers": 32,

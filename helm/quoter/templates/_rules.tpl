@@ -245,6 +245,18 @@
         description: "Its metrics port has not answered for five minutes."
         runbook_url: "{{ .Values.prometheusRule.runbookUrl }}#grpctargetgone"
     {{- end }}
+    {{- if not (has "GrpcServerNotReady" .Values.prometheusRule.disabledAlerts) }}
+    - alert: GrpcServerNotReady
+      expr: |-
+        grpc_server_ready{{ "{" }}{{ include "quoter.ruleSelector" . }}} == 0 unless grpc_server_draining{{ "{" }}{{ include "quoter.ruleSelector" . }}} == 1
+      for: 5m
+      labels:
+        severity: warning
+      annotations:
+        summary: "{{ "{{" }} or $labels.pod $labels.instance {{ "}}" }} of {{ "{{" }} with $labels.namespace {{ "}}" }}{{ "{{" }} . {{ "}}" }}/{{ "{{" }} end {{ "}}" }}{{ "{{" }} $labels.job {{ "}}" }} is not ready."
+        description: "It is alive and does not drain; a service says that it cannot answer."
+        runbook_url: "{{ .Values.prometheusRule.runbookUrl }}#grpcservernotready"
+    {{- end }}
     {{- if not (has "GrpcServerSaturated" .Values.prometheusRule.disabledAlerts) }}
     - alert: GrpcServerSaturated
       expr: |-
