@@ -36,11 +36,12 @@ SOURCE ?= $(shell git remote get-url origin 2>/dev/null | sed -nE -e 's|^git@([^
 LABELS = $(foreach label,version=$(VERSION) revision=$(REVISION) created=$(CREATED) source=$(SOURCE),--label org.opencontainers.image.$(label))
 SBOM ?= dist/quoter-$(VERSION).cdx.json
 CONTAINERS ?= $(shell command -v podman || command -v docker || echo podman)
+COMPOSE ?= $(CONTAINERS) compose --file deploy/compose.yaml
 
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-copies stock interop monitoring chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run run-faulty stack stack-down test test-fast test-copies stock interop monitoring chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +53,15 @@ run: setup ## serve all services on localhost:50051, with metrics on localhost:9
 
 run-faulty: setup ## serve as `make run` does, with faults that `python -m deploy.faults faults` switches on; docs/faults.md
 	@.venv/bin/python -m deploy.faults serve
+
+stack: image ## serve with a collector, Jaeger, Prometheus, Grafana and load, in containers; docs/stack.md
+	IMAGE=$(IMAGE) $(COMPOSE) up --detach
+	@printf '%s\n' '' 'Grafana     http://localhost:3000/dashboards' 'Prometheus  http://localhost:9090/alerts' \
+	  'Jaeger      http://localhost:16686' 'servers     localhost:50051 and localhost:50052' \
+	  'metrics     http://localhost:9464/metrics and http://localhost:9465/metrics'
+
+stack-down: ## stop what `make stack` has started, and delete its data
+	IMAGE=$(IMAGE) $(COMPOSE) down --volumes
 
 test: setup ## run the unit, integration, service and documentation tests
 	.venv/bin/python -m pytest $(SPREAD) -m "not release and not copy and not alone" $(PYTEST)
@@ -83,6 +93,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts
 	.venv/bin/mypy
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m protos.lint
 	.venv/bin/hadolint Dockerfile
+	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	.venv/bin/shellcheck .ci/*
 
 workflows: .venv/.actionlint .venv/.kind ## check the files of GitHub, GitLab, Renovate, kind and the dev container

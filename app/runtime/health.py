@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import grpc
+import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 _MESSAGES: Any = health_pb2
@@ -46,9 +47,16 @@ class Health(health.HealthServicer):
             self._show()
 
     def set_service_ready(self, service: str, ready: bool) -> None:
+        """The log has each change."""
         with self._readiness_lock:
+            if ready is (service not in self._not_ready):
+                return
             (self._not_ready.discard if ready else self._not_ready.add)(service)
             self._show()
+        if ready:
+            structlog.get_logger().info("service_ready", service=service)
+        else:
+            structlog.get_logger().warning("service_not_ready", service=service)
 
     def _show(self) -> None:
         self.ready = self._started and not self._not_ready

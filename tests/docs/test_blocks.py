@@ -24,6 +24,7 @@ LANGUAGES = {"console", "json", "yaml", "python", "proto", "sh", "text"}
 # Programs whose commands are not run here, each with the reason.
 NOT_RUN = {
     "cosign": "needs a published release",
+    "docker": "needs images of a registry; tests/tracing runs the commands of the stack's containers",
     "gh": "needs a published release",
     "helm": "needs a cluster; tests/e2e runs the commands of the documentation",
     "kind": "needs kind; tests/e2e loads the image in its own way",

@@ -114,11 +114,16 @@ class Built:
         return podman("run", "--rm", *options, "--entrypoint", program, self.name, *arguments)
 
     @contextmanager
-    def serve(self, *options: str, **variables: str) -> Iterator[Container]:
-        """Runs the server on loopback, on ports that the system chooses unless `variables` name some."""
+    def serve(self, *options: str, command: Sequence[str] = (), **variables: str) -> Iterator[Container]:
+        """Runs the server on loopback, on ports that the system chooses unless `variables` name some.
+
+        `command` is the image's own, if it is empty.
+        """
         given = {"APP_LISTEN": "127.0.0.1:0", "APP_METRICS_LISTEN": "127.0.0.1:0", "APP_DRAIN_DELAY": "0.2"}
         env = [f"--env={name}={value}" for name, value in (given | variables).items()]
-        identity = podman("run", "--detach", "--network=host", *RESTRICTED, *options, *env, self.name)
+        identity = podman(
+            "run", "--detach", "--network=host", *RESTRICTED, *options, *env, self.name, *command
+        )
         try:
             yield Container(identity)
         finally:

@@ -13,6 +13,7 @@ from typing import Any
 
 import grpc
 import pytest
+import yaml
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from app.core.name import NAME
@@ -115,6 +116,20 @@ def test_a_signal_reaches_the_server_and_it_drains(image: Built, signal: str) ->
         container.wait_for("serving")
         assert container.end(signal) == 0
         assert [line["event"] for line in container.log()] == ["serving", *DRAIN_STEPS]
+
+
+def test_a_server_of_the_stack_has_the_image_and_the_faults_beside_it(image: Built) -> None:
+    file = ROOT / "deploy" / "compose.yaml"
+    given = yaml.safe_load(file.read_text())["services"]["server-1"]
+    volumes = [f"--volume={file.parent / one}" for one in given["volumes"]]
+    options = [
+        f"--entrypoint={json.dumps(given['entrypoint'])}",
+        f"--workdir={given['working_dir']}",
+        *volumes,
+    ]
+    with image.serve(*options, command=given["command"]) as container:
+        assert "faults.v1.FaultsService" in container.wait_for("serving")["services"]
+        assert container.end("TERM") == 0
 
 
 def test_every_module_that_the_server_loads_was_compiled_ahead(image: Built) -> None:

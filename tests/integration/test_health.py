@@ -50,6 +50,8 @@ def test_a_service_that_is_not_ready_makes_the_server_not_ready_but_no_other_ser
         assert checks() == [NOT_SERVING, NOT_SERVING, SERVING, SERVING]
         assert server.get("/readyz")[0] == 503
         set_ready(True)
+        assert [line["service"] for line in server.lines("service_not_ready")] == ["probe.Probe"]
+        assert [line["service"] for line in server.lines("service_ready")] == ["probe.Probe"]
         assert checks() == [SERVING] * 4
         assert server.get("/readyz")[0] == 200
 

@@ -67,7 +67,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         started.callback(port.shutdown)
         jobs = {
             NAME: [
-                (_metrics(one), {"namespace": "here", "pod": f"pod-{number}"})
+                (metrics_of(one), {"namespace": "here", "pod": f"pod-{number}"})
                 for number, one in enumerate(servers)
             ],
             "client": [(f"127.0.0.1:{port.server_port}", {"namespace": "here", "pod": "client-0"})],
@@ -87,7 +87,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             caller.join()
 
 
-def _metrics(server: ServerProcess) -> str:
+def metrics_of(server: ServerProcess) -> str:
     [address] = server.serving["metrics"]
     return str(address).removeprefix("http://").removesuffix("/metrics")
 

@@ -12,6 +12,7 @@ import grpc
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
 _KINDS = {2: "server", 3: "client"}
+_ERROR = 2
 
 
 class CollectedSpan(NamedTuple):
@@ -22,6 +23,9 @@ class CollectedSpan(NamedTuple):
     span_id: str
     parent: str
     injected: bool  # whether the SDK was set up by opentelemetry-instrument
+    seconds: float
+    failed: bool  # whether its status is an error
+    code: int  # of its call
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
@@ -44,6 +48,9 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
                         span.span_id.hex(),
                         span.parent_span_id.hex(),
                         "telemetry.auto.version" in names,
+                        (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+                        span.status.code == _ERROR,
+                        _number(span, "rpc.grpc.status_code"),
                     )
                     for span in scope.spans
                 ]
@@ -52,6 +59,10 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
         self.headers.append({key: str(value) for key, value in context.invocation_metadata()})
         self.add(request)
         return trace_service_pb2.ExportTraceServiceResponse()
+
+
+def _number(span: Any, name: str) -> int:
+    return next((int(one.value.int_value) for one in span.attributes if one.key == name), -1)
 
 
 @contextmanager

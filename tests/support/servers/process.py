@@ -119,8 +119,11 @@ class ServerProcess:
         self._reader.join(5)
         return code
 
+    def logged(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.output if line.startswith('{"timestamp"')]
+
     def events(self) -> list[str]:
-        return [json.loads(line)["event"] for line in self.output if line.startswith('{"timestamp"')]
+        return [line["event"] for line in self.logged()]
 
 
 @contextmanager
