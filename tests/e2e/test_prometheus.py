@@ -1,22 +1,33 @@
-"""A Prometheus in the cluster finds the pods by the chart's annotations, and counts exactly their calls."""
+"""A Prometheus in the cluster finds the pods by the chart's annotations, and counts exactly their calls.
+
+The chart's rules and dashboards show these pods.
+"""
 
 import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
+import yaml
 
 from app.core.code import CODE_LABELS
 from app.core.method import UNKNOWN, Arity
 from app.core.name import NAME
+from deploy.prometheus.instances import SETTLED
 from tests.e2e.calling import HEADLESS, PYTHON, Call, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, Namespace
 from tests.e2e.plugin import Measured
 from tests.e2e.prometheus import Prometheus
 from tests.gen.probe_pb2 import DESCRIPTOR
+from tests.monitoring.prometheus import prometheus as monitoring_prometheus
+from tests.monitoring.test_dashboards import chosen
+from tests.support.chart import CHART
 from tests.support.servers.echo import INVALID, OUT_OF_RANGE
+from tests.support.waiting import until
 
 METHOD = ("grpc_type", "grpc_service", "grpc_method")
 SECONDS = 15  # of steady calls, longer than a connection's greatest age
@@ -39,7 +50,7 @@ LABELS = {
 @pytest.fixture(scope="module")
 def installed(namespace: Namespace) -> Iterator[Namespace]:
     """The namespace with the chart, without a drain, which does not matter here."""
-    namespace.install(RELEASE, "--set", "drain.delaySeconds=0")
+    namespace.install(RELEASE, "--set", "drain.delaySeconds=0", "--set", "dashboards.enabled=true")
     yield namespace
     namespace.uninstall(RELEASE)
 
@@ -167,3 +178,61 @@ def test_the_calls_counted_on_all_pods_are_the_calls_made(
         f"Prometheus counted {handled.total():,} of {made.total():,} calls, with equal methods and codes"
         f" ({listed}; {callers}), on {len(shares)} pods"
     )
+
+
+# Panels without data: the pods have no certificates, and refuse none of these calls.
+NO_DATA = {"Certificates expire in", "Refusals by reason", "Refused, by reason"}
+# The cluster has no operator, whose resources helm would look for.
+WITH_OPERATOR = ("--kube-version", "1.29.0", "--api-versions", "monitoring.coreos.com/v1")
+
+
+@pytest.mark.timeout(120, func_only=True)
+def test_the_rules_and_dashboards_of_the_chart_show_the_pods(
+    prometheus: Prometheus, installed: Namespace, pod: Pod, tmp_path: Path, measured: Measured
+) -> None:
+    """By a Prometheus with the chart's rules that follows the cluster's, whose configuration is not ours."""
+    values = ("--set", "prometheusRule.enabled=true", "--show-only", "templates/prometheusrule.yaml")
+    rendered = installed.helm("template", RELEASE, str(CHART), *values, *WITH_OPERATOR)
+    following = {
+        "job_name": "cluster",
+        "metrics_path": "/federate",
+        "honor_labels": True,
+        "params": {"match[]": [f'{{namespace="{installed.name}"}}']},
+        "static_configs": [{"targets": [prometheus.address.removeprefix("http://")]}],
+        # As docs/monitoring.md has it for pods that are found by their annotations.
+        "metric_relabel_configs": [{"target_label": "job", "replacement": RELEASE}],
+    }
+    rules = yaml.safe_dump(yaml.safe_load(rendered)["spec"])
+    with (
+        pod.calling(own(HEADLESS, "--token-file", "/token/token")),
+        monitoring_prometheus(tmp_path, rules, [following]) as at,
+    ):
+        records = {rule["name"] for rule in at.rules() if rule["type"] == "recording"}
+        until(lambda: {name for name in records if not at.values(name)} <= {SETTLED}, seconds=30)
+        assert {rule["health"] for rule in at.rules()} == {"ok"}
+        assert [rule["name"] for rule in at.rules() if rule.get("state") == "firing"] == []
+
+        selector = f"app.kubernetes.io/instance={RELEASE},grafana_dashboard=1"
+        queries = {
+            (board["title"], panel["title"]): target["expr"]
+            for one in installed.get("configmaps", "--selector", selector)["items"]
+            for board in [json.loads(text) for text in one["data"].values()]
+            if not board["title"].endswith("clients")
+            for panel in flattened(board["panels"])
+            for target in panel.get("targets", ())
+        }
+        assert len({title for title, _ in queries}) == 3
+        empty = [name for name, query in queries.items() if not at.values(chosen(query))]
+        assert {panel for _, panel in empty} <= NO_DATA, empty
+        evaluated = len(at.rules())
+    measured(
+        f"a Prometheus with the chart's {evaluated} rules evaluated all, none fired, and"
+        f" {len(queries) - len(empty)} of {len(queries)} panels of the chart's dashboards had data"
+    )
+
+
+def flattened(panels: list[Any]) -> Iterator[Any]:
+    """The panels, and those of collapsed rows."""
+    for panel in panels:
+        yield panel
+        yield from flattened(panel.get("panels", []))

@@ -35,6 +35,9 @@ class Prometheus:
         assert found["status"] == "success", found
         return found["data"]
 
+    def rules(self) -> list[Any]:
+        return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
+
     def values(self, expression: str) -> list[float]:
         """The values of an expression now, without those that are not a number."""
         found = self.get("query", query=expression)["result"]
@@ -42,8 +45,19 @@ class Prometheus:
         return [value for value in values if value == value]  # noqa: PLR0124 - NaN is not equal to itself
 
 
+def scraping(jobs: Mapping[str, Sequence[Target]]) -> list[dict[str, Any]]:
+    """The configuration of what is scraped: the targets of each job."""
+    return [
+        {
+            "job_name": job,
+            "static_configs": [{"targets": [address], "labels": dict(labels)} for address, labels in targets],
+        }
+        for job, targets in jobs.items()
+    ]
+
+
 @contextmanager
-def prometheus(folder: Path, rules: str, jobs: Mapping[str, Sequence[Target]]) -> Iterator[Prometheus]:
+def prometheus(folder: Path, rules: str, scraped: Sequence[Mapping[str, Any]]) -> Iterator[Prometheus]:
     """Starts it on a port that the system chooses; it does not outlive the context."""
     if not PROMETHEUS.exists():
         pytest.skip("prometheus is required: make monitoring builds it")
@@ -51,15 +65,7 @@ def prometheus(folder: Path, rules: str, jobs: Mapping[str, Sequence[Target]]) -
     configuration = {
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yml"],
-        "scrape_configs": [
-            {
-                "job_name": job,
-                "static_configs": [
-                    {"targets": [address], "labels": dict(labels)} for address, labels in targets
-                ],
-            }
-            for job, targets in jobs.items()
-        ],
+        "scrape_configs": list(scraped),
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(configuration))
     log = folder / "log"

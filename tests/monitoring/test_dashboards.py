@@ -20,7 +20,7 @@ from app.core.name import NAME
 from deploy import monitoring
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
-from tests.monitoring.prometheus import Prometheus, prometheus
+from tests.monitoring.prometheus import Prometheus, prometheus, scraping
 from tests.support.certificates import NAMES, issued
 from tests.support.servers.process import ROOT, ServerProcess, server_process
 from tests.support.waiting import until
@@ -72,7 +72,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
             ],
             "client": [(f"127.0.0.1:{port.server_port}", {"namespace": "here", "pod": "client-0"})],
         }
-        at = started.enter_context(prometheus(folder, monitoring.rules(), jobs))
+        at = started.enter_context(prometheus(folder, monitoring.rules(), scraping(jobs)))
         ended = threading.Event()
         callers = [
             threading.Thread(target=load, args=(one.target, Tls(folder / "ca"), registry, ended))
@@ -149,7 +149,6 @@ def test_the_autoscalers_metric_is_there_for_each_pod(scraped: Prometheus) -> No
 
 
 def test_prometheus_evaluates_every_rule_and_nothing_alerts(scraped: Prometheus) -> None:
-    groups = scraped.get("rules")["groups"]
-    rules = [rule for group in groups for rule in group["rules"]]
+    rules = scraped.rules()
     assert {rule["health"] for rule in rules} == {"ok"}, [rule.get("lastError") for rule in rules]
     assert [rule["name"] for rule in rules if rule.get("state") == "firing"] == []

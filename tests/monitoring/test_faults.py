@@ -19,7 +19,7 @@ from tests.docs.pages import PAGES
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.monitoring.cases import LONG
-from tests.monitoring.prometheus import Prometheus, prometheus
+from tests.monitoring.prometheus import Prometheus, prometheus, scraping
 from tests.monitoring.test_dashboards import QUERIES, metrics_of
 from tests.support.servers.collector import CollectedSpan, collecting
 from tests.support.servers.process import ServerProcess, run, server_process
@@ -129,7 +129,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Broke
                 (metrics_of(server), {"namespace": _slug(title)}) for title, (server, _) in servers.items()
             ]
         }
-        at = opened.enter_context(prometheus(tmp_path_factory.mktemp("faults"), rules, targets))
+        at = opened.enter_context(prometheus(tmp_path_factory.mktemp("faults"), rules, scraping(targets)))
         found = {}
         for title, (server, spans) in servers.items():
             done = run("faults", "--target", server.target, *command(title), module="deploy.faults")
