@@ -20,6 +20,7 @@ from app.tools.exit import INVALID, fail
 from app.tools.health import health_command
 from app.tools.load.command import load_command
 from app.tools.methods import Methods
+from app.tools.top.command import top
 
 
 def command_line(services: Sequence[Service[Any]]) -> typer.Typer:
@@ -37,6 +38,7 @@ def command_line(services: Sequence[Service[Any]]) -> typer.Typer:
     cli.command()(version)
     for function in (*common, *(command for service in services for command in service.commands)):
         cli.command()(over_channel(function, descriptors))
+    cli.command()(top)
     cli.command()(doctor_command(descriptors))
     return cli
 

@@ -12,7 +12,8 @@ from app.core.file import read_file
 from app.core.name import NAME
 from app.tls.certificates import parse_certificates
 from app.tools.doctor.facts import Facts
-from app.tools.doctor.report import Remedy, StepError, period
+from app.tools.doctor.report import Remedy, StepError
+from app.tools.period import period
 
 # The path in advice for a file that only the user can obtain.
 CA_PATH = Path("ca.pem")

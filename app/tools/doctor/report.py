@@ -109,12 +109,3 @@ def print_report(diagnosis: Diagnosis, console: Console) -> None:
         console.print()
         console.print(Text(remedy.when))
         console.print(Text(f"    {remedy.command}", "bold"), soft_wrap=True)
-
-
-_UNITS = ((86_400 * 2, 86_400, "days"), (3_600 * 2, 3_600, "hours"), (120, 60, "minutes"), (0, 1, "seconds"))
-
-
-def period(seconds: float) -> str:
-    """Formats a duration in the largest unit of which there are at least two, such as `3 days`."""
-    size, unit = next((size, unit) for least, size, unit in _UNITS if seconds >= least)
-    return f"{int(seconds / size)} {unit}"

@@ -16,8 +16,9 @@ from app.client.token import read_token
 from app.core.file import reason_of
 from app.core.name import NAME
 from app.tools.doctor.facts import Facts, Finding, Reply
-from app.tools.doctor.report import Remedy, StepError, period
+from app.tools.doctor.report import Remedy, StepError
 from app.tools.doctor.rpc import make_call
+from app.tools.period import period
 
 _UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 _ABOUT_TIME = re.compile(r"expired|not (yet valid|valid yet)|future|\b(exp|nbf|iat)\b", re.IGNORECASE)

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from rich.text import Text
 
 from app.tools.load.drive import LATEST
 from app.tools.load.figures import UNKNOWN, Figures
+from app.tools.table import add_row, new_table
 
 # A process that uses more of a core is probably the bottleneck: Python uses one at a time.
 _BUSY = 0.7
@@ -17,14 +16,14 @@ _MOST_ROWS = 12
 
 def table(title: str, columns: dict[str, Figures]) -> Table:
     """Returns a table with a column for each of the figures, such as the last second and the total."""
-    found = Table(box=SIMPLE_HEAD, title=Text(title), title_justify="left", pad_edge=False)
+    found = new_table(title)
     found.add_column()
     for name in columns:
         found.add_column(name, justify="right")
     several = list(columns.values())
     for section in (_calls(several), _latencies(several), _codes(several), _backends(several)):
         for row in section:
-            found.add_row(*(Text(cell) for cell in row))
+            add_row(found, *row)
         found.add_section()
     return found
 

@@ -1,0 +1,1 @@
+"""The command `top`: what the `/metrics` of servers says, in the terminal."""
