@@ -46,8 +46,8 @@ def top(
 ) -> None:
     """Show servers by their metrics: state, rates, errors, latencies, limits, and each one's share of calls.
 
-    Reads /metrics and /readyz. In a terminal, q ends it. Exits with 78 if no server answers at first, and
-    with --once with 1 if one of them does not.
+    In a terminal, q ends it. Exits with 78 if no server answers at first, and with --once with 1 if one of
+    them does not.
     """
     try:
         targets = parse_targets(addresses or [f"localhost:{DEFAULT_PORT}"])

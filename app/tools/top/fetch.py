@@ -14,7 +14,7 @@ from typing import Any
 from app.core.file import reason_of
 from app.tools.top.addresses import Endpoint
 
-# For everything that is asked of a server at a time, in seconds.
+# For one scrape of a server, in seconds.
 TIMEOUT = 2.0
 # The metrics of a server with 40 methods take 0.3 MB.
 MAX_BYTES = 4 * 1024 * 1024
@@ -29,12 +29,11 @@ class FetchError(Exception):
 
 @dataclass(frozen=True)
 class Scrape:
-    """The answers of one server. `at` is in seconds of `time.monotonic()`, `clock` in the server's time."""
+    """The metrics of a server. `at` is in seconds of `time.monotonic()`, `clock` in the server's time."""
 
     at: float
     clock: float
-    ready: bool
-    metrics: str
+    text: str
 
 
 class Fetcher:
@@ -44,21 +43,19 @@ class Fetcher:
         self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def scrape(self, endpoint: Endpoint) -> Scrape:
-        """Asks for `/metrics` and `/readyz` within TIMEOUT. Raises FetchError."""
+        """Asks for `/metrics`, within TIMEOUT. Raises FetchError."""
         async with self._places:
             try:
                 async with asyncio.timeout(TIMEOUT):
                     at = time.monotonic()
-                    metrics = await _get(endpoint, "/metrics")
-                    ready = await _get(endpoint, "/readyz")
+                    answer = _parse(await _get(endpoint))
             except TimeoutError:
                 raise FetchError(f"no answer within {TIMEOUT:g} s") from None
             except OSError as error:
                 raise FetchError(_reason(error)) from None
-        if metrics.status != HTTPStatus.OK:
-            raise FetchError(f"/metrics answers with HTTP status {metrics.status}")
-        text = metrics.body.decode("utf-8", "replace")
-        return Scrape(at, metrics.clock, ready.status == HTTPStatus.OK, text)
+        if answer.status != HTTPStatus.OK:
+            raise FetchError(f"/metrics answers with the HTTP status {answer.status}")
+        return Scrape(at, answer.clock, answer.body.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True)
@@ -78,20 +75,20 @@ class _Received:
         return io.BytesIO(self._data)
 
 
-async def _get(endpoint: Endpoint, path: str) -> _Answer:
-    """Raises OSError and FetchError."""
+async def _get(endpoint: Endpoint) -> bytes:
+    """Returns everything that the server sends. Raises OSError and FetchError."""
     reader, writer = await _connect(endpoint)
     try:
-        head = [f"GET {path} HTTP/1.1", f"Host: {endpoint.label}", "Accept: text/plain", "Connection: close"]
+        head = ["GET /metrics HTTP/1.1", f"Host: {endpoint.label}", "Accept: text/plain", "Connection: close"]
         writer.write("\r\n".join([*head, "", ""]).encode("ascii"))
         data = bytearray()
         while part := await reader.read(_PART):
             data += part
             if len(data) > MAX_BYTES:
-                raise FetchError(f"{path} is larger than {MAX_BYTES // 1024 // 1024} MB")
+                raise FetchError(f"/metrics is larger than {MAX_BYTES // 1024 // 1024} MB")
     finally:
         writer.transport.abort()
-    return _parse(bytes(data))
+    return bytes(data)
 
 
 async def _connect(endpoint: Endpoint) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

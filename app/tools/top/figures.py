@@ -163,7 +163,6 @@ class Reading:
 
     at: float
     clock: float  # the server's time
-    ready: bool
     samples: Samples
 
 
@@ -192,7 +191,7 @@ def figures_of(label: str, now: Reading, before: Reading | None) -> ServerFigure
 def _state(reading: Reading) -> State:
     if reading.samples.single(names.DRAINING):
         return State.DRAINING
-    return State.READY if reading.ready else State.NOT_READY
+    return State.READY if reading.samples.single(names.READY) else State.NOT_READY
 
 
 def _methods(now: Samples, before: Samples | None, seconds: float) -> Methods:

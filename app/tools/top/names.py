@@ -12,6 +12,7 @@ CONCURRENCY = "grpc_server_concurrency"
 LIMIT = "grpc_server_concurrency_limit"
 QUEUED = "grpc_server_queued"
 WORKERS = "grpc_server_workers"
+READY = "grpc_server_ready"
 DRAINING = "grpc_server_draining"
 BUILD = "app_build_info"
 STARTED = "process_start_time_seconds"
@@ -25,6 +26,7 @@ READ: Mapping[str, tuple[str, ...]] = {
     LIMIT: ("kind",),
     QUEUED: (),
     WORKERS: (),
+    READY: (),
     DRAINING: (),
     BUILD: ("version",),
     STARTED: (),

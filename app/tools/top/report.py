@@ -14,7 +14,8 @@ from app.tools.top.figures import Figures, MethodFigures, MethodName, ServerFigu
 
 # From this width on, tables have all columns.
 _WIDE = 76
-_MOST_PROBLEMS = 3
+# From this height on, more problems are told.
+_TALL = 30
 # Which part of a limit is marked when it is used.
 _FULL = 0.8
 _STYLES = {
@@ -65,7 +66,7 @@ def report(figures: Figures, width: int, height: int | None = None) -> Group:
     Servers and methods that have no place are counted in a last row.
     """
     limits = list(_limits(figures))
-    problems = list(_problems(figures))
+    problems = list(_problems(figures, 3 if height is None or height >= _TALL else 1))
     servers = [_server(figures, server) for server in figures.servers]
     methods = list(_methods(figures, width))
     if height is not None:
@@ -113,11 +114,11 @@ def _server(figures: Figures, server: ServerFigures) -> _Row:
     return _Row(cells, "" if server.state is State.READY else _STYLES[server.state])
 
 
-def _problems(figures: Figures) -> Iterator[str]:
+def _problems(figures: Figures, most: int) -> Iterator[str]:
     found = [f"{server.label}: {server.problem}" for server in figures.servers if server.problem]
-    yield from found[:_MOST_PROBLEMS]
-    if (rest := len(found) - _MOST_PROBLEMS) > 0:
-        yield f"and {rest} others that do not answer"
+    yield from found[:most]
+    if rest := len(found[most:]):
+        yield f"and {rest} more that do not answer"
 
 
 def _methods(figures: Figures, width: int) -> Iterator[_Row]:

@@ -88,7 +88,7 @@ def _figures(known: _Known, answer: Scrape | FetchError) -> ServerFigures:
     try:
         if isinstance(answer, FetchError):
             raise answer
-        reading = Reading(answer.at, answer.clock, answer.ready, parse_samples(answer.metrics))
+        reading = Reading(answer.at, answer.clock, parse_samples(answer.text))
     except (FetchError, ValueError) as error:
         return without_figures(label, str(error), answered=known.answered is not None)
     before, known.last, known.answered = known.last, reading, reading.at

@@ -33,18 +33,20 @@ def run(*arguments: str, given: str = "", **variables: str) -> Result:
 class Terminal:
     """The command line on a terminal of its own, 80 columns wide."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, **variables: str) -> None:
         self._here, there = pty.openpty()
         fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
             ["setsid", "--ctty", NAME, *arguments],  # Ctrl-C needs a session of its own
-            env=with_probe(TERM="xterm"),
+            env=with_probe(TERM="xterm", **variables),
             stdin=there,
             stdout=there,
             stderr=there,
         )
         os.close(there)
         self.text = ""
+        self.is_as_before = False  # once the program has ended: whether it left the terminal's settings
+        self._before = termios.tcgetattr(self._here)
 
     def type(self, text: str) -> None:
         os.write(self._here, text.encode())
@@ -63,6 +65,7 @@ class Terminal:
     def end(self) -> int:
         """Waits for the program to end, and returns its exit code."""
         code = self.process.wait(20)
+        self.is_as_before = termios.tcgetattr(self._here) == self._before
         with suppress(OSError):
             while select.select([self._here], [], [], 0)[0] and (more := os.read(self._here, 65536)):
                 self.text += more.decode()
