@@ -129,7 +129,7 @@ def test_calls_in_flight_and_those_that_wait_are_shown() -> None:
 
 
 def test_a_server_drains_is_gone_and_comes_back() -> None:
-    with server_process(APP_DRAIN_DELAY="2") as process:
+    with server_process(APP_DRAIN_DELAY="1") as process:
         [address] = [url.split("/")[2] for url in process.serving["metrics"]]
         watch = Watch(parse_targets([address]))
 
