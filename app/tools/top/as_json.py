@@ -25,6 +25,7 @@ def _server(figures: Figures, server: ServerFigures) -> dict[str, Any]:
         "problem": server.problem,
         "version": server.version,
         "uptime_seconds": None if server.uptime is None else round(server.uptime, 1),
+        "memory_bytes": None if server.memory is None else round(server.memory),
         "rate": round(server.rate, 3) if server.rated else None,
         "share": None if share is None else round(share, 4),
         "waiting": round(server.queued),

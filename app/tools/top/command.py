@@ -17,11 +17,10 @@ def top(
     addresses: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[HOST:PORT]...",
-            help="The metrics ports of servers. A name stands for every server that it resolves to."
-            f"  [default: localhost:{DEFAULT_PORT}]",
+            metavar="HOST:PORT",
+            help="The metrics ports of servers. A name stands for every server that it resolves to.",
             envvar=variable("--metrics"),
-            show_default=False,
+            show_default=f"localhost:{DEFAULT_PORT}",
         ),
     ] = None,
     *,
@@ -35,8 +34,7 @@ def top(
 ) -> None:
     """Show servers by their metrics: state, rates, errors, latencies, limits, and each one's share of calls.
 
-    In a terminal, q ends it. Exits with 78 if no server answers at first, and with --once with 1 if one of
-    them does not.
+    In a terminal, q ends it. Exits with 78 if no server answers at first; with --once, with 1 if one did not.
     """
     # Imported only here: no other command needs them.
     from app.tools.top.follow import How, follow

@@ -107,6 +107,7 @@ class ServerFigures:
     problem: str = ""
     version: str = ""
     uptime: float | None = None  # in seconds
+    memory: float | None = None  # in bytes
     rated: bool = False
     methods: Methods = field(default_factory=dict)
     limits: Mapping[str, Usage] = field(default_factory=dict)
@@ -180,6 +181,7 @@ def figures_of(label: str, now: Reading, before: Reading | None) -> ServerFigure
         state=_state(now),
         version=next((version for (version,) in samples.of(names.BUILD)), ""),
         uptime=None if started is None else max(0.0, now.clock - started),
+        memory=samples.single(names.MEMORY),
         rated=seconds > 0,
         methods=_methods(samples, before.samples if before and seconds > 0 else None, seconds),
         limits=limits,

@@ -16,6 +16,7 @@ READY = "grpc_server_ready"
 DRAINING = "grpc_server_draining"
 BUILD = "app_build_info"
 STARTED = "process_start_time_seconds"
+MEMORY = "process_resident_memory_bytes"
 
 READ: Mapping[str, tuple[str, ...]] = {
     HANDLED: (*LABELS, "grpc_code"),
@@ -30,6 +31,7 @@ READ: Mapping[str, tuple[str, ...]] = {
     DRAINING: (),
     BUILD: ("version",),
     STARTED: (),
+    MEMORY: (),
 }
 
 # The kinds of calls whose limit is always shown; others only while they are in use.

@@ -41,7 +41,8 @@ class _Column(NamedTuple):
 _SERVERS = (
     _Column("state", 9),
     _Column("version", 8, wide=True),
-    _Column("uptime", 10, wide=True),
+    _Column("uptime", 6, wide=True),
+    _Column("memory", 7, wide=True),
     _Column("calls/s", 8),
     _Column("share", 5),
     _Column("waiting", 7),
@@ -106,7 +107,8 @@ def _server(figures: Figures, server: ServerFigures) -> _Row:
         server.label,
         server.state,
         server.version,
-        "" if server.uptime is None else period(server.uptime),
+        "" if server.uptime is None else _uptime(server.uptime),
+        "" if server.memory is None else _memory(server.memory),
         f"{server.rate:.1f}" if server.rated else "-",
         "-" if share is None else _percent(share),
         f"{server.queued:.0f}",
@@ -131,7 +133,8 @@ def _methods(figures: Figures, width: int) -> Iterator[_Row]:
             part = _percent(failed / method.rate) if method.rate else "-"
             times = (_time(method.latency(percent)) for percent in (50, 95, 99))
             cells = (_named(name, room), f"{method.rate:.1f}", part, *times, f"{method.in_flight:.0f}")
-            yield _Row(cells, "" if name.counts else "dim")
+            busy = name.counts and (method.rate or method.in_flight)
+            yield _Row(cells, "" if busy else "dim")
             yield from _details(method)
 
 
@@ -207,6 +210,16 @@ def _line(text: str, style: str) -> Text:
 def _percent(part: float) -> str:
     """Shows that there is something, however little."""
     return "<1 %" if 0 < part < 0.01 else f"{100 * part:.0f} %"  # noqa: PLR2004
+
+
+def _uptime(seconds: float) -> str:
+    """Abbreviates the unit."""
+    count, unit = period(seconds).split()
+    return f"{count} {unit[0]}"
+
+
+def _memory(size: float) -> str:
+    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.3g} GB"  # noqa: PLR2004
 
 
 def _time(seconds: float | None) -> str:
