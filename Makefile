@@ -11,6 +11,7 @@ PYTEST ?=
 # Over four processes: most tests wait more than they work.
 SPREAD := -n 4 --dist worksteal
 BENCH ?=
+DEMO ?=
 # What `make attack` makes: a family, or a row of docs/under-attack.md; all when empty.
 ATTACK ?=
 UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
@@ -41,7 +42,7 @@ COMPOSE ?= $(CONTAINERS) compose --file deploy/compose.yaml
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run run-faulty stack stack-down test test-fast test-copies stock interop monitoring chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -62,6 +63,9 @@ stack: image ## serve with a collector, Jaeger, Prometheus, Grafana and load, in
 
 stack-down: ## stop what `make stack` has started, and delete its data
 	IMAGE=$(IMAGE) $(COMPOSE) down --volumes
+
+demo: setup ## watch servers while one fault after another is on; a minute and a half: make demo DEMO="--seconds 20"
+	@.venv/bin/python -m deploy.demo $(DEMO)
 
 test: setup ## run the unit, integration, service and documentation tests
 	.venv/bin/python -m pytest $(SPREAD) -m "not release and not copy and not alone" $(PYTEST)

@@ -146,13 +146,13 @@ def acts() -> tuple[Act, ...]:
         Act(
             "nothing is wrong",
             f"Two servers get {RPS} calls a second from a client that balances.",
-            "Each server has about 50 % of the calls, and no method has errors.",
+            "Each server has about half of the calls, and no method has errors.",
             _nothing,
         ),
         Act(
             "slow calls",
             f"Each call waits for {_LATENCY:g} s, as on a slow database.",
-            "p50, p95 and p99 rise, and so do the calls in flight. Rate and errors stay.",
+            "p50, p95 and p99 rise, and so do the calls in flight; the rate stays.",
             _slow,
             f"--latency {_LATENCY:g}",
             slow,
@@ -161,7 +161,7 @@ def acts() -> tuple[Act, ...]:
         Act(
             "calls that fail",
             f"{100 * _ERRORS:.0f} % of the calls end with INTERNAL, as with a bug.",
-            "A row below the method has the code and its part. It is quick to fail: p50 falls.",
+            "The row below the method has the code, its rate, and its part.",
             _errors,
             f"--errors {_ERRORS:g} --code INTERNAL",
             failing,
@@ -171,7 +171,7 @@ def acts() -> tuple[Act, ...]:
             "too many calls",
             f"Calls take {_LONG:g} s on the first server, whose {WORKERS} workers then answer"
             f" {WORKERS / _LONG:.0f} a second.",
-            f"Its calls wait for a worker; those that would wait for {MAX_QUEUE_TIME:g} s are refused.",
+            f"Calls wait for a worker; those that would wait {MAX_QUEUE_TIME:g} s are refused.",
             _too_many,
             f"--latency {_LONG:g}",
             pb.Faults(latency=Duration(seconds=int(_LONG))),
@@ -179,7 +179,7 @@ def acts() -> tuple[Act, ...]:
         Act(
             "stuck calls",
             f"{_STUCK} calls never end, and occupy {_STUCK} of the {WORKERS} workers of the first server.",
-            f"{_STUCK} calls stay in flight; rate and latencies are as ever. The next one would stop it.",
+            f"{_STUCK} calls stay in flight, and everything else is as ever. One is left.",
             _stuck,
             f"--stuck {_STUCK}",
             pb.Faults(stuck_calls=_STUCK),
@@ -187,7 +187,7 @@ def acts() -> tuple[Act, ...]:
         Act(
             "a server that is not ready",
             "The first server says that it is not ready, as without its database.",
-            "Its share of the calls falls to 0 %: clients watch its health. No call fails.",
+            "Its share falls to 0 %: clients watch its health. No call fails.",
             _not_ready,
             "--not-ready",
             pb.Faults(not_ready=True),
@@ -203,7 +203,7 @@ def acts() -> tuple[Act, ...]:
         Act(
             "a server that ends",
             "The second server gets SIGTERM, as in an update.",
-            "It is draining, its share falls to 0 %, and then it is gone. No call fails.",
+            "It drains, its share falls to 0 %, and then it is gone. No call fails.",
             _drained,
             drains=True,
         ),

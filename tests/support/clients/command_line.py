@@ -8,6 +8,7 @@ import struct
 import subprocess
 import termios
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 
 from typer.testing import CliRunner, Result
@@ -31,13 +32,13 @@ def run(*arguments: str, given: str = "", **variables: str) -> Result:
 
 
 class Terminal:
-    """The command line on a terminal of its own, 80 columns wide."""
+    """The command line, or another command, on a terminal of its own, 80 columns wide."""
 
-    def __init__(self, *arguments: str, **variables: str) -> None:
+    def __init__(self, *arguments: str, command: Sequence[str] = (NAME,), **variables: str) -> None:
         self._here, there = pty.openpty()
         fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self.process = subprocess.Popen(
-            ["setsid", "--ctty", NAME, *arguments],  # Ctrl-C needs a session of its own
+            ["setsid", "--ctty", *command, *arguments],  # Ctrl-C needs a session of its own
             env=with_probe(TERM="xterm", **variables),
             stdin=there,
             stdout=there,
