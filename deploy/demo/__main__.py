@@ -24,7 +24,7 @@ from app.tools.top.keys import single_keys
 from app.tools.top.watch import Watch
 from deploy.demo.acts import Act, Seen, acts
 from deploy.demo.calls import choose, load
-from deploy.demo.servers import Server, two_servers
+from deploy.demo.servers import Server, servers
 from deploy.demo.stage import Stage, on_terminal, printed
 from deploy.faults.gen.faults.v1 import faults_pb2 as pb
 
@@ -49,16 +49,16 @@ def main() -> int:
             interrupt() as ctrl_c,
             _terminated() as terminated,
             single_keys() as keys,
-            two_servers(drain_delay=seconds / 2) as servers,
+            servers(2, drain_delay=seconds / 2) as started,
             ThreadPoolExecutor(1) as streams,
-            load([server.target for server in servers], method, request, streams) as drive,
+            load([server.target for server in started], method, request, streams) as drive,
             (on_terminal if console.is_terminal else printed)(console) as stage,
         ):
 
             def ended() -> bool:
                 return ctrl_c.received or bool(terminated) or "q" in keys()
 
-            effects = asyncio.run(_play(servers, drive, stage, ended, seconds))
+            effects = asyncio.run(_play(started, drive, stage, ended, seconds))
     except (StartError, UsageError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return INVALID
@@ -70,7 +70,7 @@ def main() -> int:
 
 
 async def _play(
-    servers: tuple[Server, Server],
+    servers: Sequence[Server],
     drive: Drive,
     stage: Stage,
     ended: Callable[[], bool],
@@ -109,7 +109,7 @@ async def _play(
     return effects
 
 
-async def _calm(servers: tuple[Server, Server], found: AsyncIterator[Figures | None]) -> None:
+async def _calm(servers: Sequence[Server], found: AsyncIterator[Figures | None]) -> None:
     """Switches all off, and lets the servers answer the calls that wait since."""
     for server in servers:
         server.set(pb.Faults())
@@ -122,7 +122,7 @@ def _waiting(figures: Figures) -> bool:
     return any(server.queued for server in figures.servers)
 
 
-def _switch(act: Act, servers: tuple[Server, Server]) -> None:
+def _switch(act: Act, servers: Sequence[Server]) -> None:
     one, other = servers
     one.set(act.one)
     other.set(act.other)

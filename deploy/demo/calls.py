@@ -36,31 +36,38 @@ _VALUES: dict[int, Any] = {
 
 
 def choose(services: Sequence[Service[Any]]) -> tuple[MethodDescriptor, Message]:
-    """Returns the first unary method marked NO_SIDE_EFFECTS for which a valid request is found, and that.
-
-    Raises UsageError if there is none.
-    """
-    for service in services:
-        for method in service.descriptor.methods:
-            rule = service.rules.get(method.name)
-            if is_harmless(method):
-                for request in _requests(method):
-                    if rule is None or not list(rule(request)):
-                        return method, request
+    """Returns the first method of `safe_calls`. Raises UsageError if there is none."""
+    for found in safe_calls(services):
+        return found
     raise UsageError(
         "no service has a unary method that is marked NO_SIDE_EFFECTS and takes an empty request, or one with"
         " 1 in each field; `make service NAME=Inventory PACKAGE=acme.inventory.v1` writes one"
     )
 
 
+def safe_calls(services: Sequence[Service[Any]]) -> Iterator[tuple[MethodDescriptor, Message]]:
+    """Yields the unary methods marked NO_SIDE_EFFECTS, each with a request that its service accepts."""
+    for service in services:
+        for method in service.descriptor.methods:
+            rule = service.rules.get(method.name)
+            if is_harmless(method):
+                valid = (request for request in _requests(method) if rule is None or not list(rule(request)))
+                if (request := next(valid, None)) is not None:
+                    yield method, request
+
+
 @contextmanager
 def load(
-    targets: Sequence[str], method: MethodDescriptor, request: Message, streams: ThreadPoolExecutor
+    targets: Sequence[str],
+    method: MethodDescriptor,
+    request: Message,
+    streams: ThreadPoolExecutor,
+    rps: float = RPS,
 ) -> Iterator[Drive]:
     """Makes calls until exit, from a client that balances over those targets that are ready."""
     target, config = f"ipv4:{','.join(targets)}", ServiceConfig(health_service="")
     with channel(target, services=[method.containing_service], config=config, timeout=10) as opened:
-        drive = Drive(calls_of(opened, method, [request], streams), rps=RPS, seconds=86_400, most=1000)
+        drive = Drive(calls_of(opened, method, [request], streams), rps=rps, seconds=86_400, most=1000)
         drive.start()
         try:
             yield drive

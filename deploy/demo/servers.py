@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
@@ -101,13 +101,15 @@ class Server:
 
 
 @contextmanager
-def two_servers(drain_delay: float) -> Iterator[tuple[Server, Server]]:
-    """Starts both, and ends them on exit. Raises StartError."""
-    servers = Server(drain_delay), Server(drain_delay)
+def servers(count: int, drain_delay: float) -> Iterator[Sequence[Server]]:
+    """Starts that many, and ends them on exit. Raises StartError."""
+    started: list[Server] = []
     try:
-        for server in servers:
+        for _ in range(count):
+            started.append(Server(drain_delay))  # noqa: PERF401 - those before are ended if one fails
+        for server in started:
             server.wait()
-        yield servers
+        yield started
     finally:
-        for server in servers:
+        for server in started:
             server.end()

@@ -30,11 +30,13 @@ def lines_of_json() -> Iterator[Show]:
 @contextmanager
 def printed(console: Console) -> Iterator[Show]:
     """Prints the tables of each reading that has rates, with all servers and methods."""
+    first = True
 
     def show(figures: Figures | None) -> None:
+        nonlocal first
         if figures is not None and figures.rated:
-            console.print(report(figures, console.width))
-            console.print()
+            console.print(*([] if first else [""]), report(figures, console.width), sep="\n")
+            first = False
 
     yield show
 
