@@ -22,6 +22,8 @@ ONLY_HERE = (
     "tests/template",
     "tests/unit/test_project_name.py",
     "docs/fork.md",
+    # Of the README, which forks have another one in place of.
+    "docs/pictures",
     # The upgrade from a version of this project that no fork has had.
     "docs/upgrade.md",
     "tests/docs/test_proofs.py",
