@@ -128,6 +128,7 @@ def test_calls_in_flight_and_those_that_wait_are_shown() -> None:
     assert method.in_flight == 3
 
 
+@pytest.mark.slow
 def test_a_server_drains_is_gone_and_comes_back() -> None:
     with server_process(APP_DRAIN_DELAY="1") as process:
         [address] = [url.split("/")[2] for url in process.serving["metrics"]]
@@ -187,6 +188,7 @@ def test_a_name_that_was_resolved_keeps_its_servers_while_the_name_server_fails(
             assert (found.label, found.state) == (metrics(server), State.READY)
 
 
+@pytest.mark.slow
 def test_three_hundred_servers_are_scraped_side_by_side() -> None:
     """Half of them accept a connection and never answer: together they take no longer than one of them."""
     labels = 'grpc_type="",grpc_service="",grpc_method="",grpc_code=""'
@@ -229,6 +231,7 @@ def drip(request: BaseHTTPRequestHandler) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
@@ -295,6 +298,7 @@ def test_one_reading_fails_if_a_server_does_not_answer() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_in_a_pipe_each_interval_is_a_line_until_ctrl_c() -> None:
     with (
         running() as server,
@@ -318,6 +322,7 @@ def test_in_a_pipe_each_interval_is_a_line_until_ctrl_c() -> None:
     assert "Traceback" not in output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "exit_code"), [("q", 0), ("\x03", 130)])
 def test_a_key_ends_it_and_the_terminal_is_as_before(key: str, exit_code: int) -> None:
     with running() as server:
@@ -332,6 +337,7 @@ def test_a_key_ends_it_and_the_terminal_is_as_before(key: str, exit_code: int) -
     assert "\x1b[31m127.0.0.1:9" in terminal.text
 
 
+@pytest.mark.slow
 def test_without_colours_nothing_is_coloured() -> None:
     with running() as server:
         terminal = Terminal("top", "--interval", "0.5", metrics(server), "127.0.0.1:9", NO_COLOR="1")

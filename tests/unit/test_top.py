@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import math
 import re
 import time
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from app.core.errors import UsageError
 from app.tools.top.addresses import DEFAULT_PORT, Endpoint, LookUp, parse_targets, servers_of
+from app.tools.top.as_json import as_json
 from app.tools.top.figures import Figures, Reading, ServerFigures, State, Usage, figures_of, without_figures
 from app.tools.top.names import READ
 from app.tools.top.quantile import histogram_quantile
@@ -171,6 +173,15 @@ def test_hostile_metrics_give_figures_or_an_error(parts: list[tuple[str, str, st
         return
     figures = Figures((figures_of("a:1", now, Reading(1, 0, now.samples)),))
     assert shown(figures)
+    assert json.dumps(as_json(figures), allow_nan=False)
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-1", "1e300"])
+def test_values_that_nothing_can_have_are_left_out(value: str) -> None:
+    lines = [handled(1), "process_resident_memory_bytes " + value, handled(0, "Internal").replace("0", value)]
+    found = figures_of("a:1", reading(0, *lines), None)
+    assert found.memory is None
+    assert json.dumps(as_json(Figures((found,))), allow_nan=False)
 
 
 def shown(figures: Figures, width: int = 80, height: int | None = None) -> list[str]:

@@ -58,7 +58,7 @@ _METHODS = (
 # `fullest` is of the server that has used most of its limit.
 _LIMITS = (_Column("in use", 8), _Column("limit", 8), _Column("used", 5), _Column("fullest", 7))
 # A name is not so long that its figures would stand at the other end of a wide terminal.
-_WIDEST = 80
+_WIDEST = 52
 
 
 def report(figures: Figures, width: int, height: int | None = None) -> Group:
