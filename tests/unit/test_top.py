@@ -146,7 +146,7 @@ def test_the_uptime_is_by_the_clock_of_the_server() -> None:
         ("<html>", "there is no metric grpc_server_handled_total"),
         ('grpc_server_handled_total{grpc_type="unary"} 1', "a metric has no label 'grpc_service'"),
         ('grpc_server_handled_total{grpc_type="} 1', "not in Prometheus' text format"),
-        (f"{handled(1)}x", "could not convert"),
+        (f"{handled(1)}x", "a value of grpc_server_handled_total is not a number"),
     ],
 )
 def test_what_is_not_a_servers_metrics_is_refused(text: str, problem: str) -> None:

@@ -40,7 +40,10 @@ def parse_samples(text: str) -> Samples:
     found: dict[str, dict[Values, float]] = {}
     for series, number in _LINE.findall(text):
         name, labels = _series(series)
-        value = float(number)
+        try:
+            value = float(number)
+        except ValueError:
+            raise ValueError(f"a value of {name} is not a number") from None
         if math.isfinite(value) and 0 <= value <= _MOST:
             found.setdefault(name, {})[labels] = value
     if HANDLED not in found:
