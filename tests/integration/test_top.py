@@ -30,7 +30,7 @@ from tests.support.servers.probe import Probe
 from tests.support.servers.probe_server import ProbeServer, probe_server
 from tests.support.servers.process import server_process, with_probe
 from tests.support.servers.server import Server, running
-from tests.support.servers.web import send, web
+from tests.support.servers.web import Web, send, web
 from tests.support.waiting import until
 
 
@@ -216,12 +216,16 @@ def test_three_hundred_servers_are_scraped_side_by_side() -> None:
     assert spent < 2 * TIMEOUT
 
 
+def address_of(server: Web) -> str:
+    return f"127.0.0.1:{server.url.split(':')[2].split('/')[0]}"
+
+
 @contextmanager
 def answering(answer: Callable[[BaseHTTPRequestHandler], object]) -> Iterator[str]:
     """The address of a web server that answers so."""
     with web() as server:
         server.answer = answer
-        yield f"127.0.0.1:{server.url.split(':')[2].split('/')[0]}"
+        yield address_of(server)
 
 
 def drip(request: BaseHTTPRequestHandler) -> None:
@@ -296,6 +300,15 @@ def test_one_reading_fails_if_a_server_does_not_answer() -> None:
     assert done.exit_code == 1
     assert "127.0.0.1:9: Connection refused" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_one_reading_ends_although_the_server_does_not_answer_any_more() -> None:
+    with web() as server, running() as real:
+        answers = [real.get("/metrics")[1].encode()]
+        server.answer = lambda request: send(request, answers.pop()) if answers else send(request, b"", 500)
+        done = run("top", "--once", "--json", "--interval", "0.5", address_of(server))
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["servers"][0]["state"] == "gone"
 
 
 @pytest.mark.slow

@@ -243,6 +243,18 @@ def test_the_tables_fit_the_terminal(width: int, height: int) -> None:
     assert any("more rows" in line for line in lines)
 
 
+def test_where_there_is_no_place_for_all_the_busiest_and_the_worst_come_first() -> None:
+    servers = (
+        *(ServerFigures(label=f"a:{port}", state=State.READY) for port in range(1, 20)),
+        ServerFigures(label="b:1", state=State.DRAINING),
+        between(BUSY[0], BUSY[1]),
+    )
+    lines = shown(Figures(servers), 80, 24)
+    assert lines[3].startswith("b:1")
+    busiest = next(at for at, line in enumerate(lines) if line.startswith("method")) + 1
+    assert "VeryLongMethodName39" in lines[busiest]
+
+
 def test_a_narrow_terminal_shows_the_rate_and_the_percentiles() -> None:
     lines = shown(Figures((between(BUSY[0], BUSY[1]),)), 60)
     assert next(line for line in lines if line.startswith("method")).split() == [

@@ -18,10 +18,10 @@ Show = Callable[[Figures | None], None]
 
 @contextmanager
 def lines_of_json() -> Iterator[Show]:
-    """Prints a line for each reading that has rates."""
+    """Prints a line for each reading."""
 
     def show(figures: Figures | None) -> None:
-        if figures is not None and figures.rated:
+        if figures is not None:
             print(json.dumps(as_json(figures), allow_nan=False), flush=True)
 
     yield show
@@ -29,12 +29,12 @@ def lines_of_json() -> Iterator[Show]:
 
 @contextmanager
 def printed(console: Console) -> Iterator[Show]:
-    """Prints the tables of each reading that has rates, with all servers and methods."""
+    """Prints the tables of each reading, with all servers and methods."""
     first = True
 
     def show(figures: Figures | None) -> None:
         nonlocal first
-        if figures is not None and figures.rated:
+        if figures is not None:
             console.print(*([] if first else [""]), report(figures, console.width), sep="\n")
             first = False
 

@@ -37,11 +37,12 @@ async def follow(watch: Watch, ended: Callable[[], bool], how: How) -> Figures:
             lines_of_json() if how.json else full_screen(console, "q: quit") if whole else printed(console)
         )
         with display as show:
-            show(figures)
+            if whole:  # elsewhere, what has no rates yet would be in the way
+                show(figures)
             async for reading in found:
                 show(reading)
                 figures = reading or figures
-                if how.once and figures.rated:
+                if how.once and reading is not None:
                     break
     return figures
 

@@ -64,16 +64,20 @@ _WIDEST = 52
 def report(figures: Figures, width: int, height: int | None = None) -> Group:
     """Returns the tables for a terminal of that width; of at most `height` lines, if it is given.
 
-    Servers and methods that have no place are counted in a last row.
+    Where there is no place for all, servers that are not ready and methods with many calls come first, and
+    the last row counts the others.
     """
     limits = list(_limits(figures))
     problems = list(_problems(figures, 3 if height is None or height >= _TALL else 1))
     servers = [_server(figures, server) for server in figures.servers]
-    methods = list(_methods(figures, width))
+    methods = _methods(figures, width)
     if height is not None:
-        servers = _first(servers, max(3, height // 3), "servers")
+        if len(servers) > (room := max(3, height // 3)):
+            others_first = sorted(figures.servers, key=lambda server: server.state is State.READY)
+            servers = _first([_server(figures, server) for server in others_first], room, "servers")
         taken = len(servers) + len(problems) + len(limits) + 7  # headlines, the line above, empty lines
-        methods = _first(methods, max(3, height - taken), "rows")
+        if len(methods) > (room := max(3, height - taken)):
+            methods = _first(_methods(figures, width, by_rate=True), room, "rows")
     parts: list[RenderableType] = [
         _line(_headline(figures), "bold"),
         Text(),
@@ -92,11 +96,8 @@ def _headline(figures: Figures) -> str:
     several = figures.servers
     states = {state: sum(server.state is state for server in several) for state in State}
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    if not figures.rated:
-        return f"{time.strftime('%X')}  {counts}"
-    return (
-        f"{time.strftime('%X')}  {counts}  {figures.rate:.1f} calls/s, {_percent(figures.error_part)} errors"
-    )
+    rates = f"  {_rate(figures.rate)} calls/s, {_percent(figures.error_part)} errors" if figures.rated else ""
+    return f"{time.strftime('%X')}  {counts}{rates}"
 
 
 def _server(figures: Figures, server: ServerFigures) -> _Row:
@@ -109,7 +110,7 @@ def _server(figures: Figures, server: ServerFigures) -> _Row:
         server.version,
         "" if server.uptime is None else _uptime(server.uptime),
         "" if server.memory is None else _memory(server.memory),
-        f"{server.rate:.1f}" if server.rated else "-",
+        _rate(server.rate) if server.rated else "-",
         "-" if share is None else _percent(share),
         f"{server.queued:.0f}",
     )
@@ -123,27 +124,30 @@ def _problems(figures: Figures, most: int) -> Iterator[str]:
         yield f"and {rest} more that do not answer"
 
 
-def _methods(figures: Figures, width: int) -> Iterator[_Row]:
+def _methods(figures: Figures, width: int, *, by_rate: bool = False) -> list[_Row]:
     if not figures.rated:
-        return
+        return []
+    used = [(name, method) for name, method in figures.methods.items() if method.used]
+    if by_rate:
+        used.sort(key=lambda one: -one[1].rate)
     room = _room(_METHODS, width)
-    for name, method in figures.methods.items():
-        if method.used:
-            failed = sum(method.errors.values())
-            part = _percent(failed / method.rate) if method.rate else "-"
-            times = (_time(method.latency(percent)) for percent in (50, 95, 99))
-            cells = (_named(name, room), f"{method.rate:.1f}", part, *times, f"{method.in_flight:.0f}")
-            busy = name.counts and (method.rate or method.in_flight)
-            yield _Row(cells, "" if busy else "dim")
-            yield from _details(method)
+    return [row for name, method in used for row in (_method(name, method, room), *_details(method))]
+
+
+def _method(name: MethodName, method: MethodFigures, room: int) -> _Row:
+    failed = sum(method.errors.values())
+    part = _percent(failed / method.rate) if method.rate else "-"
+    times = (_time(method.latency(percent)) for percent in (50, 95, 99))
+    cells = (_named(name, room), _rate(method.rate), part, *times, f"{method.in_flight:.0f}")
+    return _Row(cells, "" if name.counts and (method.rate or method.in_flight) else "dim")
 
 
 def _details(method: MethodFigures) -> Iterator[_Row]:
     """The codes and the reasons of calls that failed, below their method."""
     for code, rate in method.errors.items():
-        yield _Row((f"  {code}", f"{rate:.1f}", _percent(rate / method.rate)), "red")
+        yield _Row((f"  {code}", _rate(rate), _percent(rate / method.rate)), "red")
     for reason, rate in method.refusals.items():
-        yield _Row((f"  refused: {reason}", f"{rate:.1f}"), "yellow")
+        yield _Row((f"  refused: {reason}", _rate(rate)), "yellow")
 
 
 def _without_methods(figures: Figures) -> str:
@@ -160,14 +164,8 @@ def _limits(figures: Figures) -> Iterator[_Row]:
         running, most = sum(one.running for one in several), sum(one.most for one in several)
         if running or kind in names.ALWAYS_SHOWN:
             fullest = max(one.part for one in several)
-            text = kind.replace("_", " ")
-            cells = (
-                text,
-                f"{running:.0f}",
-                f"{most:.0f}",
-                _percent(Usage(running, most).part),
-                _percent(fullest),
-            )
+            parts = (Usage(running, most).part, fullest)
+            cells = (kind.replace("_", " "), f"{running:.0f}", f"{most:.0f}", *map(_percent, parts))
             yield _Row(cells if len(several) > 1 else cells[:-1], "yellow" if fullest >= _FULL else "")
 
 
@@ -205,6 +203,10 @@ def _first(rows: list[_Row], most: int, what: str) -> list[_Row]:
 
 def _line(text: str, style: str) -> Text:
     return Text(printable(text), style, no_wrap=True, overflow="ellipsis")
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:.1f}" if rate < 1e5 else f"{rate:.0f}"  # noqa: PLR2004
 
 
 def _percent(part: float) -> str:
