@@ -59,6 +59,7 @@ from app.telemetry.otel_variables import correct
 from app.telemetry.propagation import extractor
 from app.telemetry.registry import server_registry
 from app.telemetry.saturation import Concurrency, count_concurrency, count_queue, show_drain, show_readiness
+from app.telemetry.span_counts import SpanCounts, count_spans
 from app.telemetry.tracer_provider import flushed, installed_provider, log_ignored, tracer_provider
 from app.tls.server_credentials import ServerCredentials
 
@@ -229,8 +230,11 @@ def open_parts(
         metrics = opened.enter_context(port)
         log_ignored(correct(os.environ))
         installed = None if spans is not None else installed_provider()
+        counts = SpanCounts()
+        if installed is None:  # another's exporters do not tell what they lose
+            count_spans(registry, counts)
         if spans is None:
-            provider = tracer_provider(NAME) if installed is None else flushed(installed)
+            provider = tracer_provider(NAME, counts) if installed is None else flushed(installed)
             spans = opened.enter_context(provider)
         verify = opened.enter_context(verifier(settings.auth, registry))
         credentials = _credentials(settings, registry, opened)

@@ -114,6 +114,11 @@ def names_in(text: str) -> list[str]:
     return list(dict.fromkeys(name for one in text.split(",") if (name := one.strip())))
 
 
+def queue_size(environment: Environment) -> int:
+    """How many spans may wait for an exporter. Call after `correct`."""
+    return int(environment.get(_QUEUE, _DEFAULT_QUEUE))
+
+
 def correct(environment: Environment) -> list[Ignored]:
     """Removes and changes what the SDK would not take; returns what was lost. Call before it is imported.
 

@@ -9,7 +9,6 @@ import structlog
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.resources import SERVICE_INSTANCE_ID, SERVICE_NAME, Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import IdGenerator
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased, Sampler
 
@@ -31,24 +30,31 @@ from app.telemetry.otel_variables import (
     UnusableError,
     installed,
     made,
+    queue_size,
 )
+from app.telemetry.span_counts import SpanCounts
+from app.telemetry.span_export import SpanExport
 
 # Seconds to export the last spans; a dead collector must not keep the process from exiting.
 _FLUSH = 3.0
 
 
 @contextmanager
-def tracer_provider(service_name: str) -> Iterator[TracerProvider]:
+def tracer_provider(service_name: str, counts: SpanCounts | None = None) -> Iterator[TracerProvider]:
     """Yields a provider that exports spans in the background, and flushes them on exit within a limit.
 
     The OTEL_… variables apply. A bounded queue separates calls from the exporter: a dead or slow collector
-    loses spans, never calls. Values that cannot be used are logged as warnings.
+    loses spans, never calls, and `counts` has how many. Values that cannot be used are logged as warnings.
     """
-    provider = _provider(service_name, os.environ)
+    counts = counts or SpanCounts()
+    provider, exports = _provider(service_name, os.environ, counts)
     try:
         yield provider
     finally:
-        _flush(provider.shutdown)
+        in_time = _flush(provider.shutdown)
+        for export in exports:
+            export.close()
+        _log_flush(in_time, exported=counts.exported(), dropped=sum(counts.dropped().values()))
 
 
 @contextmanager
@@ -58,7 +64,7 @@ def flushed(installed: trace.TracerProvider) -> Iterator[trace.TracerProvider]:
     try:
         yield installed
     finally:
-        _flush(getattr(installed, "force_flush", lambda: None))
+        _log_flush(_flush(getattr(installed, "force_flush", lambda: None)))
 
 
 def installed_provider() -> trace.TracerProvider | None:
@@ -89,7 +95,9 @@ def _by_variable(variable: str, make: Callable[[], Made]) -> Made | None:
     return found
 
 
-def _provider(service_name: str, environment: Environment) -> TracerProvider:
+def _provider(
+    service_name: str, environment: Environment, counts: SpanCounts
+) -> tuple[TracerProvider, list[SpanExport]]:
     _by_variable(METER_PROVIDER, metrics.get_meter_provider)
     found, ignored = exporters(environment)
     log_ignored(ignored)
@@ -99,9 +107,10 @@ def _provider(service_name: str, environment: Environment) -> TracerProvider:
         id_generator=_id_generator(environment),
         shutdown_on_exit=False,
     )
-    for exporter in found:
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
+    exports = [SpanExport(exporter, counts, queue_size(environment)) for exporter in found]
+    for export in exports:
+        provider.add_span_processor(export)
+    return provider, exports
 
 
 def _sampler(environment: Environment) -> Sampler | None:
@@ -130,14 +139,19 @@ def _id_generator(environment: Environment) -> IdGenerator | None:
         return None
 
 
-def _flush(act: Callable[[], object]) -> None:
+def _flush(act: Callable[[], object]) -> bool:
+    """Returns whether it was done within the limit."""
     flush = threading.Thread(target=act, name="flush spans", daemon=True)
     flush.start()
     flush.join(_FLUSH)
-    if flush.is_alive():
-        structlog.get_logger().warning("spans_not_flushed", waited_seconds=_FLUSH)
+    return not flush.is_alive()
+
+
+def _log_flush(in_time: bool, **counts: int) -> None:
+    if in_time:
+        structlog.get_logger().info("spans_flushed", **counts)
     else:
-        structlog.get_logger().info("spans_flushed")
+        structlog.get_logger().warning("spans_not_flushed", waited_seconds=_FLUSH, **counts)
 
 
 def _resource(service_name: str) -> Resource:
