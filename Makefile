@@ -42,7 +42,7 @@ COMPOSE ?= $(CONTAINERS) compose --file deploy/compose.yaml
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring tracing chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -86,6 +86,9 @@ interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through
 
 monitoring: .venv/.monitoring ## evaluate the rules of deploy/, and the queries of its dashboards on a server under load
 	.venv/bin/python -m pytest tests/monitoring -n 2 --dist worksteal $(PYTEST)
+
+tracing: .venv/.tracing ## send spans to a collector and Jaeger, and stop the collector; join the records of calls
+	.venv/bin/python -m pytest tests/tracing -n 2 --dist worksteal $(PYTEST)
 
 chart: .venv/.chart ## check the chart: rendered output, golden files, Kubernetes schemas, kube-score
 	.venv/bin/helm lint --strict helm/quoter
@@ -248,6 +251,13 @@ $(GENERATED): | .venv/.locked
 .venv/.monitoring: .venv/.bench $(wildcard tests/monitoring/prometheus/go.*)
 	cd tests/monitoring/prometheus && $(GO) -tags remove_all_sd -o $(CURDIR)/.venv/bin/ \
 	  github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+	@touch $@
+
+# The collector and Jaeger, static, to run in images. They take three minutes where nothing is cached.
+.venv/.tracing: .venv/.bench $(wildcard tests/tracing/programs/*)
+	cd tests/tracing/programs && CGO_ENABLED=0 $(GO) -ldflags "-s -w" -o $(CURDIR)/.venv/bin/otelcol .
+	cd tests/tracing/programs && CGO_ENABLED=0 $(GO) -ldflags "-s -w" -o $(CURDIR)/.venv/bin/jaeger \
+	  github.com/jaegertracing/jaeger/cmd/all-in-one
 	@touch $@
 
 # Static, to run in the image.

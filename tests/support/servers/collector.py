@@ -1,6 +1,7 @@
 """An OTLP collector that keeps what it is sent."""
 
 import gzip
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,9 +30,11 @@ class CollectedSpan(NamedTuple):
 
 
 class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Over gRPC, and over HTTP with Protobuf."""
+    """Over gRPC, and over HTTP with Protobuf. A request takes `delay` seconds; it refuses while full."""
 
     def __init__(self) -> None:
+        self.delay = 0.0
+        self.full = False
         self.spans: list[CollectedSpan] = []
         self.headers: list[dict[str, str]] = []
 
@@ -57,6 +60,9 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
 
     def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.headers.append({key: str(value) for key, value in context.invocation_metadata()})
+        time.sleep(self.delay)
+        if self.full:
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
         self.add(request)
         return trace_service_pb2.ExportTraceServiceResponse()
 
@@ -90,8 +96,12 @@ def collecting_over_http() -> Iterator[tuple[Collector, str]]:
             if self.headers["content-encoding"] == "gzip":
                 body = gzip.decompress(body)
             collector.headers.append({"path": self.path, **{k.lower(): v for k, v in self.headers.items()}})
-            collector.add(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
-            self.send_response(200)
+            time.sleep(collector.delay)
+            if collector.full:
+                self.send_response(429)
+            else:
+                collector.add(trace_service_pb2.ExportTraceServiceRequest.FromString(body))
+                self.send_response(200)
             self.send_header("content-length", "0")
             self.end_headers()
 

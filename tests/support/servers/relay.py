@@ -1,11 +1,12 @@
 """This program with a probe that asks another one: `python -m tests.support.servers.relay serve`.
 
-RELAY_TARGET is the other's address. Calls go over a channel of this project's client.
+RELAY_TARGET is the other's address. Calls go over a channel of this project's client. With RELAY_TRACES, the
+name of a service, that channel makes spans of its own.
 """
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import app.services
@@ -14,10 +15,14 @@ import app.services
 @contextmanager
 def open_relay(_settings: Any) -> Iterator[object]:
     from app.client.channel import channel  # noqa: PLC0415 - it imports grpc, which the program configures
+    from app.telemetry.tracer_provider import tracer_provider  # noqa: PLC0415
     from tests.gen import probe_pb2_grpc  # noqa: PLC0415
     from tests.support.servers.probe import Probe  # noqa: PLC0415
 
-    with channel(os.environ["RELAY_TARGET"]) as upstream:
+    with ExitStack() as opened:
+        name = os.environ.get("RELAY_TRACES")
+        spans = None if name is None else opened.enter_context(tracer_provider(name))
+        upstream = opened.enter_context(channel(os.environ["RELAY_TARGET"], tracing=spans))
         stub: Any = probe_pb2_grpc.ProbeStub(upstream)
 
         class Relay(Probe):
