@@ -166,6 +166,13 @@ DASHBOARD = Dashboard(
                     "cps",
                     (Query(_rate("log_lines_dropped_total", f"{BY_POD}, reason"), f"{POD} {{{{reason}}}}"),),
                 ),
+                Panel(
+                    "Dropped spans",
+                    "Spans per second that no collector has. No call waits for it: see whether the collector"
+                    " is gone, full or slow. docs/telemetry.md has the reasons.",
+                    "cps",
+                    (Query(_rate("otel_spans_dropped_total", f"{BY_POD}, reason"), f"{POD} {{{{reason}}}}"),),
+                ),
             ),
         ),
         Row(
