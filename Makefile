@@ -14,6 +14,8 @@ BENCH ?=
 DEMO ?=
 # What `make attack` makes: a family, or a row of docs/under-attack.md; all when empty.
 ATTACK ?=
+# How many calls `make ledger` makes.
+LEDGER ?= 100000
 UV_VERSION := $(shell sed -n 's/^ARG UV_VERSION=//p' Dockerfile)
 UV := .uv/bin/uv
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -42,7 +44,7 @@ COMPOSE ?= $(CONTAINERS) compose --file deploy/compose.yaml
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring tracing chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring tracing ledger chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -89,6 +91,9 @@ monitoring: .venv/.monitoring ## evaluate the rules of deploy/, and the queries 
 
 tracing: .venv/.tracing ## send spans to a collector and Jaeger, and stop the collector; join the records of calls
 	.venv/bin/python -m pytest tests/tracing -n 2 --dist worksteal $(PYTEST)
+
+ledger: .venv/.tracing ## make calls that end in every way, and join the records of clients, metrics, log and spans
+	.venv/bin/python -m tests.tracing.ledger $(LEDGER)
 
 chart: .venv/.chart ## check the chart: rendered output, golden files, Kubernetes schemas, kube-score
 	.venv/bin/helm lint --strict helm/quoter
@@ -211,6 +216,7 @@ pythons: setup ## run the tests on every other supported version of Python; a qu
 
 release-check: pythons ## run the checks that are too slow for `make test`; three quarters of an hour
 	.venv/bin/python -m pytest -m "release or copy" -n 2 $(PYTEST)
+	$(MAKE) ledger
 
 clean: ## remove what make installed here
 	rm -rf .venv .uv .mypy_cache .ruff_cache .pytest_cache .hypothesis dist node_modules
