@@ -19,11 +19,14 @@ from app.runtime.drain import drain
 from app.runtime.memory import check_memory, memory_limit
 from app.runtime.ports import bind
 from app.runtime.scheduling import run_in_batches
+from app.runtime.server_settings import ServerSettings
 from app.runtime.signals import Signals
 from app.services import SERVICES
 from app.settings import Settings
 from app.telemetry.logs import logs
+from app.telemetry.logs.cloud_logging import cloud_logging_renderer
 from app.telemetry.logs.process import process_logged
+from app.telemetry.logs.rendering import Render, json_renderer
 from app.telemetry.otel_variables import Ignored
 from app.telemetry.tracer_provider import log_ignored
 from app.wiring import Parts, open_parts
@@ -46,7 +49,12 @@ def run(
     run_in_batches()
     level = settings.server.log_level
     with (
-        logs(level, settings.server.log_format, most_waiting=settings.server.log_max_waiting) as lines,
+        logs(
+            level,
+            settings.server.log_format,
+            most_waiting=settings.server.log_max_waiting,
+            json=_json_renderer(settings.server),
+        ) as lines,
         process_logged(lines, level, settings.server.log_max_stderr),
     ):
         log = structlog.get_logger()
@@ -83,6 +91,10 @@ def run(
         # A handler whose client has gone is still in a blocking call; Python would wait for it on exit.
         os._exit(CUT)
     return 0 if server.finished else CUT
+
+
+def _json_renderer(settings: ServerSettings) -> Render:
+    return cloud_logging_renderer(settings.log_gcp_project) if settings.log_fields == "gcp" else json_renderer
 
 
 @dataclass

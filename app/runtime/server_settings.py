@@ -1,11 +1,21 @@
 """The settings of the server itself."""
 
+import re
 from typing import Annotated, Literal
 
 from annotated_types import Interval, Unit
 
 from app.core.address import parse_addresses
-from app.core.section import Addresses, Names, PositiveSeconds, Seconds, Section, check, setting
+from app.core.section import Addresses, Names, Parser, PositiveSeconds, Seconds, Section, check, setting
+
+# https://cloud.google.com/resource-manager/docs/creating-managing-projects; older ones begin with a domain.
+_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
+
+
+def _project(text: str) -> str:
+    if not _PROJECT.fullmatch(text):
+        raise ValueError("expected the id of a project: 6 to 30 lower case letters, digits and hyphens")
+    return text
 
 
 class ServerSettings(Section):
@@ -141,6 +151,14 @@ class ServerSettings(Section):
     log_format: Literal["json", "console"] | None = setting(
         None, "`json` or `console`; when unset, `console` on a terminal and `json` elsewhere"
     )
+    log_fields: Literal["default", "gcp"] = setting(
+        "default",
+        "the names of the fields of lines in JSON: `default`, or `gcp` as Google Cloud Logging expects them;"
+        " docs/logs.md has both",
+    )
+    log_gcp_project: Annotated[str, Parser(_project, "the id of a project")] | None = setting(
+        None, "with `gcp`, the project that has the traces: lines in calls then link to theirs"
+    )
     log_max_waiting: Annotated[int, Interval(ge=1000, le=1_000_000)] = setting(
         10_000,
         "log lines waiting to be written, a long line counting once per KiB; beyond it, lines are dropped and"
@@ -151,6 +169,11 @@ class ServerSettings(Section):
         "lines per second of text on standard error, such as messages of gRPC's core, that are logged; beyond"
         " it, and bursts of ten times that, lines are dropped and counted",
     )
+
+    @check("log_gcp_project")
+    def _project_with_gcp(self) -> None:
+        if self.log_gcp_project is not None and self.log_fields != "gcp":
+            raise ValueError("is used only where APP_LOG_FIELDS is gcp")
 
     @check("metrics_listen")
     def _metrics_over_tcp(self) -> None:

@@ -55,6 +55,7 @@ JWT = {"issuer": "https://issuer.example/", "audience": "api", "jwksUrl": "https
             ["exactly one source of keys"],
         ),
         ({"auth": {"mode": "jwt", "jwt": JWT | {"algorithms": ["HS256"]}}}, ["HS256 in auth.jwt.algorithms"]),
+        ({"log": {"gcpProject": "my-project"}}, ["log.gcpProject is only valid with log.fields=gcp"]),
         ({"tls": {"enabled": True}}, ["tls.enabled requires a certificate"]),
         ({"tls": {"existingSecret": "certificate"}}, ["are only valid with tls.enabled"]),
         ({"tls": {"clientCa": {"enabled": True}}}, ["are only valid with tls.enabled"]),

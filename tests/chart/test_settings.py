@@ -101,7 +101,12 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
         "drain": {"delaySeconds": 86_400, "graceSeconds": 86_399},
         "maxConnectionAgeSeconds": 3_600,
         "containerPorts": {"grpc": 8443, "metrics": 8080},
-        "log": {"maxWaitingLines": 1_000_000, "maxStderrLinesPerSecond": 10_000},
+        "log": {
+            "fields": "gcp",
+            "gcpProject": "my-project",
+            "maxWaitingLines": 1_000_000,
+            "maxStderrLinesPerSecond": 10_000,
+        },
     }
     found = settings(rendered(values), files, monkeypatch)
     server, auth = found.server, found.auth
@@ -121,6 +126,7 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert (server.keepalive_time, server.keepalive_timeout) == (86_400, 0.5)
     assert server.permit_keepalive_time == 6
     assert (server.log_max_waiting, server.log_max_stderr) == (1_000_000, 10_000)
+    assert (server.log_fields, server.log_gcp_project) == ("gcp", "my-project")
     assert (server.drain_delay, server.drain_grace, server.max_connection_age) == (86_400, 86_399, 3_600)
 
 
@@ -128,6 +134,7 @@ def test_the_chart_sets_every_setting_of_the_frame_and_no_others() -> None:
     switched_on = {
         "services": ["probe.Probe"],
         "auth": {"require": "probe.Probe name:bob"},
+        "log": {"fields": "gcp", "gcpProject": "my-project"},
     }
     keys = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "keys": {"existingConfigMap": "keys"}}}
     url = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "jwksUrl": "https://issuer.example/keys"}}

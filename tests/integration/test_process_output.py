@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -104,6 +105,36 @@ def test_lines_of_any_logger_within_a_call_have_its_ids_and_what_is_bound(method
     assert (within[0]["logger"], within[0]["item"]) == ("mine", 2)
     assert "log_all" in within[2]["stack"]
     assert (standard_error, status) == ("", 0)
+
+
+def test_every_line_of_the_process_has_the_fields_of_cloud_logging_if_they_are_set() -> None:
+    fields = 'log_format="json", log_fields="gcp", log_gcp_project="my-project"'
+    program = PROGRAM.replace('log_format="json"', fields)
+    with started(("-W", "always", "-c", program)) as process:
+        assert process.stdout is not None
+        lines: list[dict[str, Any]] = []
+        while not lines or lines[-1]["message"] != "serving":
+            lines.append(json.loads(process.stdout.readline()))
+        with grpc.insecure_channel(lines[-1]["addresses"][0]) as channel:
+            for what in ("log_all", "print_all", "fail_all"):
+                CALLS["Unary"](probe_pb2_grpc.ProbeStub(channel), metadata=(("what", what),))
+        process.terminate()
+        lines += [json.loads(line) for line in process.stdout]
+    assert {tuple(line)[:3] for line in lines} == {("severity", "time", "message")}
+    assert not any({"level", "timestamp", "event", "trace_id"} & line.keys() for line in lines)
+    found = {line["message"]: line for line in lines}
+    assert {
+        "call",
+        "by logging",
+        "by structlog",
+        "log_render_failed",
+        "printed",
+        "printed, too",
+    } <= found.keys()
+    assert {"written by C code", "uncaught_exception", "stopped"} <= found.keys()
+    for within in ("call", "by logging", "by structlog"):
+        trace = found[within]["logging.googleapis.com/trace"]
+        assert re.fullmatch("projects/my-project/traces/[0-9a-f]{32}", trace)
 
 
 def test_what_is_printed_or_written_by_c_code_is_a_line() -> None:

@@ -39,8 +39,9 @@ class Lines:
     signal handlers may log. So there is no lock; `SimpleQueue.put` is made for it.
     """
 
-    def __init__(self, out: TextIO, render: Render, most: int = MOST) -> None:
+    def __init__(self, out: TextIO, render: Render, most: int = MOST, *, for_people: bool = False) -> None:
         self.render = render
+        self.for_people = for_people  # on a terminal
         self.dropped = Dropped()
         self._output = Output(out)
         self._most = most

@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 import structlog
 
 from app.telemetry.logs.lines import Lines
-from app.telemetry.logs.rendering import json_renderer
 from app.telemetry.logs.standard_error import standard_error_logged
 from app.telemetry.logs.streams import LineStream
 from app.telemetry.logs.uncaught import uncaught_logged
@@ -22,7 +21,7 @@ def process_logged(lines: Lines, level: str, stderr_rate: int) -> Iterator[None]
     with ExitStack() as opened:
         real = opened.enter_context(standard_error_logged(lines, level, stderr_rate))
         opened.enter_context(redirect_stderr(LineStream(_log("stderr"), sys.stderr, real)))
-        if lines.render is json_renderer:
+        if not lines.for_people:
             out = sys.stdout
             opened.enter_context(redirect_stdout(LineStream(_log("stdout"), out, out.fileno())))
         opened.enter_context(uncaught_logged())

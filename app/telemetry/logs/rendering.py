@@ -36,7 +36,11 @@ def json_renderer(line: Line) -> str:
     try:
         return orjson.dumps(line, default=safe_repr, option=orjson.OPT_UTC_Z).decode()
     except Exception:  # noqa: BLE001 - such as a lone surrogate, or an integer of more than 64 bits
-        line = line | {"timestamp": _iso(line)}
+        return plain_json(line | {"timestamp": iso(line)})
+
+
+def plain_json(line: Line) -> str:
+    """JSON of what `json_renderer` cannot render. It takes the time as text."""
     try:
         return json.dumps(line, default=safe_repr)
     except Exception:  # noqa: BLE001 - such as a circular value, or keys that are no strings
@@ -53,7 +57,7 @@ def console_renderer(*, colors: bool) -> Render:
     )
 
     def render(line: Line) -> str:
-        line = line | {"timestamp": _iso(line)}
+        line = line | {"timestamp": iso(line)}
         try:
             return str(renderer(None, line["level"], dict(line)))
         except Exception:  # noqa: BLE001 - a value's own code
@@ -62,7 +66,8 @@ def console_renderer(*, colors: bool) -> Render:
     return render
 
 
-def _iso(line: Line) -> str:
+def iso(line: Line) -> str:
+    """The line's time in RFC 3339."""
     moment: datetime = line["timestamp"]
     return moment.isoformat().replace("+00:00", "Z")
 

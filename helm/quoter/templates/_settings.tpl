@@ -64,6 +64,12 @@
   value: {{ .Values.log.level | quote }}
 - name: APP_LOG_FORMAT
   value: {{ .Values.log.format | quote }}
+- name: APP_LOG_FIELDS
+  value: {{ .Values.log.fields | quote }}
+{{- if .Values.log.gcpProject }}
+- name: APP_LOG_GCP_PROJECT
+  value: {{ .Values.log.gcpProject | quote }}
+{{- end }}
 - name: APP_LOG_MAX_WAITING
   value: {{ int64 .Values.log.maxWaitingLines | quote }}
 - name: APP_LOG_MAX_STDERR

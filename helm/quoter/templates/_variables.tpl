@@ -17,7 +17,9 @@ APP_JWT_LEEWAY: auth.jwt.leewaySeconds
 APP_KEEPALIVE_TIME: keepalive.timeSeconds
 APP_KEEPALIVE_TIMEOUT: keepalive.timeoutSeconds
 APP_LISTEN: containerPorts.grpc
+APP_LOG_FIELDS: log.fields
 APP_LOG_FORMAT: log.format
+APP_LOG_GCP_PROJECT: log.gcpProject
 APP_LOG_LEVEL: log.level
 APP_LOG_MAX_STDERR: log.maxStderrLinesPerSecond
 APP_LOG_MAX_WAITING: log.maxWaitingLines
