@@ -24,7 +24,7 @@ from tests.support.outcomes.observed_server import CODES, Counts, MethodAndCode
 from tests.support.outcomes.table import ARITIES
 from tests.support.servers.process import started
 from tests.support.waiting import until
-from tests.tracing.mix import OUTCOMES, SETTINGS, TOKENS, Mix, Seen
+from tests.tracing.mix import FEWEST, OUTCOMES, SETTINGS, TOKENS, Mix, Seen
 from tests.tracing.programs import StoredSpan, collector
 
 CALLS = 100_000
@@ -181,6 +181,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make calls, and join what was written down of them.")
     parser.add_argument("calls", type=int, nargs="?", default=CALLS, help="how many (default: %(default)s)")
     calls = parser.parse_args().calls
+    if calls < FEWEST:
+        parser.error(f"{calls} calls: expected {FEWEST} or more, for every outcome in every arity")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         ledger = made(calls, Path(folder))

@@ -18,6 +18,8 @@ from tests.support.outcomes.table import ALL, CANCELLED, EXPIRED, OK, READ_MANY,
 from tests.support.servers.script import Script
 from tests.support.servers.server import TOKEN
 
+# Calls that include every outcome in every arity.
+FEWEST = 2000
 # Calls at a time of the mix, over several connections; and in a burst, which is above the server's limits.
 THREADS, CHANNELS, BURST = 48, 4, 240
 # Calls that are running when their connection is cut.
@@ -143,8 +145,8 @@ class Mix:
         self.seen: list[Seen] = []
 
     def make(self, calls: int) -> list[Seen]:
-        """Makes that many calls: nine tenths all mixed, then bursts, then some whose connection is cut."""
-        bursts, cuts = calls // 16 // BURST or 1, calls // 100 // CUT or 1
+        """Makes that many calls: first all mixed, then bursts, then some whose connection is cut."""
+        bursts, cuts = max(len(ALL), calls // 16 // BURST), calls // 100 // CUT or 1
         mixed = calls - bursts * BURST - cuts * CUT
         planned = list(self._planned(mixed))
         random.shuffle(planned)

@@ -151,6 +151,12 @@ def jaeger(folder: Path) -> Iterator[Jaeger]:
         yield made
 
 
+def collector_command() -> list[str]:
+    """Runs a collector, if its options follow."""
+    _require("otelcol")
+    return [str(_PROGRAMS / "otelcol")]
+
+
 def _require(program: str) -> None:
     if not (_PROGRAMS / program).exists():
         pytest.skip(f"{program} is required: make tracing builds it")
