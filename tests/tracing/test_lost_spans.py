@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 import grpc
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
@@ -74,6 +76,19 @@ class Traced:
                 stub.Unary(pb.ProbeRequest(text="a"), timeout=5)
                 took.append(time.monotonic() - began)
 
+    def dropped(self, reason: str) -> float:
+        """Spans dropped so far, by the metric."""
+        [address] = self._server.serving["metrics"]
+        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310 - loopback
+            families = text_string_to_metric_families(answer.read().decode())
+            [found] = [
+                sample.value
+                for family in families
+                for sample in family.samples
+                if sample.name == "otel_spans_dropped_total" and sample.labels["reason"] == reason
+            ]
+        return found
+
     def end(self) -> Account:
         began = time.monotonic()
         assert self._server.end() == 0
@@ -96,6 +111,7 @@ def test_a_slow_collector_gets_what_it_can_take(protocol: str) -> None:
     with FAKES[protocol]() as (fake, endpoint), traced(protocol, endpoint) as at:
         fake.delay = 0.2
         calls = at.calls()
+        assert at.dropped("queue_full") > 0
         account = at.end()
         arrived = len(fake.spans)
     assert account == Account(calls, arrived, calls - arrived)
@@ -107,6 +123,7 @@ def test_a_full_collector_gets_spans_again_when_it_has_room(protocol: str) -> No
     with FAKES[protocol]() as (fake, endpoint), traced(protocol, endpoint) as at:
         fake.full = True
         refused = at.calls()
+        until(lambda: at.dropped("export_failed"))
         assert not fake.spans
         fake.full = False
         until(lambda: fake.spans)
@@ -132,6 +149,7 @@ def test_a_collector_that_dies_gets_spans_again_when_it_is_back(protocol: str, r
         time.sleep(0.5)  # all that it has taken is in its file
         real.end()
         calls += at.calls()
+        until(lambda: at.dropped("export_failed"))
         before = len(real.spans())
         real.start()
         until(lambda: len(real.spans()) > before, seconds=10)
@@ -151,6 +169,7 @@ def test_a_collector_that_has_stopped_holds_up_neither_calls_nor_the_exit(
     with traced(protocol, real.endpoints[protocol]) as at:
         real.send(signal.SIGSTOP)
         calls = at.calls()
+        assert at.dropped("queue_full") > 0
         account = at.end()
     real.end(signal.SIGKILL)
     assert account == Account(calls, 0, calls)
