@@ -164,7 +164,7 @@ pin: ## pin the base images of the Dockerfile by their digests, and the actions 
 	@$(PYTHON) deploy/pin.py Dockerfile
 	@$(PYTHON) -m deploy.pin_actions $(sort $(wildcard .github/workflows/*.yml))
 
-e2e: .venv/.ghz .venv/.kind .venv/.monitoring ## run the end-to-end tests on the cluster of KUBECONFIG, a test cluster beside this checkout, or a new one of kind
+e2e: .venv/.ghz .venv/.kind .venv/.monitoring .venv/.tracing ## run the end-to-end tests on the cluster of KUBECONFIG, a test cluster beside this checkout, or a new one of kind
 	IMAGE=$(IMAGE) .venv/bin/python -m pytest tests/e2e $(wildcard tests/*/e2e tests/services/*/e2e) -n 3 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 e2e-full: ## run the end-to-end tests with ten updates and ten deletions instead of three

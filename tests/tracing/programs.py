@@ -18,6 +18,7 @@ import yaml
 from tests.support.waiting import until
 
 _PROGRAMS = Path(sys.executable).parent
+OTELCOL = _PROGRAMS / "otelcol"
 _WEB = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # they are on this machine
 
 
@@ -75,27 +76,15 @@ class OtelCollector(_Process):
         }
         if forward_to is not None:
             exporters["otlp"] = {"endpoint": forward_to, "tls": {"insecure": True}}
-        protocols = {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}}
-        configuration.write_text(
-            yaml.safe_dump(
-                {
-                    "receivers": {"otlp": {"protocols": protocols}},
-                    "exporters": exporters,
-                    "service": {
-                        "telemetry": {"metrics": {"level": "none"}},
-                        "pipelines": {"traces": {"receivers": ["otlp"], "exporters": list(exporters)}},
-                    },
-                }
-            )
-        )
+        receiver = {"grpc": {"endpoint": f"127.0.0.1:{grpc}"}, "http": {"endpoint": f"127.0.0.1:{http}"}}
+        configuration.write_text(collector_configuration(receiver, exporters))
         super().__init__("otelcol", ["--config", str(configuration)], folder / "collector.log", [grpc, http])
 
     def spans(self) -> list[StoredSpan]:
         """Those of whole lines in the file."""
         if not self._file.exists():
             return []
-        lines = self._file.read_bytes().splitlines(keepends=True)
-        return [span for line in lines if line.endswith(b"\n") for span in _spans_of(json.loads(line))]
+        return spans_of(self._file.read_text())
 
 
 class Jaeger(_Process):
@@ -166,6 +155,26 @@ def _unused_ports(number: int) -> list[int]:
     with ExitStack() as taken:
         sockets = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
         return [one.getsockname()[1] for one in sockets]
+
+
+def collector_configuration(receiver: Mapping[str, Any], exporters: Mapping[str, Any]) -> str:
+    """Of a collector that takes spans by these protocols, and passes them to these exporters."""
+    return yaml.safe_dump(
+        {
+            "receivers": {"otlp": {"protocols": dict(receiver)}},
+            "exporters": dict(exporters),
+            "service": {
+                "telemetry": {"metrics": {"level": "none"}},
+                "pipelines": {"traces": {"receivers": ["otlp"], "exporters": list(exporters)}},
+            },
+        }
+    )
+
+
+def spans_of(written: str) -> list[StoredSpan]:
+    """The spans of the whole lines in what a collector has written."""
+    lines = written.splitlines(keepends=True)
+    return [span for line in lines if line.endswith("\n") for span in _spans_of(json.loads(line))]
 
 
 def _spans_of(line: Any) -> Iterator[StoredSpan]:
