@@ -169,7 +169,7 @@ DASHBOARD = Dashboard(
                 Panel(
                     "Dropped spans",
                     "Spans per second that no collector has. No call waits for it: see whether the collector"
-                    " is gone, full or slow. docs/telemetry.md has the reasons.",
+                    " is gone, full or slow: see the alert GrpcSpansDropped.",
                     "cps",
                     (Query(_rate("otel_spans_dropped_total", f"{BY_POD}, reason"), f"{POD} {{{{reason}}}}"),),
                 ),

@@ -136,6 +136,16 @@ def _alerts() -> tuple[Alert, ...]:
             description="Then every new connection fails.",
         ),
         Alert(
+            name="GrpcSpansDropped",
+            severity="warning",
+            expr=f"""
+                {_spans("dropped")} / ({_spans("dropped")} + {_spans("exported")}) > 0.01
+                """,
+            wait="10m",
+            summary=f"{{{{ $value | humanizePercentage }}}} of the spans of {where} are lost.",
+            description="Its collector is gone, full or slow. Calls are not affected; traces have gaps.",
+        ),
+        Alert(
             name="GrpcRestartInDrain",
             severity="warning",
             expr="""
@@ -146,6 +156,11 @@ def _alerts() -> tuple[Alert, ...]:
             description="Its process was asked to end, but its pod was not deleted; calls may have been cut.",
         ),
     )
+
+
+def _spans(fate: str) -> str:
+    """Spans per second that were exported, or dropped."""
+    return f"sum by (namespace, job) (rate(otel_spans_{fate}_total{{<selector>}}[5m]))"
 
 
 def _expires(days: str) -> str:

@@ -7,7 +7,7 @@ from deploy.prometheus.codes import FAULT, NO_FAULT
 from deploy.prometheus.instances import SHARE
 from deploy.prometheus.objectives import AVAILABILITY, LATENCY, target
 from tests.monitoring.promtool import DAY, HOUR, MINUTE, SELECTED, Scenario, Series
-from tests.monitoring.scenarios import Phase, Phases, Pod, of
+from tests.monitoring.scenarios import Phase, Phases, Pod, counter, of
 
 BEFORE = 65 * MINUTE  # of normal operation: longer than the first window
 AFTER = 40 * MINUTE
@@ -46,6 +46,7 @@ SHORT = {
     "GrpcUnevenCalls",
     "GrpcCertificateExpires",
     "GrpcCertificateExpiresSoon",
+    "GrpcSpansDropped",
     "GrpcRestartInDrain",
 }
 QUIET: set[str] = set()
@@ -134,6 +135,14 @@ def expiring(time: float) -> Series:
     return Series("tls_certificate_expiration_timestamp_seconds", labels, f"{time}x{samples}")
 
 
+def spans(exported: Phases, dropped: Phases) -> list[Series]:
+    labels = SELECTED | {"instance": "pod-1:9464", "pod": "pod-1"}
+    return [
+        Series("otel_spans_exported_total", labels, counter(exported, 15)),
+        Series("otel_spans_dropped_total", labels | {"reason": "queue_full"}, counter(dropped, 15)),
+    ]
+
+
 def instances() -> list[Scenario]:
     gone = Pod(EVEN, "pod-2", gauges={"up": turned(1, 0)})
     idle = Pod({"OK": turned(10, 0)}, "pod-2")
@@ -202,6 +211,18 @@ def instances() -> list[Scenario]:
                 (14, QUIET, "GrpcCertificateExpires"),
                 (2, {"GrpcCertificateExpires"}, "GrpcCertificateExpiresSoon"),
             )
+        ),
+        Scenario(
+            "the collector takes no more spans",
+            [*of(Pod(EVEN)), *spans(turned(10, 0), turned(0, 10))],
+            {BEFORE + 9 * MINUTE: QUIET, BEFORE + 12 * MINUTE: {"GrpcSpansDropped"}},
+            SHORT,
+        ),
+        Scenario(
+            "the collector misses one span of a thousand",
+            [*of(Pod(EVEN)), *spans(turned(10, 9.99), turned(0, 0.01))],
+            {BEFORE + 20 * MINUTE: QUIET},
+            SHORT,
         ),
         scenario(
             "a pod drains, and its process is started again",

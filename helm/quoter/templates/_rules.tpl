@@ -338,6 +338,18 @@
         description: "Then every new connection fails."
         runbook_url: "{{ .Values.prometheusRule.runbookUrl }}#grpccertificateexpiressoon"
     {{- end }}
+    {{- if not (has "GrpcSpansDropped" .Values.prometheusRule.disabledAlerts) }}
+    - alert: GrpcSpansDropped
+      expr: |-
+        sum by (namespace, job) (rate(otel_spans_dropped_total{{ "{" }}{{ include "quoter.ruleSelector" . }}}[5m])) / (sum by (namespace, job) (rate(otel_spans_dropped_total{{ "{" }}{{ include "quoter.ruleSelector" . }}}[5m])) + sum by (namespace, job) (rate(otel_spans_exported_total{{ "{" }}{{ include "quoter.ruleSelector" . }}}[5m]))) > 0.01
+      for: 10m
+      labels:
+        severity: warning
+      annotations:
+        summary: "{{ "{{" }} $value | humanizePercentage {{ "}}" }} of the spans of {{ "{{" }} with $labels.namespace {{ "}}" }}{{ "{{" }} . {{ "}}" }}/{{ "{{" }} end {{ "}}" }}{{ "{{" }} $labels.job {{ "}}" }} are lost."
+        description: "Its collector is gone, full or slow. Calls are not affected; traces have gaps."
+        runbook_url: "{{ .Values.prometheusRule.runbookUrl }}#grpcspansdropped"
+    {{- end }}
     {{- if not (has "GrpcRestartInDrain" .Values.prometheusRule.disabledAlerts) }}
     - alert: GrpcRestartInDrain
       expr: |-
