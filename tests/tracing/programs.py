@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 _PROGRAMS = Path(sys.executable).parent
 OTELCOL = _PROGRAMS / "otelcol"
-_WEB = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # they are on this machine
+WEB = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # they are on this machine
 
 
 class StoredSpan(NamedTuple):
@@ -67,7 +67,7 @@ class OtelCollector(_Process):
     """It writes all spans to a file, and passes them on to Jaeger if there is one."""
 
     def __init__(self, folder: Path, forward_to: str | None) -> None:
-        grpc, http = _unused_ports(2)
+        grpc, http = unused_ports(2)
         self.endpoints = {"grpc": f"http://127.0.0.1:{grpc}", "http/protobuf": f"http://127.0.0.1:{http}"}
         self._file = folder / "spans.jsonl"
         configuration = folder / "collector.yaml"
@@ -91,7 +91,7 @@ class Jaeger(_Process):
     """It keeps spans in memory."""
 
     def __init__(self, folder: Path) -> None:
-        otlp, self._web, *others = _unused_ports(7)
+        otlp, self._web, *others = unused_ports(7)
         self.otlp = f"127.0.0.1:{otlp}"
         names = [
             "collector.otlp.grpc",
@@ -109,7 +109,7 @@ class Jaeger(_Process):
     def trace(self, trace_id: str) -> list[StoredSpan]:
         """The spans of that trace; none while it is unknown."""
         try:
-            with _WEB.open(f"http://127.0.0.1:{self._web}/api/traces/{trace_id}", timeout=5) as answer:
+            with WEB.open(f"http://127.0.0.1:{self._web}/api/traces/{trace_id}", timeout=5) as answer:
                 [found] = json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             if error.code != 404:
@@ -151,7 +151,7 @@ def _require(program: str) -> None:
         pytest.skip(f"{program} is required: make tracing builds it")
 
 
-def _unused_ports(number: int) -> list[int]:
+def unused_ports(number: int) -> list[int]:
     with ExitStack() as taken:
         sockets = [taken.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
         return [one.getsockname()[1] for one in sockets]
