@@ -8,8 +8,9 @@ from typing import Any, TypeVar, cast
 from app.auth.auth_settings import AuthSettings
 from app.core.environment import read, unknown
 from app.core.errors import StartError
-from app.core.section import Section, check, failed_checks
+from app.core.section import Section, check, failed_checks, settings_of
 from app.core.service import Service
+from app.core.shown_setting import ShownSetting, shown_settings
 from app.runtime.server_settings import ServerSettings
 from app.services import SERVICES
 from app.tls.tls_settings import TlsSettings
@@ -41,6 +42,15 @@ class Settings:
 
     def of(self, service: Service[AnySection]) -> AnySection:
         return _section(self.sections, service.settings)
+
+    def shown(self) -> dict[str, list[ShownSetting]]:
+        """The settings in force, without secrets, by the titles of the sections that apply."""
+        in_force = {**self.sections, ServerSettings: self.server, AuthSettings: self.auth}
+        return {
+            title: shown_settings(self.sections[kind], in_force[kind])
+            for title, kind in sections(self.services).items()
+            if settings_of(kind) and (title in FRAME or title in self.server.services)
+        }
 
     @check("auth_mode")
     def _set_beyond_loopback(self) -> None:
@@ -113,6 +123,9 @@ def _with_defaults(settings: Settings) -> Settings:
     server, auth = settings.server, settings.auth
     if server.reflection is None:
         server = replace(server, reflection=all(address.loopback for address in server.listen))
+    if server.status_page is None:
+        local = all(address.loopback for address in server.metrics_listen)
+        server = replace(server, status_page="full" if local else "none")
     if not server.services:
         server = replace(server, services=tuple(service.name for service in settings.services))
     if auth.auth_mode is None:  # every address is loopback, or the check above had failed

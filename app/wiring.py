@@ -31,6 +31,7 @@ from app.interceptors.first_message import FirstMessages
 from app.interceptors.held_messages import HeldMessages
 from app.interceptors.idle_streams import IdleStreams
 from app.interceptors.instance import Instance
+from app.interceptors.last_errors import LastErrors
 from app.interceptors.limit import ConcurrencyLimit, Limit
 from app.interceptors.message_size import MessageSize
 from app.interceptors.metadata_size import MetadataSize
@@ -50,6 +51,7 @@ from app.runtime.instrumentation import excluded_services, remove_server_instrum
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.reflection import REFLECTION, add_reflection
+from app.runtime.status_page import Details, StatusPage
 from app.runtime.transport import options
 from app.settings import Settings
 from app.telemetry.conventions import Conventions
@@ -76,6 +78,7 @@ class Telemetry(NamedTuple):
     spans: TracerProvider
     instance: str  # the `service.instance.id` of this server
     installed: bool = False  # whether the program's surroundings have set OpenTelemetry up
+    errors: LastErrors | None = None  # for the status page, if it shows them
 
 
 def concerns(
@@ -106,6 +109,7 @@ def concerns(
         ),
         Metrics(telemetry.registry),
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
+        *([] if telemetry.errors is None else [telemetry.errors]),  # with its ids and its final code, too
         UnreadReplies(settings.server.reply_timeout),  # of rejected calls, too
         Errors(),  # from here on, an exception becomes a status code that the three above see
         UnknownMethod(),  # on acceptance: refused calls never wait for a worker
@@ -220,12 +224,15 @@ def open_parts(
         count_dropped(registry)
         show_readiness(registry, lambda: status.ready)
         show_drain(registry, lambda: status.draining)
+        errors = LastErrors(quiet=PROBES) if settings.server.status_page == "full" else None
+        page = status_page(settings, status, errors)
         port = metrics_port(
             settings.server.metrics_listen,
             registry,
             ready=lambda: status.ready,
             max_connections=settings.server.max_metrics_connections,
             timeout=settings.server.metrics_timeout,
+            page=page,
         )
         metrics = opened.enter_context(port)
         log_ignored(correct(os.environ))
@@ -253,7 +260,9 @@ def open_parts(
         opened.enter_context(pools.paces)
         resource = getattr(spans, "resource", None)  # not every provider has one
         instance = instance_of(resource, generated=installed is not None)
-        telemetry = Telemetry(registry, spans, instance, installed=installed is not None)
+        if page is not None:
+            page.instance = instance
+        telemetry = Telemetry(registry, spans, instance, installed is not None, errors)
         listed = concerns(settings, served, telemetry, verify)
         for concern in listed:
             if isinstance(concern, AbstractContextManager):
@@ -292,6 +301,21 @@ def open_parts(
         if settings.server.reflection:
             add_reflection([*names, HEALTH], registrar)
         yield Parts(server, status, pools, credentials, telemetry.instance, metrics)
+
+
+def status_page(settings: Settings, health: Health, errors: LastErrors | None) -> StatusPage | None:
+    """The page, with settings and last errors where it shows `errors`; None where it is off."""
+    if settings.server.status_page == "none":
+        return None
+
+    def state() -> str:
+        if health.draining:
+            return "draining"
+        return "ready" if health.ready else "not ready"
+
+    local = all(address.loopback for address in settings.server.metrics_listen)
+    details = None if errors is None else Details(settings.shown(), errors.newest)
+    return StatusPage(state, details, local=local)
 
 
 def _credentials(

@@ -32,13 +32,16 @@ class AuthSettings(Section):
     auth_mode: Mode | None = setting(
         None, "`none`, `tokens` or `jwt`; `none` when unset and every address is loopback, required otherwise"
     )
-    auth_tokens_file: File | None = setting(None, "for `tokens`: a file with one `name:token` per line")
+    auth_tokens_file: File | None = setting(
+        None, "for `tokens`: a file with one `name:token` per line", shown=True
+    )
     jwt_algorithms: _Algorithms = setting(
         _DEFAULT_ALGORITHMS,
         "for `jwt`: the accepted signature algorithms; `HS256` can be added, for secrets in a JWKS file",
+        shown=True,
     )
     jwt_keys_file: File | None = setting(
-        None, "for `jwt`: a file with the issuer's public keys, in PEM or as a JWKS"
+        None, "for `jwt`: a file with the issuer's public keys, in PEM or as a JWKS", shown=True
     )
     jwt_jwks_url: Annotated[str, Parser(check_url, "a URL")] = setting(
         "", "for `jwt`, instead of the file: the URL of the issuer's JWKS"
@@ -46,8 +49,8 @@ class AuthSettings(Section):
     jwt_jwks_allow_http: bool = setting(
         False, "for `jwt`: permit a JWKS URL of http; anyone on the network path can then forge tokens"
     )
-    jwt_issuer: str = setting("", "for `jwt`: the required `iss` of tokens")
-    jwt_audience: str = setting("", "for `jwt`: the required `aud` of tokens, or one of several")
+    jwt_issuer: str = setting("", "for `jwt`: the required `iss` of tokens", shown=True)
+    jwt_audience: str = setting("", "for `jwt`: the required `aud` of tokens, or one of several", shown=True)
     jwt_leeway: Annotated[float, Interval(ge=0, le=60), Unit("seconds")] = setting(
         10, "for `jwt`: the tolerated clock difference to the issuer"
     )

@@ -71,11 +71,14 @@ class Section:
         dataclass(frozen=True, kw_only=True)(cls)
 
 
-def setting(default: T, description: str) -> T:
-    """A field of a section, with its row in the table of settings."""
+def setting(default: T, description: str, *, shown: bool = False) -> T:
+    """A field of a section, with its row in the table of settings.
+
+    `shown` permits the status page to show a value that is text: it is never a secret.
+    """
     # A factory, because a plain default would be an attribute of the class, where a section that has no
     # valid value for the setting would find it.
-    made: T = field(default_factory=lambda: default, metadata={"description": description})
+    made: T = field(default_factory=lambda: default, metadata={"description": description, "shown": shown})
     return made
 
 
@@ -86,7 +89,11 @@ def settings_of(section: "type[Section] | Section") -> dict[str, Field[Any]]:
 
 def default_of(setting: Field[Any]) -> str:
     """The default as the variable would have it; empty where it is unset."""
-    value = setting.default_factory() if callable(setting.default_factory) else setting.default
+    return text_of(setting.default_factory() if callable(setting.default_factory) else setting.default)
+
+
+def text_of(value: object) -> str:
+    """A setting's value as the variable would have it; empty for None."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, bool):

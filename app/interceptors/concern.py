@@ -12,7 +12,7 @@ class Concern:
     For one call the hooks run in the order in which they stand here, `receive_bytes` to `send` once for each
     message; the table at the head of chain.py has their threads. `accept`, `admit`, `start`, `receive_bytes`
     and `receive` run from the outermost concern to the innermost, the others the other way round.
-    `end` and then `close` run once for every concern whose `accept` has returned.
+    `end_with_error`, `end` and then `close` run once for every concern whose `accept` has returned.
 
     An observer records the call. A gate refuses it: it sets `call.refusal`, and raises a StatusError from any
     hook up to `send`. A concern that is a context manager is open while the server serves.
@@ -54,6 +54,9 @@ class Concern:
 
     def fail(self, call: Call, error: BaseException) -> None:
         """The chain or the handler raised. May set `call.status`, `call.message` and trailing metadata."""
+
+    def end_with_error(self, call: Call) -> None:
+        """The call is over with another status than OK; `end` follows. Must not raise, as `end`."""
 
     def end(self, call: Call) -> None:
         """The call is over and `call.status` is final. Must not raise: an error is only logged."""

@@ -31,6 +31,7 @@ _OK: Final = grpc.StatusCode.OK
 class Ending:
     """The hooks that run when a call is over, and those that run when its reply has been sent."""
 
+    end_with_error: Sequence[Hook]
     end: Sequence[Hook]
     close: Sequence[Hook]
 
@@ -56,7 +57,8 @@ class Hooks:
             return [getattr(one, name) for one in among if getattr(type(one), name) is not default]
 
         def ending(among: Sequence[Concern]) -> Ending:
-            return Ending(overridden("end", among)[::-1], overridden("close", among)[::-1])
+            hooks = (overridden(name, among)[::-1] for name in ("end_with_error", "end", "close"))
+            return Ending(*hooks)
 
         return cls(
             accept=[
@@ -75,7 +77,7 @@ class Hooks:
         )
 
     def conclude(self, call: Call, error: BaseException | None, ending: Ending | None = None) -> bool:
-        """Settles the call's status, runs the `end` hooks, and returns whether the client can be answered."""
+        """Settles the call's status, runs its last hooks, and returns whether the client can be answered."""
         error = call.failure or error
         call.duration = time.monotonic() - call.accepted_at
         alive = call.context.is_active()
@@ -85,8 +87,12 @@ class Hooks:
             call.status = grpc.StatusCode.DEADLINE_EXCEEDED if call.expired() else grpc.StatusCode.CANCELLED
         elif call.status is None:
             call.status = _OK
-        call.code_label = "OK" if call.status is _OK else CODE_LABELS[call.status]
         ending = ending or self.ending
+        if call.status is _OK:
+            call.code_label = "OK"
+        else:
+            call.code_label = CODE_LABELS[call.status]
+            _run(ending.end_with_error, call)
         _run(ending.end, call)
         # Once grpc has let go of the call: until then it keeps the reply in memory.
         if ending.close and not call.context.add_callback(partial(_run, ending.close, call)):

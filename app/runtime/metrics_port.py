@@ -1,4 +1,7 @@
-"""The HTTP port beside the gRPC ones: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes."""
+"""The HTTP port beside the gRPC ones: `/metrics` for Prometheus, `/healthz` and `/readyz` for probes.
+
+A status page for people is at `/`, where it is on.
+"""
 
 import asyncio
 import errno
@@ -17,6 +20,7 @@ from app.core.file import reason_of
 from app.runtime.exposition import Exposition, Form
 from app.runtime.http_port import TEXT, Answer, HttpPort
 from app.runtime.http_request import Request
+from app.runtime.status_page import StatusPage
 
 # The errors of a host without IPv6.
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
@@ -25,13 +29,14 @@ _BACKLOG = 512
 
 
 @contextmanager
-def metrics_port(
+def metrics_port(  # noqa: PLR0913 - keywords, but for the first two
     addresses: Sequence[Address],
     registry: CollectorRegistry,
     *,
     ready: Callable[[], bool],
     max_connections: int,
     timeout: float,
+    page: StatusPage | None = None,
 ) -> Iterator[tuple[Address, ...]]:
     """Serves until exit, and yields the addresses with their real ports.
 
@@ -47,7 +52,7 @@ def metrics_port(
             served.append(Address(*listening[-1].getsockname()[:2]))
 
         async def serve(stop: asyncio.Event) -> None:
-            answer = _answers(Exposition(registry), ready)
+            answer = _answers(Exposition(registry), ready, page)
             async with HttpPort(answer, max_connections=max_connections, timeout=timeout).serving(listening):
                 await stop.wait()
 
@@ -107,7 +112,11 @@ def _listen(address: Address) -> socket.socket:
     return listening
 
 
-def _answers(exposition: Exposition, ready: Callable[[], bool]) -> Callable[[Request], Awaitable[Answer]]:
+def _answers(
+    exposition: Exposition, ready: Callable[[], bool], page: StatusPage | None
+) -> Callable[[Request], Awaitable[Answer]]:
+    paths = "/metrics, /healthz and /readyz" if page is None else "/, /status, /metrics, /healthz and /readyz"
+
     async def answer(request: Request) -> Answer:
         if request.method not in {"GET", "HEAD"}:
             headers = (("Allow", "GET, HEAD"), *TEXT)
@@ -124,6 +133,7 @@ def _answers(exposition: Exposition, ready: Callable[[], bool]) -> Callable[[Req
                     return Answer(HTTPStatus.OK, b"ready\n")
                 return Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"not ready\n")
             case _:
-                return Answer(HTTPStatus.NOT_FOUND, b"this port serves /metrics, /healthz and /readyz\n")
+                found = page.answer(request) if page is not None else None
+                return found or Answer(HTTPStatus.NOT_FOUND, f"this port serves {paths}\n".encode())
 
     return answer

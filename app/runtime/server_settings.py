@@ -21,9 +21,11 @@ def _project(text: str) -> str:
 class ServerSettings(Section):
     """The settings of the server itself. Durations are in seconds."""
 
-    listen: Addresses = setting(parse_addresses("127.0.0.1:50051"), "the addresses to serve on")
+    listen: Addresses = setting(parse_addresses("127.0.0.1:50051"), "the addresses to serve on", shown=True)
     metrics_listen: Addresses = setting(
-        parse_addresses("127.0.0.1:9464"), "the address of `/metrics`, `/healthz` and `/readyz`"
+        parse_addresses("127.0.0.1:9464"),
+        "the address of `/metrics`, `/healthz`, `/readyz` and the status page",
+        shown=True,
     )
     max_metrics_connections: Annotated[int, Interval(ge=8, le=10_000)] = setting(
         128,
@@ -32,7 +34,13 @@ class ServerSettings(Section):
     metrics_timeout: PositiveSeconds = setting(
         5, "how long a connection of the metrics port may be open, until its response has been read"
     )
-    services: Names = setting((), "the services to serve, by their full names; all when unset")
+    status_page: Literal["full", "no-details", "none"] | None = setting(
+        None,
+        "the status page at `/` of the metrics port, which needs no token: `full`, `no-details` (without"
+        " settings and last errors) or `none`; when unset, `full` if every address of the metrics port is"
+        " loopback, and `none` otherwise",
+    )
+    services: Names = setting((), "the services to serve, by their full names; all when unset", shown=True)
 
     # `make overload` measures this default and the next. More workers mean more threads and memory; they help
     # only handlers that wait for something else than this server's CPU ("Overload" in docs/performance.md).

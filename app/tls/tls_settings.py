@@ -16,13 +16,15 @@ class TlsSettings(Section):
         None,
         "TLS on every address: a PEM file with the server's certificate, followed by the intermediate ones;"
         " plaintext when unset",
+        shown=True,
     )
     tls_key_file: File | None = setting(
-        None, "the private key of the certificate, as an unencrypted PEM file"
+        None, "the private key of the certificate, as an unencrypted PEM file", shown=True
     )
     tls_client_ca_file: _Certificates | None = setting(
         None,
         "mutual TLS: a PEM file with the clients' CAs; a client without a certificate of them is rejected",
+        shown=True,
     )
 
     @property

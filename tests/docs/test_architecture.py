@@ -7,6 +7,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import CollectorRegistry
 
 from app.auth.tokens import TokenVerifier
+from app.interceptors.last_errors import LastErrors
 from app.wiring import Telemetry, concerns
 from tests.docs.pages import Page
 from tests.support.servers.process import ROOT
@@ -21,7 +22,7 @@ def chain() -> list[str]:
     listed = concerns(
         settings(),
         (),
-        Telemetry(CollectorRegistry(), TracerProvider(shutdown_on_exit=False), "id"),
+        Telemetry(CollectorRegistry(), TracerProvider(shutdown_on_exit=False), "id", errors=LastErrors()),
         verify=TokenVerifier(dict),
     )
     return [re.sub(r"(?<=\w)(?=[A-Z])", " ", type(concern).__name__).lower() for concern in listed]
@@ -42,5 +43,10 @@ def test_the_picture_shows_the_concerns_in_their_order() -> None:
     picture = ET.parse(ROOT / "docs" / "architecture.svg")  # noqa: S314 - of this repository
     texts = ["".join(one.itertext()) for one in picture.iter() if one.tag.endswith("}text")]
     accepting, starting = (text.split(" → ") for text in texts if " → " in text)
-    silent = ["access log", "unread replies", "errors"]  # they do nothing before the end of a call
+    silent = [
+        "access log",
+        "last errors",
+        "unread replies",
+        "errors",
+    ]  # they do nothing before the end of a call
     assert [*accepting, *starting] == [name for name in chain() if name not in silent]
