@@ -28,7 +28,8 @@ the way out, from the innermost to the outermost. The list itself, with the reas
     message out  the same          send_bytes     MessageSize               a refusal
                                    send           -
     failed       the same          fail           -
-    over         the same          end            -
+    over         the same          end_with_error -                         (with another status than OK)
+                                   end            -
     closed       polling thread    close          -                         the reply has been sent, or its
                                                                             client has left or does not
                                                                             read (UnreadReplies)
