@@ -211,10 +211,9 @@ def test_failed_calls_of_each_arity_are_among_them_once(method: str) -> None:
 def test_calls_that_end_with_ok_and_health_checks_are_not_among_them() -> None:
     with failing() as (server, stub, _):
         stub.Unary(ProbeRequest(text="a"))
+        make: Any = health_pb2_grpc.HealthStub
         with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError):
-            health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(service="none"), timeout=5
-            )
+            make(channel).Check(health_pb2.HealthCheckRequest(service="none"), timeout=5)
         assert until(lambda: len(server.calls()) == 2)
         assert status(server)["errors"] == []
 
