@@ -44,7 +44,7 @@ COMPOSE ?= $(CONTAINERS) compose --file deploy/compose.yaml
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring tracing ledger chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring tracing ledger page chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -94,6 +94,9 @@ tracing: .venv/.tracing ## send spans to a collector and Jaeger, and stop the co
 
 ledger: .venv/.tracing ## make calls that end in every way, and join the records of clients, metrics, log and spans
 	.venv/bin/python -m tests.tracing.ledger $(LEDGER)
+
+page: .venv/.page ## open the status page in Chromium, and check its figures, texts, contrast and keyboard
+	.venv/bin/python -m pytest tests/page -n 2 --dist worksteal $(PYTEST)
 
 chart: .venv/.chart ## check the chart: rendered output, golden files, Kubernetes schemas, kube-score
 	.venv/bin/helm lint --strict helm/quoter
@@ -195,7 +198,7 @@ publish: .venv/.helm ## publish image and chart of this version, signed by diges
 	bash .ci/publish "$(IMAGE)"
 # template only
 
-.PHONY: template test-fork
+.PHONY: template test-fork pictures
 
 e2e: .venv/.template
 
@@ -205,6 +208,9 @@ template: setup ## derive the template of the last commit into a git repository:
 test-fork: .venv/.template .venv/.helm ## derive the template, make forks of it by copier and cookiecutter, and check them
 	.venv/bin/python -m pytest -m "not alone" -n 2 --dist loadfile tests/template $(PYTEST)
 	.venv/bin/python -m pytest -m alone tests/template $(PYTEST) || [ $$? -eq 5 ]
+
+pictures: .venv/.page ## take the pictures of the README from a server under load; two minutes
+	.venv/bin/python -m tests.page.pictures
 
 .venv/.template: .venv/.locked
 	$(UV) sync --locked --quiet --inexact --group template
@@ -232,6 +238,10 @@ $(GENERATED): | .venv/.locked
 # Each adds its group, and leaves those of the others.
 .venv/.bench: .venv/.locked
 	$(UV) sync --locked --quiet --inexact --group bench
+	@touch $@
+
+.venv/.page: .venv/.locked
+	$(UV) sync --locked --quiet --inexact --group page
 	@touch $@
 
 # Built from the Go modules of go.sum. It takes four minutes where nothing is cached, two of them for helm.

@@ -24,6 +24,7 @@ ONLY_HERE = (
     "docs/fork.md",
     # Of the README, which forks have another one in place of.
     "docs/pictures",
+    "tests/page/pictures.py",
     # The upgrade from a version of this project that no fork has had.
     "docs/upgrade.md",
     "tests/docs/test_proofs.py",

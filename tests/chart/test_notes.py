@@ -56,6 +56,15 @@ def test_the_notes_warn_of_what_the_values_leave_out(tmp_path: Path) -> None:
     assert "client.crt" in notes({"tls": MUTUAL}, tmp_path / "mutual")
 
 
+def test_the_notes_name_the_status_page_where_it_is_on(tmp_path: Path) -> None:
+    named = "status page is http://localhost:9464/."
+    assert named not in notes({}, tmp_path / "off")
+    for page in ("full", "no-details"):
+        printed = notes({"statusPage": page}, tmp_path / page)
+        assert named in printed
+        assert "\n\n\n" not in printed
+
+
 def settings(**values: Any) -> ServerSettings:
     return ServerSettings(**values)
 

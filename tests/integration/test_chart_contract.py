@@ -31,6 +31,7 @@ MODEL = {
 # Where the chart's default is not the server's, and why.
 OTHER_DEFAULTS = {
     "APP_AUTH_MODE": "a pod is reached from other machines, so it must be said",
+    "APP_STATUS_PAGE": "the server's own depends on where it listens, and a pod listens everywhere",
     "APP_REFLECTION": "the server's own depends on where it listens, and a pod listens everywhere",
     "APP_MAX_CONNECTION_AGE": "clients of a pod must hear of new ones",
     "APP_DRAIN_DELAY": "it is reckoned of what clients need",

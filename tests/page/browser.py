@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from app.core.address import Address
+from app.core.address import Address, parse_address
+from tests.support.servers.process import ServerProcess
 
 # Debian's, and what runners of GitHub have.
 PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome", "chromium-browser")
@@ -34,6 +35,12 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+def metrics_of(server: ServerProcess) -> Address:
+    """The address of its metrics port."""
+    [address] = parse_address(server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics"))
+    return address
 
 
 class Opened:

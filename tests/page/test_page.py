@@ -9,24 +9,18 @@ import grpc
 import pytest
 from playwright.sync_api import Browser, Error, expect
 
-from app.core.address import Address, parse_address
 from app.core.shown_setting import ShownSetting
 from tests.gen.probe_pb2 import ProbeRequest
 from tests.gen.probe_pb2_grpc import ProbeStub
-from tests.page.browser import status_page
+from tests.page.browser import metrics_of, status_page
 from tests.page.faked import Faked, error, faked_port
-from tests.support.servers.process import ServerProcess, server_process
+from tests.support.servers.process import server_process
 from tests.support.servers.server import running
 
 SERVICE = "acme.inventory.v1.InventoryService"
 # What a page would run if it took it for markup.
 HOSTILE = "<img src=x onerror=\"window.taken='yes'\"><script>window.taken='yes'</script>\\\"}{\n& ' </td>"
 WINDOW = "samples[samples.length - 1].time - samples[0].time"
-
-
-def metrics_of(server: ServerProcess) -> Address:
-    [address] = parse_address(server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics"))
-    return address
 
 
 def number(text: str) -> float:

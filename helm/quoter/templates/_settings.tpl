@@ -6,6 +6,8 @@
 {{- end }}
 - name: APP_REFLECTION
   value: {{ .Values.reflection | quote }}
+- name: APP_STATUS_PAGE
+  value: {{ .Values.statusPage | quote }}
 {{- if .Values.auth.require }}
 - name: APP_AUTH_REQUIRE
   value: {{ .Values.auth.require | quote }}

@@ -47,6 +47,7 @@ APP_RESET_PROTECTION: server.resetProtection
 APP_SERVICES: services
 APP_SHARE_BY: server.shareBy
 APP_SHARE_RESERVE: server.shareReserve
+APP_STATUS_PAGE: statusPage
 APP_STREAM_IDLE_TIME: server.streamIdleSeconds
 APP_TLS_CERT_FILE: tls.existingSecret
 APP_TLS_CLIENT_CA_FILE: tls.clientCa.existingSecret
