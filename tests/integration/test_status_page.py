@@ -17,7 +17,10 @@ from prometheus_client import CollectorRegistry
 
 from app.core.address import Address
 from app.core.errors import StatusError
+from app.core.method import Arity, Method
 from app.core.shown_setting import ShownSetting
+from app.interceptors.hooks import Hooks
+from app.interceptors.last_errors import LastErrors
 from app.runtime.metrics_port import metrics_port
 from app.runtime.status_page import Details, StatusPage
 from deploy.prometheus.codes import NO_FAULT
@@ -206,6 +209,15 @@ def test_failed_calls_of_each_arity_are_among_them_once(method: str) -> None:
             CALLS[method](stub)
         until(server.calls)
         assert [error["method"] for error in status(server)["errors"]] == [method]
+
+
+def test_a_call_that_ends_with_ok_runs_no_code_of_it() -> None:
+    concern = LastErrors().for_method(Method("acme.inventory.v1.InventoryService", "GetItem", Arity.UNARY))
+    assert concern is not None
+    hooks = Hooks.of([concern])
+    assert hooks.ending.end_with_error
+    others = (hooks.accept, hooks.admit, hooks.start, hooks.receive_bytes, hooks.receive, hooks.send_bytes)
+    assert not any((*others, hooks.send, hooks.fail, hooks.ending.end, hooks.ending.close))
 
 
 def test_calls_that_end_with_ok_and_health_checks_are_not_among_them() -> None:
