@@ -14,6 +14,7 @@ from tests.gen.probe_pb2 import ProbeRequest
 from tests.gen.probe_pb2_grpc import ProbeStub
 from tests.page.browser import metrics_of, status_page
 from tests.page.faked import Faked, error, faked_port
+from tests.support.computed import BUCKETS, EVERY, QUANTILES, RATES
 from tests.support.servers.process import server_process
 from tests.support.servers.server import running
 
@@ -62,6 +63,18 @@ def test_rates_errors_refusals_and_messages_are_those_of_the_calls(browser: Brow
         assert opened.text("#verdict").startswith("Healthy: no call failed by the server's fault")
         assert "mostly InvalidArgument" in opened.text("#verdict")
         assert opened.text("#instance") == server.handle.instance
+
+
+def test_rates_and_quantiles_are_those_that_prometheus_computes(browser: Browser) -> None:
+    with faked_port(Faked({})) as at, status_page(browser, at) as opened:
+        for values, expected in RATES.items():
+            samples = [{"time": number * EVERY, "value": value} for number, value in enumerate(values)]
+            found = opened.page.evaluate("samples => rate(samples, one => one.value)", samples)
+            assert found == pytest.approx(expected), values
+        for (name, q), quantile in QUANTILES.items():
+            buckets = [[float(bound), count] for bound, count in BUCKETS[name].items()]
+            found = opened.page.evaluate("([q, buckets]) => quantile(q, buckets)", [q, buckets])
+            assert found == pytest.approx(float("nan") if quantile is None else quantile, nan_ok=True), name
 
 
 def test_quantiles_are_those_of_the_calls(browser: Browser) -> None:
