@@ -247,6 +247,12 @@ def test_methods_are_sorted_by_keyboard(browser: Browser) -> None:
         assert opened.page.evaluate("document.activeElement.textContent") == "Calls/s"
 
 
+# What reaches beyond the right edge of the screen, which a part of the page would cut off.
+CUT_OFF = """() => [...document.querySelectorAll("body *")]
+  .filter(node => node.checkVisibility() && node.getBoundingClientRect().right > innerWidth)
+  .map(node => `${node.tagName} ${node.className}: ${node.textContent.slice(0, 40)}`)"""
+
+
 def test_a_screen_of_360_pixels_is_not_scrolled_sideways(browser: Browser) -> None:
     long = "a" * 200
     shown = Faked({(f"acme.{long}.v1.Service", long, "Internal"): 1, (SERVICE, "GetItem", "OK"): 1})
@@ -255,9 +261,11 @@ def test_a_screen_of_360_pixels_is_not_scrolled_sideways(browser: Browser) -> No
     with faked_port(shown) as at, status_page(browser, at, width=360) as opened:
         opened.scraped()
         shown.handled |= {(f"acme.{long}.v1.Service", long, "Internal"): 5}
+        shown.errors += [error(code=long, refusal=long, trace_id=long, peer=long)]
         opened.page.click("summary")
         opened.scraped_again()
         assert opened.width() == 360
+        assert opened.page.evaluate(CUT_OFF) == []
         expect(opened.page.get_by_role("cell", name=long).first).to_be_visible()
 
 
