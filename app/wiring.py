@@ -51,7 +51,7 @@ from app.runtime.instrumentation import excluded_services, remove_server_instrum
 from app.runtime.metrics_port import metrics_port
 from app.runtime.pools import MAX_REFLECTIONS, Pools, open_pools
 from app.runtime.reflection import REFLECTION, add_reflection
-from app.runtime.status_page import Details, StatusPage
+from app.runtime.status_page import Details, State, StatusPage
 from app.runtime.transport import options
 from app.settings import Settings
 from app.telemetry.conventions import Conventions
@@ -308,10 +308,10 @@ def status_page(settings: Settings, health: Health, errors: LastErrors | None) -
     if settings.server.status_page == "none":
         return None
 
-    def state() -> str:
+    def state() -> State:
         if health.draining:
-            return "draining"
-        return "ready" if health.ready else "not ready"
+            return State("draining")
+        return State("ready") if health.ready else State("not ready", health.not_ready)
 
     local = all(address.loopback for address in settings.server.metrics_listen)
     details = None if errors is None else Details(settings.shown(), errors.newest)

@@ -58,6 +58,12 @@ class Health(health.HealthServicer):
         else:
             structlog.get_logger().warning("service_not_ready", service=service)
 
+    @property
+    def not_ready(self) -> list[str]:
+        """The services that say that they are not ready."""
+        with self._readiness_lock:
+            return sorted(self._not_ready)
+
     def _show(self) -> None:
         self.ready = self._started and not self._not_ready
         for name in self._names:

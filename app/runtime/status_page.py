@@ -9,7 +9,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,6 +28,13 @@ _NOT_KEPT = (
 )
 
 
+class State(NamedTuple):
+    """`word` is `ready`, `not ready` or `draining`; `not_ready` are the services that are not ready."""
+
+    word: str
+    not_ready: Sequence[str] = ()
+
+
 @dataclass(frozen=True)
 class Details:
     """What the page may leave out: the settings by section, and the last errors, at most so many."""
@@ -39,13 +46,13 @@ class Details:
 class StatusPage:
     """Answers `/` with the page, and `/status` with what it shows and `/metrics` does not have, as JSON.
 
-    The page reads both. `state()` is a word such as `ready`, and must not block.
+    The page reads both. `state()` must not block.
 
     With `local`, requests for another host than localhost or an IP address are refused: a web page could have
     its own name resolved to this machine, and read the answer (DNS rebinding).
     """
 
-    def __init__(self, state: Callable[[], str], details: Details | None, *, local: bool) -> None:
+    def __init__(self, state: Callable[[], State], details: Details | None, *, local: bool) -> None:
         self.instance = ""  # the server's, as soon as it is known
         self._state = state
         self._details = details
@@ -69,11 +76,12 @@ class StatusPage:
         return Answer(HTTPStatus.OK, self._status(), _headers("application/json", policy))
 
     def _status(self) -> bytes:
-        details = self._details
+        details, state = self._details, self._state()
         return orjson.dumps(
             {
                 "instance": self.instance,
-                "state": self._state(),
+                "state": state.word,
+                "not_ready": state.not_ready,
                 "time": time.time(),
                 "settings": details
                 and {title: [one._asdict() for one in some] for title, some in details.settings.items()},

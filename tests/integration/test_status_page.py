@@ -5,6 +5,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from http.client import HTTPConnection
 from pathlib import Path
@@ -22,7 +23,7 @@ from app.core.shown_setting import ShownSetting
 from app.interceptors.hooks import Hooks
 from app.interceptors.last_errors import LastErrors
 from app.runtime.metrics_port import metrics_port
-from app.runtime.status_page import Details, StatusPage
+from app.runtime.status_page import Details, State, StatusPage
 from deploy.prometheus.codes import NO_FAULT
 from tests.gen.probe_pb2 import ProbeRequest
 from tests.gen.probe_pb2_grpc import ProbeStub
@@ -135,10 +136,21 @@ def test_the_status_has_the_instance_and_the_state(server: Server) -> None:
 
 
 def test_the_state_is_asked_for_each_time() -> None:
-    states = ["not ready", "draining"]
+    states = [State("not ready", ["acme.inventory.v1.InventoryService"]), State("draining")]
     with port(StatusPage(lambda: states.pop(0), None, local=True)) as at:
-        found = [json.loads(answer_at(at, "/status")[2])["state"] for _ in range(2)]
-    assert found == ["not ready", "draining"]
+        found = [json.loads(answer_at(at, "/status")[2]) for _ in range(2)]
+    assert [one["state"] for one in found] == ["not ready", "draining"]
+    assert [one["not_ready"] for one in found] == [["acme.inventory.v1.InventoryService"], []]
+
+
+def test_a_service_that_is_not_ready_is_named() -> None:
+    said: list[Any] = []
+    service = replace(probe_service(Probe()), readiness=lambda _servicer, set_ready: said.append(set_ready))
+    with running([service]) as server:
+        said[0](False)
+        assert (status(server)["state"], status(server)["not_ready"]) == ("not ready", ["probe.Probe"])
+        said[0](True)
+        assert (status(server)["state"], status(server)["not_ready"]) == ("ready", [])
 
 
 @pytest.mark.parametrize("path", ["/", "/status"])
@@ -324,7 +336,7 @@ def test_the_status_is_small_with_a_hundred_errors() -> None:
         "trace_id": "t" * 32,
     }
     settings = {"Server": [ShownSetting("APP_WORKERS", "1", default=True)]}
-    page = StatusPage(lambda: "ready", Details(settings, lambda most: [error] * most), local=False)
+    page = StatusPage(lambda: State("ready"), Details(settings, lambda most: [error] * most), local=False)
     with port(page) as at:
         body = answer_at(at, "/status")[2]
     assert len(json.loads(body)["errors"]) == 100

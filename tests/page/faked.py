@@ -12,8 +12,10 @@ from prometheus_client.registry import Collector
 from app.core.address import Address
 from app.core.shown_setting import ShownSetting
 from app.runtime.metrics_port import metrics_port
-from app.runtime.status_page import Details, StatusPage
+from app.runtime.status_page import Details, State, StatusPage
 from app.telemetry.metric_names import LABELS
+
+READY = State("ready")
 
 
 @dataclass(eq=False)  # a registry needs its hash
@@ -23,7 +25,7 @@ class Faked(Collector):
     handled: dict[tuple[str, str, str], float]
     errors: list[dict[str, Any]] = field(default_factory=list)
     settings: Mapping[str, Sequence[ShownSetting]] = field(default_factory=dict)
-    state: str = "ready"
+    state: State = READY
     details: bool = True
 
     def collect(self) -> Iterator[Metric]:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Error, expect
 
 from app.core.shown_setting import ShownSetting
+from app.runtime.status_page import State
 from tests.gen.probe_pb2 import ProbeRequest
 from tests.gen.probe_pb2_grpc import ProbeStub
 from tests.page.browser import metrics_of, status_page
@@ -110,6 +111,12 @@ def test_a_fault_of_the_server_is_said_first(browser: Browser) -> None:
         )
         expect(opened.page.locator("#verdict")).to_have_class("bad")
         expect(opened.page.locator("#failed")).to_have_text("10 %")
+
+
+def test_a_service_that_is_not_ready_is_named(browser: Browser) -> None:
+    with faked_port(Faked({}, state=State("not ready", [SERVICE]))) as at, status_page(browser, at) as opened:
+        expect(opened.page.locator("#state")).to_have_text("○ Not ready")
+        expect(opened.page.locator("#verdict")).to_contain_text(f"Not ready: {SERVICE} says so.")
 
 
 def test_a_counter_that_begins_again_is_counted_from_zero(browser: Browser) -> None:
