@@ -61,7 +61,7 @@ stack: image ## serve with a collector, Jaeger, Prometheus, Grafana and load, in
 	IMAGE=$(IMAGE) $(COMPOSE) up --detach
 	@printf '%s\n' '' 'Grafana     http://localhost:3000/dashboards' 'Prometheus  http://localhost:9090/alerts' \
 	  'Jaeger      http://localhost:16686' 'servers     localhost:50051 and localhost:50052' \
-	  'metrics     http://localhost:9464/metrics and http://localhost:9465/metrics'
+	  'status      http://localhost:9464 and http://localhost:9465'
 
 stack-down: ## stop what `make stack` has started, and delete its data
 	IMAGE=$(IMAGE) $(COMPOSE) down --volumes
@@ -211,6 +211,7 @@ test-fork: .venv/.template .venv/.helm ## derive the template, make forks of it 
 
 pictures: .venv/.page ## take the pictures of the README from a server under load; two minutes
 	.venv/bin/python -m tests.page.pictures
+	.venv/bin/python -m deploy.demo.picture docs/pictures/top.svg
 
 .venv/.template: .venv/.locked
 	$(UV) sync --locked --quiet --inexact --group template

@@ -73,7 +73,8 @@ class Opened:
         return [url for url in self.asked if urlsplit(url).netloc not in {own, ""}]
 
     def text(self, selector: str) -> str:
-        return self.page.inner_text(selector)
+        found: str = self.page.inner_text(selector)
+        return found
 
     def row(self, method: str) -> dict[str, str]:
         """The figures of a method, by their columns."""

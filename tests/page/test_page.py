@@ -113,7 +113,7 @@ def test_a_fault_of_the_server_is_said_first(browser: Browser) -> None:
         expect(opened.page.locator("#failed")).to_have_text("10 %")
 
 
-def test_a_service_that_is_not_ready_is_named(browser: Browser) -> None:
+def test_the_page_names_a_service_that_is_not_ready(browser: Browser) -> None:
     with faked_port(Faked({}, state=State("not ready", [SERVICE]))) as at, status_page(browser, at) as opened:
         expect(opened.page.locator("#state")).to_have_text("○ Not ready")
         expect(opened.page.locator("#verdict")).to_contain_text(f"Not ready: {SERVICE} says so.")
