@@ -24,7 +24,7 @@ from app.tools.top.keys import single_keys
 from app.tools.top.watch import Watch
 from deploy.demo.acts import Act, Seen, acts
 from deploy.demo.calls import choose, load
-from deploy.demo.servers import Server, servers
+from deploy.demo.servers import FAULTY, Server, servers
 from deploy.demo.stage import Stage, on_terminal, printed
 from deploy.faults.gen.faults.v1 import faults_pb2 as pb
 
@@ -33,8 +33,8 @@ _PATIENCE = 10
 _DAY = 86_400
 
 
-def main() -> int:
-    """Plays the demo. Returns 0 if each fault had its effect, 1 if not, 130 if it was ended before."""
+def main(program: str = FAULTY) -> int:
+    """Plays the demo with servers of that program. Returns 0 if each fault had its effect, 1 if not, 130 if it was ended before."""
     parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
     parser.add_argument(
         "--seconds", type=_seconds, default=8.0, help="how long each fault is on; 8 by default"
@@ -49,7 +49,7 @@ def main() -> int:
             interrupt() as ctrl_c,
             _terminated() as terminated,
             single_keys() as keys,
-            servers(2, drain_delay=seconds / 2) as started,
+            servers(2, drain_delay=seconds / 2, program=program) as started,
             ThreadPoolExecutor(1) as streams,
             load([server.target for server in started], method, request, streams) as drive,
             (on_terminal if console.is_terminal else printed)(console) as stage,

@@ -20,6 +20,8 @@ from deploy.demo.settings import MAX_QUEUE_TIME, WORKERS
 from deploy.faults.gen.faults.v1 import faults_pb2 as pb
 from deploy.faults.gen.faults.v1 import faults_pb2_grpc
 
+# The program with a service that switches faults.
+FAULTY = "deploy.faults"
 # How long a server may take to end, in seconds.
 _PATIENCE = 5
 # Before a call that was refused is made again, in seconds.
@@ -29,10 +31,10 @@ _PAUSE = 0.05
 class Server:
     """A server with faults, and its addresses. Can be used once it has been waited for."""
 
-    def __init__(self, drain_delay: float) -> None:
+    def __init__(self, program: str, drain_delay: float) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("APP_", "OTEL_"))}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "deploy.faults", "serve"],
+            [sys.executable, "-m", program, "serve"],
             cwd=ROOT,
             env=kept
             | {
@@ -101,12 +103,12 @@ class Server:
 
 
 @contextmanager
-def servers(count: int, drain_delay: float) -> Iterator[Sequence[Server]]:
+def servers(count: int, drain_delay: float, program: str = FAULTY) -> Iterator[Sequence[Server]]:
     """Starts that many, and ends them on exit. Raises StartError."""
     started: list[Server] = []
     try:
         for _ in range(count):
-            started.append(Server(drain_delay))  # noqa: PERF401 - those before are ended if one fails
+            started.append(Server(program, drain_delay))  # noqa: PERF401 - those before are ended if one fails
         for server in started:
             server.wait()
         yield started

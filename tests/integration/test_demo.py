@@ -13,7 +13,6 @@ import pytest
 
 from app.core.errors import FieldViolation, UsageError
 from app.core.service import Service
-from app.services import SERVICES
 from app.tools.top.figures import Figures, MethodFigures, MethodName, ServerFigures, State, Usage
 from deploy.demo.acts import Act, Seen, acts
 from deploy.demo.calls import choose
@@ -22,9 +21,7 @@ from tests.support.clients.command_line import Terminal
 from tests.support.servers.probe import PROBE
 from tests.support.servers.process import ROOT, environment
 
-DEMO = (sys.executable, "-m", "deploy.demo", "--seconds", "1")
-
-with_services = pytest.mark.skipif(not SERVICES, reason="there is no service to call")
+DEMO = (sys.executable, "-m", "tests.support.servers.demo", "--seconds", "1")
 
 
 def servers_of(demo: int) -> list[int]:
@@ -38,7 +35,6 @@ def ended(process: int) -> bool:
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
-@with_services
 @pytest.mark.slow
 def test_each_fault_shows_in_the_figures() -> None:
     done = subprocess.run(DEMO, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
@@ -48,7 +44,6 @@ def test_each_fault_shows_in_the_figures() -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 
-@with_services
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["ctrl-c", "SIGHUP"])
 def test_however_it_ends_no_server_is_left(way: str) -> None:
