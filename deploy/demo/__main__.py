@@ -34,7 +34,10 @@ _DAY = 86_400
 
 
 def main(program: str = FAULTY) -> int:
-    """Plays the demo with servers of that program. Returns 0 if each fault had its effect, 1 if not, 130 if it was ended before."""
+    """Plays the demo, with servers of that program.
+
+    Returns 0 if each fault had its effect, 1 if not, and 130 if it was ended before.
+    """
     parser = argparse.ArgumentParser(prog="python -m deploy.demo", description=__doc__)
     parser.add_argument(
         "--seconds", type=_seconds, default=8.0, help="how long each fault is on; 8 by default"
