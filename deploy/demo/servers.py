@@ -85,10 +85,13 @@ class Server:
     def drain(self) -> None:
         self._process.send_signal(signal.SIGTERM)
 
-    def end(self) -> None:
-        """Ends it, without the delay of a drain."""
+    def stop(self) -> None:
+        """Makes it end, without the delay of a drain."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
+
+    def wait_for_end(self) -> None:
+        """Kills it if it takes too long."""
         try:
             self._process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
@@ -114,4 +117,6 @@ def servers(count: int, drain_delay: float, program: str = FAULTY) -> Iterator[S
         yield started
     finally:
         for server in started:
-            server.end()
+            server.stop()
+        for server in started:
+            server.wait_for_end()

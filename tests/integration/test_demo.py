@@ -36,6 +36,7 @@ def ended(process: int) -> bool:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_each_fault_shows_in_the_figures() -> None:
     done = subprocess.run(DEMO, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
@@ -45,10 +46,11 @@ def test_each_fault_shows_in_the_figures() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("way", ["ctrl-c", "SIGHUP"])
 def test_however_it_ends_no_server_is_left(way: str) -> None:
     terminal = Terminal(command=(*DEMO[:-1], "60"))
-    terminal.expect("1 of ")
+    terminal.expect("1 of ", seconds=60)  # three programs are started
     servers = servers_of(terminal.process.pid)
     assert len(servers) == 2
     if way == "ctrl-c":

@@ -52,12 +52,12 @@ class Terminal:
     def type(self, text: str) -> None:
         os.write(self._here, text.encode())
 
-    def expect(self, text: str) -> None:
+    def expect(self, text: str, seconds: float = 20) -> None:
         """Reads until that is shown."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + seconds
         while text not in self.text:
             assert time.monotonic() < end, self.text
-            assert select.select([self._here], [], [], 20)[0], self.text
+            assert select.select([self._here], [], [], seconds)[0], self.text
             try:
                 self.text += os.read(self._here, 65536).decode()
             except OSError:  # the program has ended
