@@ -111,7 +111,7 @@ MIX: Sequence[Outcome] = (
         "hold",
         share=2,
         timeout=lambda: random.uniform(0.05, 0.15),  # noqa: S311 - as above
-        pairs=[(EXPIRED, CANCELLED)],
+        pairs=[(EXPIRED, CANCELLED), (EXPIRED, None)],
     ),
     Outcome(
         "deadline passes at any moment",

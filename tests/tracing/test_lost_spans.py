@@ -22,17 +22,20 @@ from tests.support.waiting import until
 from tests.tracing.programs import OtelCollector, collector
 
 THREADS, CALLS = 4, 300  # calls of each thread
-# Seconds that no call takes. A call that waited for the exporter would wait for its timeout, a second.
+# The exporter's timeout in seconds. It is shorter than the pause before an attempt is repeated: with little
+# time left, the last one may arrive, and yet not be acknowledged in time.
+TIMEOUT = 0.7
+# Seconds that no call takes. A call that waited for the exporter would wait for its timeout.
 LONG = 0.5
-# Seconds in which the process ends: the drain, three for the last spans, and a second for all else.
-EXIT = 5.0
+# Seconds in which the process ends: the drain, three for the last spans, and some for a busy machine. The SDK
+# itself waits for 30.
+EXIT = 8.0
 
 # A small queue, so that it is soon full.
 QUEUE = {
     "OTEL_BSP_SCHEDULE_DELAY": "50",
     "OTEL_BSP_MAX_QUEUE_SIZE": "100",
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "20",
-    "OTEL_EXPORTER_OTLP_TIMEOUT": "1",
 }
 FAKES: dict[str, Callable[[], AbstractContextManager[tuple[Collector, str]]]] = {
     "grpc": collecting,
@@ -100,15 +103,19 @@ class Traced:
 
 
 @contextmanager
-def traced(protocol: str, endpoint: str) -> Iterator[Traced]:
-    variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+def traced(protocol: str, endpoint: str, timeout: float = TIMEOUT) -> Iterator[Traced]:
+    variables = {
+        "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+        "OTEL_EXPORTER_OTLP_TIMEOUT": str(timeout),
+    }
     with server_process(**QUEUE, **variables) as server:
         yield Traced(server)
 
 
 @PROTOCOLS
 def test_a_slow_collector_gets_what_it_can_take(protocol: str) -> None:
-    with FAKES[protocol]() as (fake, endpoint), traced(protocol, endpoint) as at:
+    with FAKES[protocol]() as (fake, endpoint), traced(protocol, endpoint, timeout=10) as at:
         fake.delay = 0.2
         calls = at.calls()
         assert at.dropped("queue_full") > 0
@@ -126,12 +133,11 @@ def test_a_full_collector_gets_spans_again_when_it_has_room(protocol: str) -> No
         until(lambda: at.dropped("export_failed"))
         assert not fake.spans
         fake.full = False
-        until(lambda: fake.spans)
         taken = at.calls()
         account = at.end()
         arrived = len(fake.spans)
     assert account == Account(refused + taken, arrived, refused + taken - arrived)
-    assert arrived < refused + taken
+    assert 0 < arrived <= taken + 120  # a queue and a batch of those before
 
 
 @pytest.fixture
@@ -152,13 +158,12 @@ def test_a_collector_that_dies_gets_spans_again_when_it_is_back(protocol: str, r
         until(lambda: at.dropped("export_failed"))
         before = len(real.spans())
         real.start()
-        until(lambda: len(real.spans()) > before, seconds=10)
         calls += at.calls()
         account = at.end()
     real.end()  # writes what it has
     arrived = len({span.span_id for span in real.spans()})
     assert account == Account(calls, arrived, calls - arrived)
-    assert arrived == len(real.spans())
+    assert before < arrived == len(real.spans())
     assert account.dropped > 0
 
 
