@@ -177,7 +177,7 @@ def test_no_script_can_be_added_to_the_page(browser: Browser) -> None:
 
 
 def test_a_drain_the_end_and_a_restart_are_shown(browser: Browser) -> None:
-    with server_process(APP_DRAIN_DELAY="3") as server:
+    with server_process(APP_DRAIN_DELAY="5") as server:
         at, instance = metrics_of(server), server.serving["instance"]
         with status_page(browser, at) as opened:
             state = opened.page.locator("#state")
