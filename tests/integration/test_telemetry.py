@@ -72,7 +72,8 @@ def test_every_method_and_code_starts_at_zero(server: Server) -> None:
 
 def test_the_metrics_port_serves_process_metrics_and_answers_other_paths_with_404(server: Server) -> None:
     assert "process_cpu_seconds_total" in server.get("/metrics")[1]
-    assert server.get("/") == (404, "this port serves /metrics, /healthz and /readyz\n")
+    status, text = server.get("/other")
+    assert (status, text) == (404, "this port serves /, /status, /metrics, /healthz and /readyz\n")
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz", "/"])
