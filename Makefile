@@ -89,7 +89,7 @@ interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through
 monitoring: .venv/.monitoring ## evaluate the rules of deploy/, and the queries of its dashboards on a server under load
 	.venv/bin/python -m pytest tests/monitoring -n 2 --dist worksteal $(PYTEST)
 
-tracing: .venv/.tracing ## send spans to a collector and Jaeger, and stop the collector; join the records of calls
+tracing: .venv/.tracing .venv/.monitoring ## send spans to a collector and Jaeger, and stop the collector; join the records of calls
 	.venv/bin/python -m pytest tests/tracing -n 2 --dist worksteal $(PYTEST)
 
 ledger: .venv/.tracing ## make calls that end in every way, and join the records of clients, metrics, log and spans

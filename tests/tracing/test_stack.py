@@ -225,17 +225,17 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait(10)
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def test_the_programs_of_the_stack_work_together(tmp_path: Path) -> None:
     for program in ("otelcol", "jaeger", "prometheus"):
         if not (PROGRAMS / program).exists():
             pytest.skip(f"{program} is required: make tracing builds it")
-    folder = tmp_path_factory.mktemp("stack")
-    with started(folder) as found:
-        yield found
+    with started(tmp_path) as running:
+        prometheus_scrapes_both_servers_and_both_get_calls(running)
+        the_trace_of_an_exemplar_is_in_jaeger(running)
+        a_fault_of_one_server_shows_on_its_instance(running)
 
 
-def test_prometheus_scrapes_both_servers_and_both_get_calls(running: Running) -> None:
+def prometheus_scrapes_both_servers_and_both_get_calls(running: Running) -> None:
     at = running.prometheus()
     _ready(at)
     query = f'sum by (instance) (rate(grpc_server_handled_total{{job="{NAME}",grpc_service!~"grpc.*"}}[30s]))'
@@ -244,7 +244,7 @@ def test_prometheus_scrapes_both_servers_and_both_get_calls(running: Running) ->
     assert {"ok"} <= health <= {"ok", "unknown"}, "some are evaluated only every few minutes"
 
 
-def test_the_trace_of_an_exemplar_is_in_jaeger(running: Running) -> None:
+def the_trace_of_an_exemplar_is_in_jaeger(running: Running) -> None:
     at = running.prometheus()
     _ready(at)
 
@@ -265,7 +265,7 @@ def test_the_trace_of_an_exemplar_is_in_jaeger(running: Running) -> None:
     assert until(lambda: traces() & in_jaeger(), seconds=60)
 
 
-def test_a_fault_of_one_server_shows_on_its_instance(running: Running) -> None:
+def a_fault_of_one_server_shows_on_its_instance(running: Running) -> None:
     at = running.prometheus()
     _ready(at)
     target = f"127.0.0.1:{running.ports['server-2', 50051]}"
