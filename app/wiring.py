@@ -293,7 +293,7 @@ def open_parts(
 
         registrar = chain.registrar(server)
         for service in served:
-            servicer = opened.enter_context(service.open(settings.of(service)))
+            servicer = opened.enter_context(service.opened(settings.of(service), None))
             if service.readiness is not None:
                 service.readiness(servicer, partial(status.set_service_ready, service.name))
             service.add_to_server(servicer, registrar)

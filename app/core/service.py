@@ -9,6 +9,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from typing_extensions import TypeVar
 
+from app.core.database import Database, Schema
 from app.core.errors import FieldViolation
 from app.core.section import Section
 
@@ -29,7 +30,8 @@ Command = Callable[..., None]
 class Service(Generic[S]):
     """One service of a proto, with everything that the server and the command line need of it.
 
-    `S` is the section of its settings. Raises ValueError for a rule of a method that does not exist.
+    `S` is the section of its settings. Exactly one of `open` and `open_stored` is given, the latter with
+    `schema`. Raises ValueError otherwise, and for a rule of a method that does not exist.
     """
 
     descriptor: ServiceDescriptor
@@ -37,7 +39,11 @@ class Service(Generic[S]):
     add_to_server: Callable[[Any, grpc.Server], None]
     # Given the service's section of the settings, opens its servicer for the server's lifetime, and releases
     # on exit what it needs. Raises StartError.
-    open: Callable[[S], AbstractContextManager[object]]
+    open: Callable[[S], AbstractContextManager[object]] | None = None
+    # The service's tables. A server with a database becomes ready once they are as the migrations make them.
+    schema: Schema | None = None
+    # In place of `open`, for a service with a schema: it is given the database as well, or None without one.
+    open_stored: Callable[[S, Database | None], AbstractContextManager[object]] | None = None
     # Given the servicer and a function by which it says whether it is ready, as often as that changes. Until
     # it says otherwise, it is. The server as a whole is ready while each of its services is.
     readiness: Callable[[Any, SetReady], None] | None = None
@@ -47,10 +53,21 @@ class Service(Generic[S]):
     commands: tuple[Command, ...] = ()
 
     def __post_init__(self) -> None:
+        if (self.open is None) is (self.open_stored is None):
+            raise ValueError(f"{self.name}: expected one of open and open_stored")
+        if (self.schema is None) is not (self.open_stored is None):
+            raise ValueError(f"{self.name}: schema and open_stored go together")
         for name in self.rules:
             if name not in self.descriptor.methods_by_name:
                 known = ", ".join(self.descriptor.methods_by_name)
                 raise ValueError(f"{self.name}: a rule for {name!r}, which is not a method; expected {known}")
+
+    def opened(self, settings: S, database: Database | None) -> AbstractContextManager[object]:
+        """Opens the servicer, by `open` or `open_stored`. Raises StartError."""
+        if self.open is not None:
+            return self.open(settings)
+        assert self.open_stored is not None  # noqa: S101 - checked above
+        return self.open_stored(settings, database)
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
+from app.core.database import Database
 from app.core.service import Service
 from deploy.faults.faults import Faults
 
@@ -19,10 +20,12 @@ def faulty(service: Service[Any], faults: Faults) -> Service[Any]:
     """Returns the service with handlers that are struck by the faults before they begin."""
 
     @contextmanager
-    def open_faulty(settings: Any) -> Iterator[object]:
-        with service.open(settings) as servicer:
+    def open_faulty(settings: Any, database: Database | None = None) -> Iterator[object]:
+        with service.opened(settings, database) as servicer:
             yield _Faulty(servicer, service, faults)
 
+    if service.open is None:
+        return replace(service, open_stored=open_faulty)
     return replace(service, open=open_faulty)
 
 

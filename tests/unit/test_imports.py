@@ -22,7 +22,7 @@ LAYERS = [
     {"client"},
     {"settings"},
     {"interceptors", "runtime", "services"},
-    {"auth", "telemetry", "tls"},
+    {"auth", "database", "telemetry", "tls"},
     {"reload"},
     {"core"},
     {"gen"},

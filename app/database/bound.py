@@ -1,0 +1,33 @@
+"""How long a transaction may last: until the call's deadline, and while its client waits."""
+
+import time
+
+from app.core.call import CURRENT_CALL, Call
+from app.core.errors import CallEnded, DeadlineExceeded
+
+# Seconds for a transaction outside of calls, such as at the start.
+ALONE = 5.0
+
+
+class Bound:
+    """The bound of one transaction. Safe from any thread."""
+
+    def __init__(self, alone: float = ALONE) -> None:
+        """For the call that is being served, or `alone` seconds outside of one."""
+        self.call: Call | None = CURRENT_CALL.get()
+        remaining = alone if self.call is None else self.call.time_remaining()
+        self.ends_at = time.monotonic() + (alone if remaining is None else remaining)
+
+    def left(self) -> float:
+        """Seconds; 0 once it is over."""
+        return max(0.0, self.ends_at - time.monotonic())
+
+    def over(self) -> bool:
+        return time.monotonic() >= self.ends_at or (self.call is not None and not self.call.is_active())
+
+    def check(self) -> None:
+        """Raises DeadlineExceeded or CallEnded if it is over."""
+        if time.monotonic() >= self.ends_at:
+            raise DeadlineExceeded("the deadline passed while the call used the database")
+        if self.call is not None and not self.call.is_active():
+            raise CallEnded

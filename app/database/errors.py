@@ -1,0 +1,29 @@
+"""What the failures of a database are to the client of a call."""
+
+import grpc
+
+from app.core.errors import ResourceExhausted, StatusError
+
+# Milliseconds until a client's retry policy tries again (gRPC proposal A6).
+PUSHBACK = (("grpc-retry-pushback-ms", "100"),)
+
+UNKNOWN_OUTCOME = "the database broke during a commit: the transaction may have been committed or not"
+
+
+class Unavailable(StatusError):
+    """The database cannot be reached, or has ended the transaction. The call may be tried again."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+    def __init__(self, message: str, kind: str) -> None:
+        """`kind` is the label of the metric."""
+        super().__init__(f"{message}; retry later", metadata=PUSHBACK)
+        self.kind = kind
+
+
+class Exhausted(ResourceExhausted):
+    """No connection was free in time, or a disk is full. The call may be tried again."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(f"{message}; retry later", metadata=PUSHBACK)
+        self.kind = kind
