@@ -20,7 +20,7 @@ ENV UV_PROJECT_ENVIRONMENT=/app/.venv \
 
 # The dependencies change less often than the code and come first: exactly as locked, with verified hashes.
 COPY pyproject.toml uv.lock ./
-RUN uv sync --locked --no-dev --no-install-project \
+RUN uv sync --locked --no-dev --extra postgres --no-install-project \
     && uv export --quiet --locked --only-group build --output-file /tmp/build.txt
 
 COPY README.md LICENSE ./

@@ -161,7 +161,7 @@ image-test: setup ## build the image twice; check its content, its start, and th
 
 sbom: $(UV) ## write the packages of the image, with versions and hashes, as CycloneDX: make sbom SBOM=…
 	@mkdir -p $(dir $(SBOM))
-	$(UV) export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export -o $(SBOM) >/dev/null
+	$(UV) export --quiet --locked --no-dev --extra postgres --format cyclonedx1.5 --preview-features sbom-export -o $(SBOM) >/dev/null
 
 pin: ## pin the base images of the Dockerfile by their digests, and the actions of the workflows by their commits
 	@$(PYTHON) deploy/pin.py Dockerfile

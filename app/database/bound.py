@@ -25,9 +25,9 @@ class Bound:
     def over(self) -> bool:
         return time.monotonic() >= self.ends_at or (self.call is not None and not self.call.is_active())
 
-    def check(self) -> None:
-        """Raises DeadlineExceeded or CallEnded if it is over."""
-        if time.monotonic() >= self.ends_at:
+    def check(self, margin: float = 0) -> None:
+        """Raises DeadlineExceeded or CallEnded if it is over, or will be in `margin` seconds."""
+        if time.monotonic() >= self.ends_at - margin:
             raise DeadlineExceeded("the deadline passed while the call used the database")
         if self.call is not None and not self.call.is_active():
             raise CallEnded

@@ -19,7 +19,8 @@ def runtime_packages() -> Mapping[str, Any]:
     """What the server runs with, by name, as the lock file has it: for every platform and Python."""
     packages = {one["name"]: one for one in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
     found: dict[str, Any] = {}
-    wanted = list(packages[NAME]["dependencies"])
+    # With the extra, which the image has.
+    wanted = [*packages[NAME]["dependencies"], *packages[NAME]["optional-dependencies"]["postgres"]]
     while wanted:
         one = wanted.pop()
         package = packages[one["name"]]

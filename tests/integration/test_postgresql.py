@@ -1,0 +1,322 @@
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from threading import Event
+from typing import Any
+
+import psycopg
+import pytest
+
+from app.core.errors import CallEnded, DeadlineExceeded
+from app.database.connections import conninfo
+from app.database.errors import Exhausted, Unavailable
+from app.database.postgres import PostgresDatabase
+from tests.support.bounds import call_of, later
+from tests.support.servers.postgres import NEEDS_POSTGRES, Postgres, postgres
+from tests.support.waiting import until
+
+pytestmark = NEEDS_POSTGRES
+
+PID = "SELECT pg_backend_pid()"
+COUNT = "SELECT count(*) FROM items"
+ADD = "INSERT INTO items (name) VALUES (%(name)s)"
+SLEEP = "SELECT pg_sleep(30)"
+SLEEPING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE state = 'active' AND query LIKE '%pg_sleep(30)%' AND pid <> pg_backend_pid()"
+)
+SIZE = 4
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared: Postgres) -> Postgres:
+    shared.run("DROP TABLE IF EXISTS items")
+    shared.run("CREATE TABLE items (name text PRIMARY KEY)")
+    return shared
+
+
+@pytest.fixture
+def database(server: Postgres) -> Iterator[PostgresDatabase]:
+    with PostgresDatabase(lambda: conninfo(server.url, 2), size=SIZE, wait=0.3) as database:
+        yield database
+
+
+def ask(database: PostgresDatabase, sql: str = COUNT) -> Any:
+    with database.reading() as connection:
+        return connection.execute(sql)[0][0]
+
+
+def add(database: PostgresDatabase, name: str = "one", *more: str) -> None:
+    """Adds an item, and runs more statements in the same transaction."""
+    with database.writing() as connection:
+        connection.execute(ADD, {"name": name})
+        for sql in more:
+            connection.execute(sql)
+
+
+def fill(database: PostgresDatabase) -> None:
+    """Has every connection of the pool made."""
+    with ExitStack() as several:
+        for _ in range(SIZE):
+            several.enter_context(database.reading()).execute("SELECT 1")
+
+
+def seconds(act: Callable[[], object]) -> float:
+    began = time.monotonic()
+    act()
+    return time.monotonic() - began
+
+
+def test_parameters_are_named_and_a_percent_sign_is_doubled(database: PostgresDatabase) -> None:
+    with database.writing() as connection:
+        connection.execute_many(ADD, [{"name": "a%"}, {"name": "b"}])
+        assert connection.execute("UPDATE items SET name = name") == []
+    with database.reading() as connection:
+        assert connection.execute("SELECT name FROM items WHERE name LIKE '%%\\%%'") == [("a%",)]
+
+
+def test_a_transaction_is_committed_on_exit_and_rolled_back_by_an_exception(
+    database: PostgresDatabase,
+) -> None:
+    add(database, "kept")
+    with pytest.raises(psycopg.errors.UndefinedTable):
+        add(database, "not kept", "SELECT * FROM others")
+    assert ask(database, "SELECT name FROM items") == "kept"
+
+
+def test_an_exit_that_commits_nothing_because_a_statement_has_failed_is_an_error(
+    database: PostgresDatabase,
+) -> None:
+    def swallow() -> None:
+        with database.writing() as connection:
+            connection.execute(ADD, {"name": "one"})
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                connection.execute(ADD, {"name": "one"})
+
+    with pytest.raises(RuntimeError, match="was not committed"):
+        swallow()
+
+
+def test_a_reader_sees_one_snapshot_and_cannot_write(database: PostgresDatabase) -> None:
+    with database.reading() as reader:
+        assert reader.execute(COUNT) == [(0,)]
+        add(database)
+        assert reader.execute(COUNT) == [(0,)]
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), database.reading() as reader:
+        reader.execute(ADD, {"name": "from a reader"})
+
+
+def test_the_deadline_of_the_call_ends_a_statement_and_its_connection_serves_on(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    pid = ask(database, PID)
+
+    def sleep() -> None:
+        with call_of(seconds=0.3), pytest.raises(DeadlineExceeded):
+            ask(database, SLEEP)
+
+    assert seconds(sleep) < 0.6
+    assert ask(database, PID) == pid
+    assert server.run(SLEEPING) == [(0,)]
+
+
+def test_a_lock_that_is_not_free_before_the_deadline(database: PostgresDatabase, server: Postgres) -> None:
+    with psycopg.connect(server.url) as other:
+        other.execute("LOCK TABLE items")
+        with call_of(seconds=0.3), pytest.raises(DeadlineExceeded):
+            add(database)
+
+
+def test_a_client_that_leaves_cancels_its_statement(database: PostgresDatabase, server: Postgres) -> None:
+    with call_of(seconds=30) as context, later(0.2, context.leave):
+        began = time.monotonic()
+        with pytest.raises(CallEnded):
+            ask(database, SLEEP)
+        assert time.monotonic() - began < 0.8
+    until(lambda: server.run(SLEEPING) == [(0,)], 0.5)
+    fill(database)
+
+
+def test_a_server_that_does_not_answer_holds_no_call_beyond_its_deadline(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    fill(database)
+    server.pause()
+    try:
+
+        def call() -> None:
+            with call_of(seconds=0.3), pytest.raises(DeadlineExceeded):
+                ask(database)
+
+        with ThreadPoolExecutor(SIZE) as threads:
+            assert max(one.result() for one in [threads.submit(seconds, call) for _ in range(SIZE)]) < 1
+    finally:
+        server.resume()
+    fill(database)
+
+
+def test_a_call_that_gets_no_connection_in_time_is_refused(database: PostgresDatabase) -> None:
+    with ExitStack() as several:
+        for _ in range(SIZE):
+            several.enter_context(database.reading())
+        with pytest.raises(Exhausted, match=r"no connection to the database was free for 0.3 s") as caught:
+            ask(database)
+        assert caught.value.metadata == (("grpc-retry-pushback-ms", "100"),)
+        with call_of(seconds=0.1), pytest.raises(DeadlineExceeded):
+            ask(database)
+    fill(database)
+
+
+def test_a_server_that_is_down_is_told_apart_and_refuses_at_once(server: Postgres) -> None:
+    with PostgresDatabase(lambda: conninfo(server.url, 2), size=SIZE, wait=5) as database:
+        fill(database)
+        server.stop()
+        try:
+            with pytest.raises(Unavailable, match=r"the database cannot be reached; retry later"):
+                ask(database)
+            assert max(seconds(lambda: refused(database)) for _ in range(20)) < 0.2
+        finally:
+            server.start()
+        assert seconds(lambda: recovered(database)) < 2
+
+
+def refused(database: PostgresDatabase) -> None:
+    with pytest.raises(Unavailable):
+        ask(database)
+
+
+def recovered(database: PostgresDatabase) -> None:
+    """Waits until each connection of the pool works."""
+
+    def works() -> bool:
+        try:
+            fill(database)
+        except Unavailable:
+            return False
+        return True
+
+    until(works, 10)
+
+
+@pytest.mark.parametrize("end", ["kill", "stop"])
+def test_a_restart_costs_no_call_that_begins_afterwards(
+    database: PostgresDatabase, server: Postgres, end: str
+) -> None:
+    fill(database)
+    getattr(server, end)()
+    server.start()
+    for _ in range(2 * SIZE):  # the connections in the pool are all stale
+        ask(database)
+
+
+def test_a_server_that_is_killed_during_a_statement_is_unavailable(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    with later(0.2, server.kill), pytest.raises(Unavailable, match="the database has ended the connection"):
+        ask(database, SLEEP)
+    server.start()
+
+
+def test_a_server_that_is_killed_during_a_commit_leaves_the_outcome_unknown(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    server.run(
+        "CREATE OR REPLACE FUNCTION late() RETURNS trigger LANGUAGE plpgsql"
+        " AS 'BEGIN PERFORM pg_sleep(30); RETURN NULL; END'"
+    )
+    server.run(
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON items DEFERRABLE INITIALLY DEFERRED"
+        " FOR EACH ROW EXECUTE FUNCTION late()"
+    )
+    with later(0.3, server.kill), pytest.raises(Unavailable, match="may have been committed or not"):
+        add(database)
+    server.start()
+
+
+def test_a_server_that_becomes_read_only_is_left_for_one_that_takes_writes(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    fill(database)
+    server.run("ALTER SYSTEM SET default_transaction_read_only = on")
+    server.run("SELECT pg_reload_conf()")
+    until(lambda: server.run("SHOW transaction_read_only") == [("on",)])
+    try:
+        pid = ask(database, PID)
+        with pytest.raises(Unavailable, match="the database is read-only; retry later"):
+            add(database)
+        assert ask(database, PID) != pid
+    finally:
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            connection.execute("SELECT pg_reload_conf()")
+    until(lambda: server.run("SHOW transaction_read_only") == [("off",)])
+    add(database)
+
+
+def test_what_others_cancel_or_conflict_with_may_be_tried_again(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+
+    def cancel() -> None:
+        server.run("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'")
+
+    with later(0.2, cancel), pytest.raises(Unavailable, match="the database has cancelled the statement"):
+        ask(database, SLEEP)
+    add(database, "a")
+    add(database, "b")
+    first_has_a, second_has_b = Event(), Event()
+
+    def lock(own: str, other: str, mine: Event, theirs: Event) -> str:
+        update = "UPDATE items SET name = name WHERE name = %(name)s"
+        try:
+            with database.writing() as connection:
+                connection.execute(update, {"name": own})
+                mine.set()
+                theirs.wait(5)
+                connection.execute(update, {"name": other})
+        except Unavailable as error:
+            return error.message
+        return ""
+
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(lock, "a", "b", first_has_a, second_has_b)
+        second = threads.submit(lock, "b", "a", second_has_b, first_has_a)
+        assert {first.result(), second.result()} == {
+            "",
+            "the transaction conflicted with another; retry later",
+        }
+
+
+def test_a_server_without_a_connection_left_is_unavailable(server: Postgres) -> None:
+    server.run("CREATE ROLE visitor LOGIN CONNECTION LIMIT 0 PASSWORD 'visitor'")
+    url = f"postgresql://visitor:visitor@127.0.0.1:{server.port}/items"
+    with (
+        PostgresDatabase(lambda: conninfo(url, 2), size=1, wait=5) as database,
+        pytest.raises(Unavailable, match="the database cannot be reached"),
+    ):
+        ask(database)
+
+
+def test_new_connections_use_what_the_url_says_by_then(server: Postgres) -> None:
+    urls = [server.url]
+    with PostgresDatabase(lambda: conninfo(urls[-1], 2), size=1, wait=1) as database:
+        assert ask(database, "SELECT current_database()") == "items"
+        urls.append(server.url_of("postgres"))
+        database.connections.renew()
+        assert ask(database, "SELECT current_database()") == "postgres"
+
+
+def test_among_several_hosts_the_one_that_takes_writes_is_looked_for() -> None:
+    assert "target_session_attrs=read-write" in conninfo("postgresql://one:1,two:2/items", 3)
+    assert "target_session_attrs" not in conninfo("postgresql://one:1/items", 3)
+    chosen = conninfo("postgresql://one,two/items?target_session_attrs=any&sslmode=verify-full", 3)
+    assert "target_session_attrs=any" in chosen
+    assert "sslmode=verify-full" in chosen

@@ -1,0 +1,155 @@
+"""A server of PostgreSQL, of Debian's package, with its data in a temporary folder."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psycopg
+import pytest
+
+# Debian has a folder for each version.
+PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parts[-2]))
+NEEDS_POSTGRES = pytest.mark.skipif(
+    PROGRAMS is None, reason="PostgreSQL is not installed; .ci/packages installs it"
+)
+
+USER, PASSWORD = "owner", "p@ss:/%?#word"
+_ENCODED = "p%40ss%3A%2F%25%3F%23word"
+
+# A test's data need not survive a loss of power; what survives a kill is the same.
+_SETTINGS = {
+    "fsync": "off",
+    "shared_buffers": "16MB",
+    "max_connections": "40",
+    "unix_socket_directories": "''",
+    "listen_addresses": "'127.0.0.1'",
+    "autovacuum": "off",
+}
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+class Postgres:
+    """A server on 127.0.0.1, which a test may kill, stop and start again."""
+
+    def __init__(self, folder: Path) -> None:
+        assert PROGRAMS is not None
+        self._programs = PROGRAMS
+        self._data = folder / "data"
+        self._log = folder / "log"
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+        # PostgreSQL does not run as root.
+        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+    @property
+    def url(self) -> str:
+        return self.url_of("items")
+
+    def url_of(self, database: str, port: int | None = None) -> str:
+        return f"postgresql://{USER}:{_ENCODED}@127.0.0.1:{port or self.port}/{database}"
+
+    def _run_as(self) -> dict[str, Any]:
+        if self._user is None:
+            return {}
+        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+
+    def make(self, settings: Mapping[str, str] = {}) -> None:
+        self._data.mkdir(parents=True, mode=0o700)
+        password = self._data.parent / "password"
+        password.write_text(PASSWORD + "\n")
+        if self._user is not None:
+            for path in (self._data.parent, self._data, password):
+                shutil.chown(path, self._user.pw_uid, self._user.pw_gid)
+        subprocess.run(
+            [self._programs / "initdb", "--pgdata", self._data, "--username", USER, "--pwfile", password,
+             "--auth", "scram-sha-256", "--no-sync", "--no-instructions", "--encoding", "UTF8",
+             "--locale", "C"],
+            check=True, stdout=subprocess.DEVNULL, cwd="/", **self._run_as(),
+        )  # fmt: skip
+        with (self._data / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = {value}\n" for name, value in {**_SETTINGS, **settings}.items())
+        self.start()
+        self.run("CREATE DATABASE items", database="postgres")
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [self._programs / "postgres", "-D", self._data, "-p", str(self.port)],
+                stdout=log, stderr=log, cwd="/", **self._run_as(),
+            )  # fmt: skip
+        ends_at = time.monotonic() + 20
+        while True:
+            try:
+                self.run("SELECT 1", database="postgres")
+            except psycopg.OperationalError:
+                assert self._process.poll() is None, self._log.read_text()
+                assert time.monotonic() < ends_at, self._log.read_text()
+                time.sleep(0.02)
+            else:
+                return
+
+    def run(self, sql: str, database: str = "items", parameters: Sequence[object] = ()) -> list[Any]:
+        """Runs a statement of its own; returns its rows."""
+        with psycopg.connect(self.url_of(database), autocommit=True) as connection:
+            cursor = connection.execute(sql, parameters or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def _processes(self) -> list[int]:
+        if self._process is None:
+            return []
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return [self._process.pid, *map(int, children.split())]
+
+    def pause(self) -> None:
+        """Stops all its processes where they are: connections stay, and nothing answers."""
+        for process in self._processes():
+            os.kill(process, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        for process in self._processes():
+            os.kill(process, signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Ends all its processes at once, as a loss of power does."""
+        processes = self._processes()
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+        self._wait()
+
+    def stop(self) -> None:
+        """As `systemctl stop` does: ends transactions and connections."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._wait()
+
+    def _wait(self) -> None:
+        assert self._process is not None
+        self._process.wait(20)
+        self._process = None
+
+
+@contextmanager
+def postgres(settings: Mapping[str, str] = {}) -> Iterator[Postgres]:
+    """A running server with an empty database `items`."""
+    with TemporaryDirectory(prefix="postgres-") as folder:
+        Path(folder).chmod(0o755)  # for the user that PostgreSQL runs as
+        server = Postgres(Path(folder) / "server")
+        try:
+            server.make(settings)
+            yield server
+        finally:
+            server.resume()
+            server.stop()
