@@ -20,6 +20,7 @@ from app.tools.exit import INVALID, fail
 from app.tools.health import health_command
 from app.tools.load.command import load_command
 from app.tools.methods import Methods
+from app.tools.migrate import migrate_command
 from app.tools.top.command import top
 
 
@@ -35,6 +36,7 @@ def command_line(services: Sequence[Service[Any]]) -> typer.Typer:
     methods = Methods(descriptors)
     common = (health_command(methods), call_command(methods), load_command(methods))
     cli.command()(serve)
+    cli.command()(migrate_command(services))
     cli.command()(version)
     for function in (*common, *(command for service in services for command in service.commands)):
         cli.command()(over_channel(function, descriptors))

@@ -11,6 +11,7 @@ from app.core.errors import StartError
 from app.core.section import Section, check, failed_checks, settings_of
 from app.core.service import Service
 from app.core.shown_setting import ShownSetting, shown_settings
+from app.database.database_settings import DatabaseSettings
 from app.runtime.server_settings import ServerSettings
 from app.services import SERVICES
 from app.tls.tls_settings import TlsSettings
@@ -21,6 +22,7 @@ FRAME: Mapping[str, type[Section]] = {
     "Server": ServerSettings,
     "TLS": TlsSettings,
     "Authentication and authorization": AuthSettings,
+    "Database": DatabaseSettings,
 }
 
 # A variable that begins so and is no setting is a mistake: the server may be less protected than was meant.
@@ -34,6 +36,7 @@ class Settings:
     server: ServerSettings
     auth: AuthSettings
     tls: TlsSettings
+    database: DatabaseSettings
     # The services that the program has, whether or not they are served, and a section for each.
     services: tuple[Service[Any], ...]
     sections: Mapping[type[Section], Section]
@@ -99,6 +102,7 @@ def load(
         server=_section(found, ServerSettings),
         auth=_section(found, AuthSettings),
         tls=_section(found, TlsSettings),
+        database=_section(found, DatabaseSettings),
         services=tuple(services),
         sections=found,
         unknown_variables=tuple(unknown_variables),

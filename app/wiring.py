@@ -10,6 +10,7 @@ from math import ceil
 from typing import Any, NamedTuple
 
 import grpc
+import structlog
 from grpc_health.v1 import health
 from opentelemetry.trace import TracerProvider
 from prometheus_client import CollectorRegistry
@@ -18,6 +19,7 @@ from app.auth.caller import Verify
 from app.auth.verifier import verifier
 from app.core.address import Address
 from app.core.call import Call
+from app.core.database import Database
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.name import NAME
 from app.core.service import Service
@@ -292,8 +294,9 @@ def open_parts(
         )
 
         registrar = chain.registrar(server)
+        database = opened.enter_context(_database(settings, served, telemetry, status))
         for service in served:
-            servicer = opened.enter_context(service.opened(settings.of(service), None))
+            servicer = opened.enter_context(service.opened(settings.of(service), database))
             if service.readiness is not None:
                 service.readiness(servicer, partial(status.set_service_ready, service.name))
             service.add_to_server(servicer, registrar)
@@ -325,3 +328,38 @@ def _credentials(
         return None
     files = (settings.tls.tls_cert_file, settings.tls.tls_key_file, settings.tls.tls_client_ca_file)
     return opened.enter_context(ServerCredentials(*files, registry)).credentials
+
+
+@contextmanager
+def _database(
+    settings: Settings, served: Sequence[Service[Any]], telemetry: Telemetry, status: Health
+) -> Iterator[Database | None]:
+    """The database for the services that have a schema, if it is set; they are ready while it is."""
+    stored = [service for service in served if service.schema is not None]
+    if not settings.database.given:
+        yield None
+        return
+    if not stored:
+        structlog.get_logger().warning("database_unused", reason="no service that is served has a schema")
+        yield None
+        return
+    # Imported only where it is used.
+    from app.database.migrations import migrations
+    from app.database.observed import ObservedDatabase, show_up
+    from app.database.opening import open_database
+    from app.database.readiness import Readiness
+
+    def set_ready(ready: bool) -> None:
+        for service in stored:
+            status.set_service_ready(service.name, ready, cause="database")
+
+    with open_database(settings.database) as backend:
+        known = [
+            one
+            for service in stored
+            if service.schema is not None
+            for one in migrations(service.schema, backend.dialect)
+        ]
+        with Readiness(backend, known, set_ready, settings.database.database_outage) as readiness:
+            show_up(telemetry.registry, lambda: readiness.up)
+            yield ObservedDatabase(backend, telemetry.registry, telemetry.spans)

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from threading import Lock, Semaphore
+from threading import Lock
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,8 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from app.core.name import NAME
 from app.database.bound import Bound
-from app.database.errors import Exhausted, Unavailable
+from app.database.errors import Unavailable
+from app.database.places import Places
 
 PostgresConnection = psycopg.Connection[tuple[Any, ...]]
 
@@ -73,12 +74,11 @@ class Connections:
         # psycopg_pool warns of each failure; we log changes.
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
         self._log = structlog.get_logger()
-        self._places = Semaphore(size)
-        self._wait = wait
+        self.places = Places(size, wait)
+        self._info = info
+        self._last_info = info()
+        self._wait = max(wait, _CONNECTING)
         self._lock = Lock()
-        self.size = size
-        self.used = 0
-        self.waiting = 0
         self._failures = 0
         self._failed_at = -1e9
         self._dropped_at = -1e9
@@ -103,10 +103,6 @@ class Connections:
     ) -> None:
         self._pool.close(timeout=1)
 
-    @property
-    def idle(self) -> int:
-        return int(self._pool.get_stats()["pool_available"])
-
     def _note(self, error: psycopg.Error | None) -> None:
         """An attempt to connect has ended."""
         with self._lock:
@@ -123,29 +119,18 @@ class Connections:
 
     def acquire(self, bound: Bound) -> PostgresConnection:
         """A connection, to be given back by `release`. Raises Exhausted, Unavailable, or as `bound.check`."""
-        with self._lock:
-            self.waiting += 1
+        self.places.take(bound)
         try:
-            placed = self._places.acquire(timeout=min(self._wait, bound.left()))
-        finally:
-            with self._lock:
-                self.waiting -= 1
-        if not placed:
-            bound.check()
-            raise Exhausted(f"no connection to the database was free for {self._wait:g} s", "pool")
-        try:
-            connection = self._connected(bound)
+            return self._connected(bound)
         except BaseException:
-            self._places.release()
+            self.places.free()
             raise
-        with self._lock:
-            self.used += 1
-        return connection
 
     def _connected(self, bound: Bound) -> PostgresConnection:
+        self._renew_if_changed()
         with self._lock:
             failures, down = self._failures, time.monotonic() - self._failed_at < _RETRY
-        ends_at = time.monotonic() + max(self._wait, _CONNECTING)
+        ends_at = time.monotonic() + self._wait
         while True:
             bound.check()
             try:
@@ -154,12 +139,23 @@ class Connections:
                 if down or self._failures != failures or time.monotonic() > ends_at:
                     raise Unavailable("the database cannot be reached", "unreachable") from None
 
+    def _renew_if_changed(self) -> None:
+        """Replaces all connections if the URL has changed, those in use when they are given back."""
+        info = self._info()
+        if info == self._last_info:
+            return
+        with self._lock:
+            if info == self._last_info:
+                return
+            self._last_info = info
+            self._dropped_at = time.monotonic()
+        self._log.info("database_url_changed")
+        self._pool.drain()
+
     def release(self, connection: PostgresConnection) -> None:
         """Gives a connection back. One that was closed is replaced when it is needed."""
-        with self._lock:
-            self.used -= 1
         self._pool.putconn(connection)
-        self._places.release()
+        self.places.free()
 
     def drop(self, connection: PostgresConnection, *, gone: bool) -> None:
         """Closes all connections as old as this one: its server has gone, or else takes no writes.
@@ -172,12 +168,6 @@ class Connections:
             if made_at <= self._dropped_at or (not gone and now - self._dropped_at < _DROP_INTERVAL):
                 return
             self._dropped_at = now
-        self._pool.drain()
-
-    def renew(self) -> None:
-        """Replaces all connections, those in use when they are given back: the URL has changed."""
-        with self._lock:
-            self._dropped_at = time.monotonic()
         self._pool.drain()
 
 

@@ -42,6 +42,11 @@ class DatabaseSettings(Section):
         " it stays ready, and serves what its services can without the database",
     )
 
+    @property
+    def given(self) -> bool:
+        """Whether there is a database."""
+        return self.database_url is not None or self.database_url_file is not None
+
     @check("database_url_file")
     def _one_url(self) -> None:
         if self.database_url is not None and self.database_url_file is not None:

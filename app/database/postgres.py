@@ -9,7 +9,7 @@ import psycopg
 
 from app.core.database import Connection, Dialect, Row
 from app.database.bound import Bound
-from app.database.connections import Connections, PostgresConnection
+from app.database.connections import Connections, PostgresConnection, connect
 from app.database.errors import UNKNOWN_OUTCOME, Unavailable
 from app.database.postgres_errors import READ_ONLY, failure, is_gone
 from app.database.watchdog import Running, Watchdog
@@ -18,6 +18,9 @@ from app.database.watchdog import Running, Watchdog
 _ATTEMPTS = 3
 # Milliseconds by which a statement ends before the deadline, so that its connection can be used again.
 _MARGIN = 10
+
+# Seconds for a transaction beside the pool.
+_APART = 2.0
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _WRITE = "BEGIN"
@@ -31,6 +34,10 @@ class PostgresDatabase:
     def __init__(self, info: Callable[[], str], size: int, wait: float) -> None:
         """`info` is what to connect with; it may change. See `Connections` for the rest."""
         self.connections = Connections(info, size, wait)
+        self.places = (self.connections.places,)
+        self._info = info
+        self._apart: PostgresConnection | None = None
+        self._apart_info = ""
         self._watchdog = Watchdog()
         self._opened = ExitStack()
 
@@ -43,6 +50,7 @@ class PostgresDatabase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.__exit__(kind, error, trace)
+        self._close_apart()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -53,6 +61,38 @@ class PostgresDatabase:
     def writing(self) -> Iterator[Connection]:
         with self._transaction(_WRITE, writes=True) as connection:
             yield connection
+
+    @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        bound = Bound(_APART)
+        info = self._info()
+        if self._apart is None or self._apart.closed or info != self._apart_info:
+            self._close_apart()
+            try:
+                self._apart, self._apart_info = connect(info), info
+            except psycopg.Error as error:
+                raise Unavailable(f"the database cannot be reached: {error}".strip(), "unreachable") from None
+        transaction = _Transaction(self._apart, self._watchdog.watch(self._apart, bound), writes=False)
+        try:
+            transaction.begin(_WRITE)
+            transaction.check_takes_writes()
+            yield transaction
+        except psycopg.Error as error:
+            self._close_apart()
+            raise failure(error, bound, writes=False) from error
+        except BaseException:
+            self._close_apart()
+            raise
+        else:
+            transaction.roll_back()
+        finally:
+            if self._watchdog.end(transaction.running):
+                self._close_apart()
+
+    def _close_apart(self) -> None:
+        if self._apart is not None:
+            self._apart.close()
+        self._apart = None
 
     @contextmanager
     def _transaction(self, begin: str, *, writes: bool) -> Iterator[Connection]:
@@ -124,6 +164,11 @@ class _Transaction:
                 cursor.executemany(sql, parameters)
         except psycopg.Error as error:
             raise self._failure(error) from error
+
+    def check_takes_writes(self) -> None:
+        """Raises Unavailable on a standby, or a primary that was demoted."""
+        if self.execute("SHOW transaction_read_only") != [("off",)]:
+            raise Unavailable("the database is read-only", "read_only")
 
     def commit(self) -> None:
         self.running.bound.check()

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock, Semaphore
+from threading import Lock
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +12,7 @@ from app.core.database import Connection, Dialect, Row
 from app.core.errors import StartError
 from app.database.bound import Bound
 from app.database.errors import UNKNOWN_OUTCOME, Exhausted, Unavailable
+from app.database.places import Places
 from app.database.statement import sqlite_statement
 
 # Seconds that SQLite waits for another process's lock; then the bound is checked, and it waits again.
@@ -42,13 +43,13 @@ class SqliteDatabase:
         Others wait for at most `wait` seconds.
         """
         self._path = path
-        self._size = size
-        self._wait = wait
         self._lock = Lock()
         self._readers: list[sqlite3.Connection] = []
         self._writers: list[sqlite3.Connection] = []
-        self._reading = Semaphore(size)
-        self._writing = Semaphore(1)
+        self._reading, self._writing = Places(size, wait), Places(1, wait)
+        self.places = (self._reading, self._writing)
+        # One that does not wait for the others.
+        self._beside, self._aside = Places(1, wait), list[sqlite3.Connection]()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -63,8 +64,8 @@ class SqliteDatabase:
     ) -> None:
         with self._lock:
             self._closed = True
-            idle = self._readers + self._writers
-            self._readers, self._writers = [], []
+            idle = self._readers + self._writers + self._aside
+            self._readers, self._writers, self._aside = [], [], []
         for connection in idle:
             connection.close()
 
@@ -92,11 +93,16 @@ class SqliteDatabase:
             yield connection
 
     @contextmanager
+    def apart(self) -> Iterator[Connection]:
+        with self._transaction("BEGIN", self._beside, self._aside, "PRAGMA query_only = ON") as connection:
+            yield connection
+
+    @contextmanager
     def _transaction(
-        self, begin: str, places: Semaphore, idle: list[sqlite3.Connection], first: str
+        self, begin: str, places: Places, idle: list[sqlite3.Connection], first: str
     ) -> Iterator[Connection]:
         bound = Bound()
-        self._acquire(places, bound)
+        places.take(bound)
         connection: sqlite3.Connection | None = None
         try:
             with _failures(bound):
@@ -111,12 +117,7 @@ class SqliteDatabase:
         finally:
             if connection is not None:
                 self._put(idle, connection)
-            places.release()
-
-    def _acquire(self, places: Semaphore, bound: Bound) -> None:
-        if not places.acquire(timeout=min(self._wait, bound.left())):
-            bound.check()
-            raise Exhausted(f"the database was busy for {self._wait:g} s", "pool")
+            places.free()
 
     def _take(self, idle: list[sqlite3.Connection], first: str) -> sqlite3.Connection:
         with self._lock:

@@ -30,7 +30,7 @@ class Health(health.HealthServicer):
         super().__init__(experimental_non_blocking=False)
         self._names = ("", *services)
         self._started = False
-        self._not_ready: set[str] = set()
+        self._not_ready: set[tuple[str, str]] = set()
         self._shown: dict[str, bool] = {}
         self._readiness_lock = threading.Lock()
         self._watchers: set[Any] = set()
@@ -46,17 +46,21 @@ class Health(health.HealthServicer):
             self._started = ready
             self._show()
 
-    def set_service_ready(self, service: str, ready: bool) -> None:
-        """The log has each change."""
+    def set_service_ready(self, service: str, ready: bool, *, cause: str = "service") -> None:
+        """A service is ready while nothing says that it is not. The log has each change.
+
+        `cause` is who says so: the service itself, or something that it needs.
+        """
+        one = (service, cause)
         with self._readiness_lock:
-            if ready is (service not in self._not_ready):
+            if ready is (one not in self._not_ready):
                 return
-            (self._not_ready.discard if ready else self._not_ready.add)(service)
+            (self._not_ready.discard if ready else self._not_ready.add)(one)
             self._show()
         if ready:
-            structlog.get_logger().info("service_ready", service=service)
+            structlog.get_logger().info("service_ready", service=service, cause=cause)
         else:
-            structlog.get_logger().warning("service_not_ready", service=service)
+            structlog.get_logger().warning("service_not_ready", service=service, cause=cause)
 
     @property
     def not_ready(self) -> list[str]:
@@ -65,9 +69,10 @@ class Health(health.HealthServicer):
             return sorted(self._not_ready)
 
     def _show(self) -> None:
-        self.ready = self._started and not self._not_ready
+        not_ready = {service for service, _ in self._not_ready}
+        self.ready = self._started and not not_ready
         for name in self._names:
-            serving = self._started and name not in self._not_ready if name else self.ready
+            serving = self._started and name not in not_ready if name else self.ready
             if self._shown.get(name) is not serving:  # a Watch hears of changes only
                 self._shown[name] = serving
                 self.set(name, _SERVING if serving else _NOT_SERVING)

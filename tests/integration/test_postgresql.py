@@ -310,7 +310,6 @@ def test_new_connections_use_what_the_url_says_by_then(server: Postgres) -> None
     with PostgresDatabase(lambda: conninfo(urls[-1], 2), size=1, wait=1) as database:
         assert ask(database, "SELECT current_database()") == "items"
         urls.append(server.url_of("postgres"))
-        database.connections.renew()
         assert ask(database, "SELECT current_database()") == "postgres"
 
 

@@ -122,7 +122,9 @@ def test_a_call_that_gets_no_turn_in_time_is_refused(database: SqliteDatabase) -
             pass
 
     with database.writing(), ThreadPoolExecutor(1) as other:
-        with pytest.raises(Exhausted, match=r"the database was busy for 0.3 s; retry later") as caught:
+        with pytest.raises(
+            Exhausted, match=r"no connection to the database was free for 0.3 s; retry later"
+        ) as caught:
             other.submit(write).result()
         assert caught.value.metadata == (("grpc-retry-pushback-ms", "100"),)
 

@@ -1,0 +1,196 @@
+"""Applying migrations."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol
+
+from app.core.database import Dialect, Row
+from app.database.migrations import (
+    CREATE_TABLE,
+    TABLE,
+    Migration,
+    applied,
+    pending,
+)
+from app.database.statement import sqlite_statement
+from app.database.url import DatabaseUrl
+
+# Any number, the same in every version: who has this lock migrates.
+LOCK = 7_034_482_116
+# Seconds to wait for another that migrates.
+LOCK_WAIT = 60
+# Seconds that a migration waits for a lock on a table. All who use the table wait behind it.
+TABLE_WAIT = 5
+
+_RECORD = (
+    f"INSERT INTO {TABLE} (service, number, name, checksum, oldest)"  # noqa: S608 - a constant
+    " VALUES (%(service)s, %(number)s, %(name)s, %(checksum)s, %(oldest)s)"
+)
+
+
+class MigrationError(Exception):
+    """A migration was not applied, or the database could not be reached. Its text has no secret."""
+
+
+class Session(Protocol):
+    """A connection of its own for one who migrates."""
+
+    dialect: Dialect
+
+    def execute(self, sql: str, parameters: Mapping[str, object] = ...) -> list[Row]: ...
+
+    def execute_many(self, sql: str, parameters: Any) -> None: ...
+
+    def script(self, sql: str) -> None:
+        """Runs several statements, without parameters."""
+        ...
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """A transaction that no other who migrates has at the same time."""
+        ...
+
+
+def migrate(
+    session: Session,
+    known: Iterable[Migration],
+    report: Callable[[Migration], None],
+    *,
+    dry_run: bool = False,
+) -> None:
+    """Applies what is pending, each in one transaction, and reports it. Takes no lock if nothing is.
+
+    With `dry_run`, it reports what it would apply. Raises MigrationError and SchemaError.
+    """
+    known = list(known)
+    missing = pending(known, applied(session, session.dialect))
+    for one in missing:
+        if not dry_run and not _apply(session, known, one):
+            continue
+        report(one)
+
+
+def _apply(session: Session, known: Iterable[Migration], one: Migration) -> bool:
+    """Returns whether it was this call, and nobody else meanwhile, that has applied it."""
+    with session.exclusive():
+        session.script(CREATE_TABLE)
+        if one not in pending(known, applied(session, session.dialect)):
+            return False
+        try:
+            session.script(one.sql)
+        except Exception as error:
+            raise MigrationError(f"{one.path}: {str(error).strip()}") from error
+        session.execute(
+            _RECORD,
+            {
+                "service": one.service,
+                "number": one.number,
+                "name": one.name,
+                "checksum": one.checksum,
+                "oldest": one.oldest,
+            },
+        )
+    return True
+
+
+@contextmanager
+def session_of(url: DatabaseUrl, connect_timeout: int) -> Iterator[Session]:
+    """Opens a session. Raises MigrationError if the database cannot be reached, or ends the session."""
+    opened = _sqlite(url) if url.dialect == "sqlite" else _postgresql(url, connect_timeout)
+    with opened as session:
+        yield session
+
+
+class _Sqlite:
+    dialect: Dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Mapping[str, object] = {}) -> list[Row]:
+        return self._connection.execute(sqlite_statement(sql), dict(parameters)).fetchall()
+
+    def execute_many(self, sql: str, parameters: Any) -> None:
+        self._connection.executemany(sqlite_statement(sql), parameters)
+
+    def script(self, sql: str) -> None:
+        # Not executescript, which commits what is open.
+        for statement in statements(sql):
+            self._connection.execute(statement)
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def statements(sql: str) -> Iterator[str]:
+    """The statements of a script for SQLite, triggers in one piece."""
+    *parts, rest = sql.split(";")
+    statement = ""
+    for part in parts:
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if (statement + rest).strip():
+        yield statement + rest
+
+
+@contextmanager
+def _sqlite(url: DatabaseUrl) -> Iterator[Session]:
+    try:
+        connection = sqlite3.connect(url.path, timeout=LOCK_WAIT, isolation_level=None)
+    except sqlite3.Error as error:
+        raise MigrationError(f"{url.path}: {error}") from None
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        yield _Sqlite(connection)
+    except sqlite3.Error as error:
+        raise MigrationError(f"{url.path}: {error}") from None
+    finally:
+        connection.close()
+
+
+@contextmanager
+def _postgresql(url: DatabaseUrl, connect_timeout: int) -> Iterator[Session]:
+    # Imported only where it is used.
+    import psycopg
+
+    from app.database.connections import connect, conninfo
+
+    class Postgresql:
+        dialect: Dialect = "postgresql"
+
+        def execute(self, sql: str, parameters: Mapping[str, object] = {}) -> list[Row]:
+            cursor = connection.execute(sql, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+        def execute_many(self, sql: str, parameters: Any) -> None:
+            with connection.cursor() as cursor:
+                cursor.executemany(sql, parameters)
+
+        def script(self, sql: str) -> None:
+            connection.execute(sql)
+
+        @contextmanager
+        def exclusive(self) -> Iterator[None]:
+            # A lock of the transaction, not of the session: PgBouncer may give each transaction another one.
+            with connection.transaction():
+                connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}s'")
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+                connection.execute(f"SET LOCAL lock_timeout = '{TABLE_WAIT}s'")
+                yield
+
+    try:
+        with connect(conninfo(url.text, connect_timeout)) as connection:
+            yield Postgresql()
+    except psycopg.Error as error:
+        raise MigrationError(str(error).strip()) from None

@@ -1,0 +1,216 @@
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import command_line
+from app.core.database import Dialect, Schema
+from app.core.errors import StartError
+from app.core.service import Service
+from app.database.migrate import LOCK, session_of, statements
+from app.database.migrate import migrate as apply
+from app.database.migrations import migrations
+from app.database.url import parse_url
+from tests.gen import probe_pb2_grpc
+from tests.gen.probe_pb2 import DESCRIPTOR
+from tests.support.servers.postgres import NEEDS_POSTGRES, Postgres, postgres
+
+FIRST = "CREATE TABLE items (name text NOT NULL);\n"
+SECOND = "ALTER TABLE items ADD COLUMN place text;\nINSERT INTO items (name) VALUES ('a;b');\n"
+
+
+Migrate = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=NEEDS_POSTGRES)])
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    found: Dialect = request.param
+    return found
+
+
+@pytest.fixture
+def url(dialect: Dialect, tmp_path: Path, request: pytest.FixtureRequest) -> str:
+    if dialect == "sqlite":
+        return f"sqlite:///{tmp_path}/items.db"
+    server: Postgres = request.getfixturevalue("server")
+    server.run("DROP SCHEMA public CASCADE")
+    server.run("CREATE SCHEMA public")
+    return server.url
+
+
+@pytest.fixture
+def folder(dialect: Dialect, tmp_path: Path) -> Path:
+    path = tmp_path / "migrations" / dialect
+    path.mkdir(parents=True)
+    (path / "0001_items.sql").write_text(FIRST)
+    return path
+
+
+@pytest.fixture
+def migrate(folder: Path, url: str) -> Migrate:
+    service: Service = Service(
+        descriptor=DESCRIPTOR.services_by_name["Probe"],
+        add_to_server=probe_pb2_grpc.add_ProbeServicer_to_server,
+        schema=Schema(name="items", migrations=folder.parent),
+        open_stored=lambda _settings, _database: pytest.fail("nobody serves"),
+    )
+
+    def run(*options: str, **environment: str) -> Result:
+        return CliRunner().invoke(
+            command_line([service]), ["migrate", *options], env={"APP_DATABASE_URL": url, **environment}
+        )
+
+    return run
+
+
+def test_what_is_pending_is_applied_once_and_in_order(migrate: Migrate, folder: Path) -> None:
+    assert migrate("--check").exit_code == 1
+    shown = migrate("--dry-run")
+    assert (shown.exit_code, shown.output) == (0, "pending: items 0001_items\n")
+    assert migrate().output == "applied: items 0001_items\n"
+    assert migrate("--check").exit_code == 0
+    (folder / "0002_places.sql").write_text(SECOND)
+    checked = migrate("--check")
+    assert (checked.exit_code, checked.output) == (1, "pending: items 0002_places\n")
+    assert migrate().output == "applied: items 0002_places\n"
+    again = migrate()
+    assert (again.exit_code, again.output) == (0, "the schema is current\n")
+
+
+def test_a_migration_that_fails_leaves_nothing_behind_and_is_named(migrate: Migrate, folder: Path) -> None:
+    path = folder / "0002_places.sql"
+    path.write_text(f"{SECOND} DROP TABLE nowhere;\n")
+    failed = migrate()
+    assert failed.exit_code == 1
+    assert "applied: items 0001_items\n" in failed.output
+    assert f"cannot migrate: {path}: " in failed.output.replace("\n  ", " ")
+    assert "nowhere" in failed.output
+    path.write_text(SECOND)
+    assert migrate().output == "applied: items 0002_places\n"
+
+
+def test_a_migration_that_was_changed_after_it_was_applied_is_an_error_that_names_it(
+    migrate: Migrate, folder: Path
+) -> None:
+    assert migrate().exit_code == 0
+    (folder / "0001_items.sql").write_text(FIRST + "-- changed\n")
+    refused = migrate()
+    assert refused.exit_code == 1
+    assert f"{folder}/0001_items.sql was changed after it had been applied" in refused.output
+
+
+def test_several_that_migrate_at_once_apply_each_migration_once(
+    migrate: Migrate, folder: Path, url: str
+) -> None:
+    (folder / "0002_places.sql").write_text(SECOND)
+    parsed = parse_url(url)
+    known = migrations(Schema(name="items", migrations=folder.parent), parsed.dialect)
+    seen = Barrier(3)
+    reported: list[str] = []
+
+    def run() -> None:
+        with session_of(parsed, connect_timeout=5) as session:
+            seen.wait(10)
+            apply(session, known, lambda one: reported.append(one.name))
+
+    with ThreadPoolExecutor(3) as threads:
+        for done in [threads.submit(run) for _ in range(3)]:
+            done.result()
+    assert reported == ["items", "places"]
+    assert migrate("--check").exit_code == 0
+
+
+def test_a_schema_that_needs_a_newer_program_is_an_error(migrate: Migrate, folder: Path) -> None:
+    second = folder / "0002_places.sql"
+    second.write_text(SECOND)
+    assert migrate().exit_code == 0
+    second.unlink()
+    assert migrate().output == "the schema is current\n"  # an older program works with what was added
+    third = folder / "0003_items.sql"
+    second.write_text(SECOND)
+    third.write_text("-- oldest: 2\nALTER TABLE items DROP COLUMN place;\n")
+    assert migrate().exit_code == 0
+    third.unlink()
+    assert migrate().exit_code == 0
+    second.unlink()
+    refused = migrate()
+    assert refused.exit_code == 1
+    assert "its migration 0003 needs a program that knows 0002, and this one knows 0001" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("0003_late.sql", "number 0003; expected 0002, without gaps"),
+        ("0001_other.sql", "number 0001; expected 0002, without gaps"),
+        ("2_short.sql", "not the name of a migration; expected one such as 0001_items.sql"),
+    ],
+)
+def test_a_file_with_another_name_or_number_is_an_error(
+    folder: Path, dialect: Dialect, name: str, problem: str
+) -> None:
+    (folder / name).write_text("SELECT 1;")
+    with pytest.raises(StartError, match=problem):
+        migrations(Schema(name="items", migrations=folder.parent), dialect)
+
+
+def test_the_file_of_another_role_goes_before_the_variable(
+    migrate: Migrate, url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "url"
+    file.write_text(url + "\n")
+    assert migrate("--url-file", str(file), APP_DATABASE_URL="mysql://wrong").exit_code == 0
+    assert migrate("--check").exit_code == 0
+
+
+def test_without_a_url_it_says_what_to_set(migrate: Migrate) -> None:
+    failed = migrate(APP_DATABASE_URL="")
+    assert failed.exit_code == 2
+    assert (
+        "APP_DATABASE_URL: required; expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE" in failed.output
+    )
+
+
+def test_a_server_that_cannot_be_reached_is_told_apart(migrate: Migrate, folder: Path) -> None:
+    other = folder.parent / "postgresql"
+    other.mkdir(exist_ok=True)
+    (other / "0001_items.sql").write_text(FIRST)
+    failed = migrate(APP_DATABASE_URL="postgresql://me:secret@127.0.0.1:1/items")
+    assert failed.exit_code == 1
+    assert "connection to server at" in failed.output
+    assert "secret" not in failed.output
+
+
+def test_a_current_schema_takes_no_lock(migrate: Migrate, url: str, dialect: Dialect) -> None:
+    assert migrate().exit_code == 0
+    if dialect == "sqlite":
+        other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert migrate().output == "the schema is current\n"
+        other.close()
+    else:
+        with psycopg.connect(url) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            assert migrate().output == "the schema is current\n"
+
+
+def test_statements_of_sqlite_are_told_apart() -> None:
+    script = (
+        "CREATE TABLE a (b); -- a; b\nINSERT INTO a VALUES ('x;y');"
+        " CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM a; SELECT 1; END; SELECT 2"
+    )
+    found = [one.strip() for one in statements(script)]
+    assert len(found) == 4
+    assert found[2].endswith("SELECT 1; END;")
+    assert found[3] == "SELECT 2"
