@@ -143,6 +143,7 @@ def test_importing_everything_reads_no_variable_starts_no_thread_and_opens_nothi
     ]
     program = f"""
 import grpc, structlog, typer, pydantic, prometheus_client, grpc_status.rpc_status
+import psycopg, psycopg_pool, psycopg.conninfo
 import grpc_health.v1.health, grpc_reflection.v1alpha.reflection, rich.console
 import opentelemetry.sdk.trace.export, opentelemetry.instrumentation.grpc
 before = threading.active_count()

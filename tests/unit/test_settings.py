@@ -137,7 +137,8 @@ def test_the_auth_mode_is_required_beyond_loopback(env: pytest.MonkeyPatch, addr
 def test_the_auth_mode_is_required_beyond_loopback_whatever_the_order_of_sections(
     env: pytest.MonkeyPatch, order: tuple[str, ...]
 ) -> None:
-    env.setattr("app.settings.FRAME", {title: FRAME[title] for title in order})
+    others = [title for title in FRAME if title not in order]
+    env.setattr("app.settings.FRAME", {title: FRAME[title] for title in (*order, *others)})
     [problem] = problems(env, APP_LISTEN="0.0.0.0:50051")
     assert problem.startswith("APP_AUTH_MODE: required")
 

@@ -12,6 +12,14 @@
 - name: APP_AUTH_REQUIRE
   value: {{ .Values.auth.require | quote }}
 {{- end }}
+- name: APP_DATABASE_POOL_SIZE
+  value: {{ int64 .Values.database.poolSize | quote }}
+- name: APP_DATABASE_POOL_WAIT
+  value: {{ .Values.database.poolWaitSeconds | quote }}
+- name: APP_DATABASE_CONNECT_TIMEOUT
+  value: {{ int64 .Values.database.connectTimeoutSeconds | quote }}
+- name: APP_DATABASE_OUTAGE
+  value: {{ .Values.database.outage | quote }}
 - name: APP_WORKERS
   value: {{ int64 .Values.server.workers | quote }}
 - name: APP_MAX_CALLS

@@ -4,6 +4,10 @@ APP_AUTH_MODE: auth.mode
 APP_AUTH_REQUIRE: auth.require
 APP_AUTH_TOKENS_FILE: auth.existingSecret
 APP_COMPRESSION: server.compression
+APP_DATABASE_CONNECT_TIMEOUT: database.connectTimeoutSeconds
+APP_DATABASE_OUTAGE: database.outage
+APP_DATABASE_POOL_SIZE: database.poolSize
+APP_DATABASE_POOL_WAIT: database.poolWaitSeconds
 APP_DRAIN_DELAY: drain.delaySeconds
 APP_DRAIN_GRACE: drain.graceSeconds
 APP_FIRST_MESSAGE_TIMEOUT: server.firstMessageTimeoutSeconds
