@@ -28,6 +28,9 @@ GENERATED = $(subst -,_,$(patsubst protos/%.proto,app/gen/%_pb2.py,$(shell find 
 # The supported versions of Python.
 VERSIONS = $(shell sed -nE 's/.*Python :: (3\.[0-9]+)".*/\1/p' pyproject.toml)
 
+# What services with a schema have for PostgreSQL.
+MIGRATIONS = $(sort $(wildcard app/services/*/migrations/postgresql/*.sql))
+
 # Image metadata depends only on the commit, so builds are reproducible.
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git describe --always --abbrev=40 --dirty --exclude '*' 2>/dev/null)
@@ -110,6 +113,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
 	.venv/bin/shellcheck .ci/*
+	$(if $(MIGRATIONS),.venv/bin/squawk $(MIGRATIONS))
 
 workflows: .venv/.actionlint .venv/.kind ## check the files of GitHub, GitLab, Renovate, kind and the dev container
 	.venv/bin/actionlint -shellcheck .venv/bin/shellcheck -pyflakes ""

@@ -13,6 +13,9 @@ from app.core.name import NAME
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 # A migration that programs do not work with unless they know the migration of this number.
 _OLDEST = re.compile(r"^-- oldest: (\d+)$", re.MULTILINE)
+# What takes something away from programs that know older migrations only.
+_CONTRACTS = re.compile(r"\b(DROP\s+(TABLE|COLUMN|VIEW)|RENAME)\b", re.IGNORECASE)
+_COMMENT = re.compile(r"--[^\n]*")
 
 TABLE = "schema_migrations"
 # The same for each dialect. `oldest` is the number that a program must know to work with the schema.
@@ -79,6 +82,11 @@ def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
             raise StartError(f"{path}: number {match[1]}; expected {len(found) + 1:04}, without gaps")
         sql = path.read_text()
         oldest = _OLDEST.search(sql)
+        if oldest is None and _CONTRACTS.search(_COMMENT.sub("", sql)):
+            raise StartError(
+                f"{path}: drops or renames what older programs use; add a line `-- oldest: NUMBER` with the"
+                " migration that a program must know to work without it"
+            )
         found.append(
             Migration(schema.name, len(found) + 1, match[2], path, sql, int(oldest[1]) if oldest else 0)
         )

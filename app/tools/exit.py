@@ -8,7 +8,7 @@ from rich.console import Console
 
 from app.core.name import NAME
 
-FAILED = 1  # `health`: NOT_SERVING; `load`: a call failed, or was not made
+FAILED = 1  # `health`: NOT_SERVING; `load`: a call failed, or was not made; `migrate`: not current
 INVALID = 2  # wrong usage, settings or files
 _STATUS = 64  # plus the status code of a call that failed, as in grpcurl: 78 is UNAVAILABLE
 

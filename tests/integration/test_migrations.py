@@ -1,3 +1,4 @@
+import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -90,7 +91,7 @@ def test_what_is_pending_is_applied_once_and_in_order(migrate: Migrate, folder: 
 
 def test_a_migration_that_fails_leaves_nothing_behind_and_is_named(migrate: Migrate, folder: Path) -> None:
     path = folder / "0002_places.sql"
-    path.write_text(f"{SECOND} DROP TABLE nowhere;\n")
+    path.write_text(f"{SECOND} DELETE FROM nowhere;\n")
     failed = migrate()
     assert failed.exit_code == 1
     assert "applied: items 0001_items\n" in failed.output
@@ -165,6 +166,22 @@ def test_a_file_with_another_name_or_number_is_an_error(
         migrations(Schema(name="items", migrations=folder.parent), dialect)
 
 
+@pytest.mark.parametrize("sql", ["ALTER TABLE items RENAME TO things;", "drop table items;"])
+def test_what_takes_away_from_older_programs_says_which_of_them_work_on(
+    folder: Path, dialect: Dialect, sql: str
+) -> None:
+    schema, path = Schema(name="items", migrations=folder.parent), folder / "0002_contract.sql"
+    path.write_text(f"-- rename later\n{FIRST}")
+    assert len(migrations(schema, dialect)) == 2
+    path.write_text(sql)
+    with pytest.raises(
+        StartError, match="0002_contract.sql: drops or renames what older programs use; add a"
+    ):
+        migrations(schema, dialect)
+    path.write_text(f"-- oldest: 1\n{sql}")
+    assert migrations(schema, dialect)[1].oldest == 1
+
+
 def test_the_file_of_another_role_goes_before_the_variable(
     migrate: Migrate, url: str, tmp_path: Path
 ) -> None:
@@ -214,3 +231,26 @@ def test_statements_of_sqlite_are_told_apart() -> None:
     assert len(found) == 4
     assert found[2].endswith("SELECT 1; END;")
     assert found[3] == "SELECT 2"
+
+
+@NEEDS_POSTGRES
+def test_the_roles_of_the_documentation_migrate_and_serve_and_no_more(
+    server: Postgres, folder: Path, tmp_path: Path
+) -> None:
+    server.run("DROP SCHEMA public CASCADE")
+    server.run("CREATE SCHEMA public")
+    page = Path(__file__).parents[2] / "docs" / "database.md"
+    [grants] = re.findall(r"```sql\n(CREATE ROLE.*?)```", page.read_text(), re.DOTALL)
+    server.run(grants)
+    (tmp_path / "migrations" / "postgresql").mkdir(exist_ok=True)
+    (tmp_path / "migrations" / "postgresql" / "0001_items.sql").write_text(FIRST)
+    known = migrations(Schema(name="items", migrations=folder.parent), "postgresql")
+    at = f"127.0.0.1:{server.port}/items"
+    with session_of(parse_url(f"postgresql://migrator:change-me@{at}"), 5) as session:
+        apply(session, known, lambda _one: None)
+    with psycopg.connect(f"postgresql://server:change-me-too@{at}", autocommit=True) as serving:
+        serving.execute("INSERT INTO items (name) VALUES ('a')")
+        assert serving.execute("SELECT number FROM schema_migrations").fetchall() == [(1,)]
+        for sql in ("DROP TABLE items", "CREATE TABLE others (a text)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                serving.execute(sql)
