@@ -19,7 +19,7 @@ from tests.support.servers.process import ROOT
 
 BLOCKS = [block for page in PAGES for block in page.blocks]
 SAMPLE = re.compile(r"\bacme\b|\binventory\b")
-LANGUAGES = {"console", "json", "yaml", "python", "proto", "sh", "text"}
+LANGUAGES = {"console", "json", "yaml", "python", "proto", "sh", "sql", "text"}
 
 # Programs whose commands are not run here, each with the reason.
 NOT_RUN = {
@@ -35,6 +35,9 @@ NOT_RUN = {
     "git": "needs a project with changes; the tests of the template commit, update and look for conflicts",
     "uvx": "fetches copier from the network",
     "cd": "enters the project that the line above makes",
+    "pg_dump": "needs PostgreSQL; tests/integration/test_migrations.py runs it",
+    "pg_restore": "needs PostgreSQL; tests/integration/test_migrations.py runs it",
+    "sqlite3": "needs SQLite's own command; tests/integration/test_migrations.py runs its statement",
     "python": "writes files of this repository; tests compare them",
 }
 

@@ -1,5 +1,6 @@
 """A server whose service stores what it is sent."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,6 +14,7 @@ from app.core.service import Service
 from app.database.migrate import migrate, session_of
 from app.database.migrations import COMMAND, migrations
 from app.database.url import parse_url
+from tests.docs.pages import Page
 from tests.gen import other_pb2_grpc
 from tests.gen.other_pb2 import DESCRIPTOR, EchoRequest, EchoResponse
 from tests.support.servers.postgres import NEEDS_POSTGRES, PASSWORD, Postgres, postgres
@@ -215,6 +217,10 @@ def test_statements_have_spans_below_that_of_the_call_without_values(
         assert server.total("database_connections_used") == 0
         assert server.total("database_waiting") == 0
         assert server.total("database_wait_seconds_count") == 3
+        listed = re.findall(r"`(database_\w+)`", Page("docs/database.md").section("## Metrics and spans"))
+        assert len(listed) == 7
+        served = server.get("/metrics")[1]
+        assert [name for name in listed if f"# HELP {name} " not in served] == []
 
 
 def test_a_server_does_not_start_with_a_url_that_is_wrong() -> None:

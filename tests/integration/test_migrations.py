@@ -1,5 +1,6 @@
-import re
+import shlex
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,10 +18,12 @@ from app.database.migrate import LOCK, session_of, statements
 from app.database.migrate import migrate as apply
 from app.database.migrations import migrations
 from app.database.url import parse_url
+from tests.docs.pages import Page
 from tests.gen import probe_pb2_grpc
 from tests.gen.probe_pb2 import DESCRIPTOR
-from tests.support.servers.postgres import NEEDS_POSTGRES, Postgres, postgres
+from tests.support.servers.postgres import NEEDS_POSTGRES, PROGRAMS, Postgres, postgres
 
+PAGE = Page("docs/database.md")
 FIRST = "CREATE TABLE items (name text NOT NULL);\n"
 SECOND = "ALTER TABLE items ADD COLUMN place text;\nINSERT INTO items (name) VALUES ('a;b');\n"
 
@@ -91,7 +94,7 @@ def test_what_is_pending_is_applied_once_and_in_order(migrate: Migrate, folder: 
 
 def test_a_migration_that_fails_leaves_nothing_behind_and_is_named(migrate: Migrate, folder: Path) -> None:
     path = folder / "0002_places.sql"
-    path.write_text(f"{SECOND} DELETE FROM nowhere;\n")
+    path.write_text(SECOND + "DROP INDEX nowhere;\n")
     failed = migrate()
     assert failed.exit_code == 1
     assert "applied: items 0001_items\n" in failed.output
@@ -175,7 +178,7 @@ def test_what_takes_away_from_older_programs_says_which_of_them_work_on(
     assert len(migrations(schema, dialect)) == 2
     path.write_text(sql)
     with pytest.raises(
-        StartError, match="0002_contract.sql: drops or renames what older programs use; add a"
+        StartError, match=r"0002_contract.sql: drops or renames what older programs use; add a"
     ):
         migrations(schema, dialect)
     path.write_text(f"-- oldest: 1\n{sql}")
@@ -235,22 +238,62 @@ def test_statements_of_sqlite_are_told_apart() -> None:
 
 @NEEDS_POSTGRES
 def test_the_roles_of_the_documentation_migrate_and_serve_and_no_more(
-    server: Postgres, folder: Path, tmp_path: Path
+    server: Postgres, tmp_path: Path
 ) -> None:
     server.run("DROP SCHEMA public CASCADE")
     server.run("CREATE SCHEMA public")
-    page = Path(__file__).parents[2] / "docs" / "database.md"
-    [grants] = re.findall(r"```sql\n(CREATE ROLE.*?)```", page.read_text(), re.DOTALL)
+    [grants] = [block.text for block in PAGE.blocks if "CREATE ROLE" in block.text]
     server.run(grants)
-    (tmp_path / "migrations" / "postgresql").mkdir(exist_ok=True)
-    (tmp_path / "migrations" / "postgresql" / "0001_items.sql").write_text(FIRST)
-    known = migrations(Schema(name="items", migrations=folder.parent), "postgresql")
     at = f"127.0.0.1:{server.port}/items"
-    with session_of(parse_url(f"postgresql://migrator:change-me@{at}"), 5) as session:
-        apply(session, known, lambda _one: None)
+    make(tmp_path, f"postgresql://migrator:change-me@{at}")
     with psycopg.connect(f"postgresql://server:change-me-too@{at}", autocommit=True) as serving:
         serving.execute("INSERT INTO items (name) VALUES ('a')")
         assert serving.execute("SELECT number FROM schema_migrations").fetchall() == [(1,)]
         for sql in ("DROP TABLE items", "CREATE TABLE others (a text)"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 serving.execute(sql)
+
+
+def make(folder: Path, url: str) -> None:
+    """Migrates to the first migration."""
+    parsed = parse_url(url)
+    path = folder / "migrations" / parsed.dialect / "0001_items.sql"
+    path.parent.mkdir(parents=True)
+    path.write_text(FIRST)
+    known = migrations(Schema(name="items", migrations=folder / "migrations"), parsed.dialect)
+    with session_of(parsed, 5) as session:
+        apply(session, known, lambda _one: None)
+
+
+@NEEDS_POSTGRES
+def test_postgresql_is_restored_by_the_commands_of_the_documentation(
+    server: Postgres, tmp_path: Path
+) -> None:
+    assert PROGRAMS is not None
+    server.run("DROP SCHEMA public CASCADE")
+    server.run("CREATE SCHEMA public")
+    make(tmp_path, server.url)
+    server.run("INSERT INTO items (name) VALUES ('kept')")
+    [commands] = [block.text for block in PAGE.blocks if block.text.startswith("pg_dump")]
+    dump, restore = commands.strip().splitlines()
+    for command, then in ((dump, "DELETE FROM items"), (restore, "SELECT 1")):
+        environment = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "APP_DATABASE_URL": server.url}
+        subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=environment)  # noqa: S602 - the page's
+        server.run(then)
+    assert server.run("SELECT name FROM items") == [("kept",)]
+
+
+def test_a_backup_of_sqlite_by_the_statement_of_the_documentation_has_what_was_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path, "sqlite:///items.db")
+    [command] = [block.text for block in PAGE.blocks if block.text.startswith("sqlite3")]
+    _, file, statement = shlex.split(command)
+    connection = sqlite3.connect(file, isolation_level=None)
+    connection.execute("INSERT INTO items (name) VALUES ('kept')")
+    connection.execute(statement)
+    connection.close()
+    backup = sqlite3.connect("items.backup.db")
+    assert backup.execute("SELECT name FROM items").fetchall() == [("kept",)]
+    backup.close()
