@@ -13,7 +13,7 @@ import yaml
 from app.core.section import default_of, settings_of
 from app.core.value_type import value_types
 from app.settings import FRAME
-from tests.support.chart import CHART
+from tests.support.chart import CHART, SECRET
 from tests.support.servers.process import ROOT
 
 GENERATE = runpy.run_path(str(ROOT / "helm" / "generate.py"))
@@ -39,10 +39,6 @@ OTHER_DEFAULTS = {
     "APP_MAX_DEADLINE": "it is reckoned of what the drain allows",
     "APP_LOG_FORMAT": "there is no terminal in a pod",
 }
-
-
-# Secrets that no value has: extraEnv sets them from a Secret.
-SECRET = {"APP_DATABASE_URL", "APP_DATABASE_URL_FILE"}
 
 
 def schemas(schema: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,9 @@ from pathlib import Path
 
 from app.core.name import NAME
 
+# Settings that no value has: extraEnv sets them from a Secret.
+SECRET = {"APP_DATABASE_URL", "APP_DATABASE_URL_FILE"}
+
 CHART = Path(__file__).parents[2] / "helm" / NAME
 
 
