@@ -211,6 +211,7 @@ def test_statements_have_spans_below_that_of_the_call_without_values(
         }
         assert (failed.attributes or {})["error.type"] == "IntegrityError"
         assert not failed.status.is_ok
+        assert not failed.events
         assert "valuable" not in str([span.to_json() for span in server.spans])
         assert server.total("database_transaction_seconds_count", kind="write") == 2
         assert server.total("database_connections_limit") == 11
