@@ -174,7 +174,7 @@ def test_a_full_disk_is_told_apart(database: SqliteDatabase) -> None:
 
 
 def test_a_file_that_is_no_database_is_an_error_that_names_it(path: Path) -> None:
-    path.write_text("quotes ~ authors\n" * 100)
+    path.write_text("not a database\n" * 100)
     with (
         pytest.raises(StartError, match=r"items.db: cannot be opened as a SQLite database: file is not"),
         SqliteDatabase(path, size=1, wait=1),
