@@ -64,9 +64,9 @@ class Health(health.HealthServicer):
 
     @property
     def not_ready(self) -> list[str]:
-        """The services that say that they are not ready."""
+        """The services that are not ready."""
         with self._readiness_lock:
-            return sorted(self._not_ready)
+            return sorted({service for service, _ in self._not_ready})
 
     def _show(self) -> None:
         not_ready = {service for service, _ in self._not_ready}

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from app.cli import cli
 from app.core.service import SetReady
+from app.runtime.health import Health
 from tests.support.clients.status import outcome
 from tests.support.servers.other import OTHER
 from tests.support.servers.probe import PROBE
@@ -218,3 +219,16 @@ def test_health_and_reflection_need_no_token(tmp_path: Any) -> None:
             assert check(channel) == SERVING
             call: Any = channel.unary_unary("/probe.Probe/Unary")
             assert outcome(lambda: call(b"")) is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_a_service_is_ready_when_no_cause_is_left_why_it_is_not() -> None:
+    health = Health(["acme.One"])
+    health.set_ready(ready=True)
+    health.set_service_ready("acme.One", False)
+    health.set_service_ready("acme.One", False, cause="database")
+    assert health.not_ready == ["acme.One"]
+    health.set_service_ready("acme.One", True)
+    assert health.not_ready == ["acme.One"]
+    health.set_service_ready("acme.One", True, cause="database")
+    assert health.not_ready == []
+    assert health.ready

@@ -74,7 +74,7 @@ def seconds(act: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def test_parameters_are_named_and_a_percent_sign_is_doubled(database: PostgresDatabase) -> None:
+def test_parameters_are_named_and_a_percent_sign_is_doubled_in_postgresql(database: PostgresDatabase) -> None:
     with database.writing() as connection:
         connection.execute_many(ADD, [{"name": "a%"}, {"name": "b"}])
         assert connection.execute("UPDATE items SET name = name") == []
@@ -82,7 +82,7 @@ def test_parameters_are_named_and_a_percent_sign_is_doubled(database: PostgresDa
         assert connection.execute("SELECT name FROM items WHERE name LIKE '%%\\%%'") == [("a%",)]
 
 
-def test_a_transaction_is_committed_on_exit_and_rolled_back_by_an_exception(
+def test_a_transaction_is_committed_on_exit_and_rolled_back_by_an_exception_in_postgresql(
     database: PostgresDatabase,
 ) -> None:
     add(database, "kept")
@@ -104,7 +104,7 @@ def test_an_exit_that_commits_nothing_because_a_statement_has_failed_is_an_error
         swallow()
 
 
-def test_a_reader_sees_one_snapshot_and_cannot_write(database: PostgresDatabase) -> None:
+def test_a_reader_sees_one_snapshot_and_cannot_write_in_postgresql(database: PostgresDatabase) -> None:
     with database.reading() as reader:
         assert reader.execute(COUNT) == [(0,)]
         add(database)

@@ -41,7 +41,7 @@ def count(database: SqliteDatabase) -> int:
     return int(number)
 
 
-def test_parameters_are_named_and_a_percent_sign_is_doubled(database: SqliteDatabase) -> None:
+def test_parameters_are_named_and_a_percent_sign_is_doubled_in_sqlite(database: SqliteDatabase) -> None:
     with database.writing() as connection:
         connection.execute_many(ADD, [{"name": "a%"}, {"name": "b"}])
     with database.reading() as connection:
@@ -60,7 +60,9 @@ def fail_after(database: SqliteDatabase, name: str, sql: str) -> None:
         connection.execute(sql)
 
 
-def test_a_transaction_is_committed_on_exit_and_rolled_back_by_an_exception(database: SqliteDatabase) -> None:
+def test_a_transaction_is_committed_on_exit_and_rolled_back_by_an_exception_in_sqlite(
+    database: SqliteDatabase,
+) -> None:
     with database.writing() as connection:
         connection.execute(ADD, {"name": "kept"})
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
@@ -69,7 +71,7 @@ def test_a_transaction_is_committed_on_exit_and_rolled_back_by_an_exception(data
         assert connection.execute("SELECT name FROM items") == [("kept",)]
 
 
-def test_a_reader_sees_one_snapshot_and_cannot_write(database: SqliteDatabase) -> None:
+def test_a_reader_sees_one_snapshot_and_cannot_write_in_sqlite(database: SqliteDatabase) -> None:
     with database.reading() as reader:
         assert reader.execute(COUNT) == [(0,)]
         with database.writing() as writer:

@@ -10,6 +10,7 @@ from app.core.environment import read
 from app.core.section import Parser, Section, setting, settings_of
 from app.core.shown_setting import ShownSetting, shown_settings
 from app.core.value_type import value_types
+from app.database.database_settings import DatabaseSettings
 from app.settings import FRAME, load
 from tests.support.servers.probe import PROBE
 
@@ -106,3 +107,10 @@ def test_the_page_is_on_where_every_address_of_the_metrics_port_is_loopback(list
 def test_the_page_is_on_elsewhere_if_the_variable_says_so(page: str) -> None:
     given = {"APP_METRICS_LISTEN": "0.0.0.0:9464", "APP_STATUS_PAGE": page}
     assert load(given, (PROBE,)).server.status_page == page
+
+
+def test_the_url_of_the_database_is_not_shown() -> None:
+    url = "postgresql://me:s3cr3t@host/items"
+    found = shown(DatabaseSettings, APP_DATABASE_URL=url, APP_DATABASE_POOL_SIZE="3")
+    assert found["APP_DATABASE_URL"].value is None
+    assert found["APP_DATABASE_POOL_SIZE"].value == "3"
