@@ -110,7 +110,12 @@ class PostgresDatabase:
         """Begins on a connection that works: this statement is the check of one that was idle."""
         for attempt in range(1, _ATTEMPTS + 1):
             connection = self.connections.acquire(bound)
-            transaction = _Transaction(connection, self._watchdog.watch(connection, bound), writes=writes)
+            try:
+                running = self._watchdog.watch(connection, bound)
+            except BaseException:  # such as too many open files
+                self.connections.release(connection)
+                raise
+            transaction = _Transaction(connection, running, writes=writes)
             try:
                 transaction.begin(begin)
             except psycopg.Error as error:
