@@ -77,6 +77,12 @@ class InvalidArgument(StatusError):
         return cls("; ".join(f"{one.field}: {one.description}" for one in found), details=[bad_request])
 
 
+class FailedPrecondition(StatusError):
+    """The server's state does not allow the call, and a retry alone changes nothing."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
 class OutOfRange(StatusError):
     code = grpc.StatusCode.OUT_OF_RANGE
 

@@ -1,25 +1,18 @@
 """The Quoter's commands."""
 
 import subprocess
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from app.core.name import NAME
-from app.services.quotes import EMBEDDED, QUOTES
+from app.services.quotes import EMBEDDED
 from tests.support.clients.command_line import Terminal, run
 from tests.support.servers.process import environment
-from tests.support.servers.server import Server, running
+from tests.support.servers.server import Server
 
 LINES = EMBEDDED.read_text().splitlines()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running((QUOTES,)) as started:
-        yield started
 
 
 def test_get_prints_three_quotes(server: Server) -> None:
@@ -47,7 +40,7 @@ def test_list_prints_every_quote_of_an_author_up_to_a_limit(server: Server) -> N
 
 
 def test_add_takes_quotes_from_arguments_a_file_or_standard_input(server: Server, tmp_path: Path) -> None:
-    file = tmp_path / "quotes"
+    file = tmp_path / "quotes.txt"
     file.write_text("One ~ Adder\n\nTwo ~ or more ~ Adder\n")
     done = run("add", "--file", str(file), "--target", server.target)
     assert (done.exit_code, done.stdout, done.stderr) == (0, "2 added\n", "")

@@ -1,5 +1,6 @@
 """The Quoter over the wire."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from app.gen import quote_service_pb2_grpc
 from app.services.quotes import EMBEDDED, QUOTES
 from app.services.quotes.quotes import Quote, parse_quotes
 from tests.support.clients.status import code, violations
+from tests.support.servers.server import Server, running
+from tests.support.waiting import until
 
 EMBEDDED_QUOTES = parse_quotes(EMBEDDED.read_bytes())
 
@@ -51,6 +54,31 @@ def test_added_quotes_are_listed_and_quoted_from_then_on(stub: Any) -> None:
     assert listed(stub, "Me") == [Quote("one", "Me"), Quote("two", "Me")]
     assert stub.GetQuote(pb.QuoteRequest(author="Me"), timeout=5).author == "Me"
     assert stub.AddQuotes(additions(("two", "Me")), timeout=5).added == 0
+
+
+def test_without_a_database_quotes_are_served_and_none_is_added() -> None:
+    with running((QUOTES,)) as server, grpc.insecure_channel(server.target) as channel:
+        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.AddQuotes(additions(("one", "Me")), timeout=5)
+        assert code(caught.value) is grpc.StatusCode.FAILED_PRECONDITION
+        assert "set APP_DATABASE_URL to postgresql://" in str(caught.value)
+        assert listed(stub) == list(EMBEDDED_QUOTES)
+
+
+def test_a_stream_that_its_client_does_not_finish_adds_none_of_its_quotes(stub: Any, server: Server) -> None:
+    leave = threading.Event()
+
+    def requests() -> Iterator[pb.AddQuotesRequest]:
+        yield from additions(("one", "Me"), ("two", "Me"))
+        leave.wait(5)
+
+    call = stub.AddQuotes.future(requests(), timeout=5)
+    until(lambda: server.total("grpc_server_msg_received_total", grpc_method="AddQuotes") == 2)
+    call.cancel()
+    leave.set()
+    until(lambda: server.handled().get(("quotes.Quoter", "AddQuotes", "Canceled")) == 1)
+    assert listed(stub, "Me") == []
 
 
 def test_a_stream_that_is_too_large_adds_none_of_its_quotes(stub: Any) -> None:
