@@ -47,18 +47,25 @@ COMPOSE ?= $(CONTAINERS) compose --file deploy/compose.yaml
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo run-faulty stack stack-down test test-fast test-copies stock interop monitoring tracing ledger page chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run demo run-faulty migrated stack stack-down test test-fast test-copies stock interop monitoring tracing ledger page chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: .venv/.locked $(GENERATED) ## install the development environment into .venv, from the lock file
 
-run: setup ## serve all services on localhost:50051, with metrics on localhost:9464
+run: migrated ## serve all services on localhost:50051, with metrics on localhost:9464, and a database in .data/
 	@.venv/bin/python -m app serve
 
-run-faulty: setup ## serve as `make run` does, with faults that `python -m deploy.faults faults` switches on; docs/faults.md
+run-faulty: migrated ## serve as `make run` does, with faults that `python -m deploy.faults faults` switches on; docs/faults.md
 	@.venv/bin/python -m deploy.faults serve
+
+# A database of your own is APP_DATABASE_URL or APP_DATABASE_URL_FILE.
+run run-faulty: export APP_DATABASE_URL ?= $(if $(APP_DATABASE_URL_FILE),,sqlite:///.data/development.db)
+
+migrated: setup
+	@mkdir -p .data
+	@.venv/bin/python -m app migrate
 
 stack: image ## serve with a collector, Jaeger, Prometheus, Grafana and load, in containers; docs/stack.md
 	IMAGE=$(IMAGE) $(COMPOSE) up --detach
@@ -132,8 +139,8 @@ gen: setup ## generate the code of all protos, the tables of settings, rules, da
 	  echo "gen: generated the code of the protos; the rest failed as above. If a service cannot be imported," \
 	    "edit its handlers and rules for its new proto, and run make gen again." >&2; exit 1; }
 
-service: setup ## write a new service: make service NAME=Inventory PACKAGE=acme.inventory.v1
-	@.venv/bin/python -m deploy.service "$(NAME)" "$(PACKAGE)"
+service: setup ## write a new service: make service NAME=Inventory PACKAGE=acme.inventory.v1; with STORE=yes, one with a database
+	@.venv/bin/python -m deploy.service "$(NAME)" "$(PACKAGE)" "$(STORE)"
 
 remove: setup ## remove a service, by the name of its folder: make remove SERVICE=NAME
 	@.venv/bin/python -m deploy.remove "$(SERVICE)" $(if $(FORCE),--force)
