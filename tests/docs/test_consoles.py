@@ -3,12 +3,14 @@
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from app.core.name import variable
 from app.services import SERVICES
 from tests.docs.pages import PAGES, Block, Page
+from tests.support.servers.databases import apply_migrations
 from tests.support.servers.process import ROOT, environment
 from tests.support.servers.server import Server, running
 
@@ -38,9 +40,14 @@ def addresses_of(server: Server) -> Callable[[str], str]:
 
 @pytest.mark.timeout(180)  # a page may have a dozen commands, each a process of its own
 @pytest.mark.parametrize("page", CONSOLES, ids=lambda page: page.name)
-def test_every_command_prints_what_is_shown(page: Page) -> None:
-    """The commands of a page call one server, in order: a page shows what earlier calls have counted."""
-    with running(SERVICES) as server:
+def test_every_command_prints_what_is_shown(page: Page, tmp_path: Path) -> None:
+    """The commands of a page call one server, in order: a page shows what earlier calls have counted.
+
+    It has a database, as that of `make run` has.
+    """
+    url = f"sqlite:///{tmp_path / 'development.db'}"
+    apply_migrations(url, SERVICES)
+    with running(SERVICES, database_url=url) as server:
         here = addresses_of(server)
         for command, output in [
             each for block in page.blocks if block.language == "console" for each in commands(block)

@@ -41,10 +41,11 @@ class FileMerge:
             return
         try:
             added = sum(self._add(quotes[at : at + BATCH]) for at in range(0, len(quotes), BATCH))
-        except StatusError as error:
-            if error.message != self._last_problem:
-                self._last_problem = error.message
-                self._log.warning("quotes_merge_failed", problem=error.message)
+        except Exception as error:  # noqa: BLE001 - such as a schema that is not there yet
+            problem = error.message if isinstance(error, StatusError) else str(error).strip()
+            if problem != self._last_problem:
+                self._last_problem = problem
+                self._log.warning("quotes_merge_failed", problem=problem)
             return
         self._merged = quotes
         self._last_problem = ""

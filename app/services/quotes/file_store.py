@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from app.core.errors import FailedPrecondition
+from app.database.no_database import no_database
 from app.services.quotes.quotes import Quote
 
 Item = TypeVar("Item")
@@ -27,10 +27,7 @@ class FileStore:
 
     def add(self, quotes: Sequence[Quote]) -> int:
         """Raises FailedPrecondition."""
-        raise FailedPrecondition(
-            "this server has no database to keep quotes in: set APP_DATABASE_URL to"
-            " postgresql://USER@HOST/DATABASE or sqlite:///PATH"
-        )
+        raise no_database()
 
     def _current(self) -> "_Index":
         """The index of the current quotes, rebuilt only when they have changed."""

@@ -54,7 +54,7 @@ def test_authors_are_drawn_uniformly_and_then_the_quotes_of_the_author(store: Da
     """By a chi-square test with fixed draws: a bias of a tenth would be far outside of its bound."""
     counts = {"A": 1, "B": 2, "C": 5, "D": 12}
     store.add([Quote(f"{author} {number}", author) for author in counts for number in range(counts[author])])
-    draws = 6000
+    draws = 2000
     drawn = Counter(store.pick("") for _ in range(draws))
     expected = {
         Quote(f"{author} {number}", author): draws / len(counts) / counts[author]

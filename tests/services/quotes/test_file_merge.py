@@ -62,12 +62,20 @@ def test_servers_that_merge_the_same_file_at_the_same_time_add_each_quote_once(
     assert tuple(stores[0].all("")) == file
 
 
-def test_a_failed_merge_is_logged_once_and_tried_again(store: DatabaseStore) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        StatusError("the database is away", code=grpc.StatusCode.UNAVAILABLE),
+        Exception("the database is away"),
+    ],
+    ids=["away", "no schema"],
+)
+def test_a_failed_merge_is_logged_once_and_tried_again(store: DatabaseStore, error: Exception) -> None:
     down = True
 
     def add(quotes: tuple[Quote, ...]) -> int:
         if down:
-            raise StatusError("the database is away", code=grpc.StatusCode.UNAVAILABLE)
+            raise error
         return store.add(quotes)
 
     file = (ANN, EVE)
@@ -78,7 +86,7 @@ def test_a_failed_merge_is_logged_once_and_tried_again(store: DatabaseStore) -> 
         down = False
         merge.look()
     assert [line["event"] for line in logged] == ["quotes_merge_failed", "quotes_merged"]
-    assert logged[0]["problem"] == "the database is away"
+    assert logged[0]["problem"] == "it is away"
     assert list(store.all("")) == [ANN, EVE]
 
 
