@@ -1,7 +1,8 @@
 """Writes a new service: `make service NAME=Inventory PACKAGE=acme.inventory.v1`.
 
 The service is `InventoryService` of the proto `protos/acme/inventory/v1/inventory.proto`, with one method to
-replace. It gets a servicer in `app/services/inventory/`, an entry in `SERVICES`, a test, and a page. Runs
+replace. It gets a servicer in `app/services/inventory/`, an entry in `SERVICES`, a test, and a page. With
+`STORE=yes` it keeps its items in a database, and gets a schema, migrations and a store as well. Runs
 `make gen` in the end. Changes nothing if a name is not valid, or if one of the files exists.
 """
 
@@ -49,6 +50,7 @@ class NewService:
 
     name: str
     package: str
+    store: bool = False  # whether it keeps its items in a database
 
     def __post_init__(self) -> None:
         if not self.name:
@@ -82,12 +84,21 @@ class NewService:
     @property
     def files(self) -> dict[Path, str]:
         """The files to be written, each with the name of its template."""
-        return {
+        code = Path("app/services", self.folder)
+        usual = {
             checkout.PROTOS / self.proto: "service.proto",
-            Path("app/services", self.folder, "__init__.py"): "servicer.py",
+            code / "__init__.py": "servicer.py",
             Path("tests/services", self.folder, f"test_{self.folder}.py"): "test.py",
             Path("docs/services", f"{self.folder}.md"): "page.md",
         }
+        if not self.store:
+            return usual
+        stored = {
+            code / "store.py": "store.py",
+            code / "migrations" / "postgresql" / "0001_items.sql": "migration.sql",
+            code / "migrations" / "sqlite" / "0001_items.sql": "migration.sql",
+        }
+        return {path: f"stored/{template}" for path, template in (usual | stored).items()}
 
     @property
     def names(self) -> dict[str, str]:
@@ -126,8 +137,17 @@ def write(service: NewService) -> None:
     _edit(checkout.DOCS, _read(checkout.DOCS) + line)
     subprocess.run(["make", "--no-print-directory", "--silent", "gen"], cwd=ROOT, check=True)
     print("generated its code: make gen")
-    command = f"""{NAME} call {service.name}Service/GetItem '{{"id": "1"}}'"""
+    method, request = (
+        ("PutItem", '{"id": "1", "name": "screw"}') if service.store else ("GetItem", '{"id": "1"}')
+    )
+    command = f"{NAME} call {service.name}Service/{method} '{request}'"
     print(f"\nTry it: make run, and\n\n    {command}")
+
+
+def _yes(text: str) -> bool:
+    if text not in ("", "yes"):
+        raise ServiceError(f"invalid STORE {text!r}: expected yes, or nothing")
+    return text == "yes"
 
 
 def _read(path: Path) -> str:
@@ -143,9 +163,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make service")
     parser.add_argument("name", metavar="NAME", help="such as Inventory")
     parser.add_argument("package", metavar="PACKAGE", help="such as acme.inventory.v1")
+    parser.add_argument("store", metavar="STORE", help="yes, or empty for a service without a database")
     given = parser.parse_args()
     try:
-        write(NewService(given.name, given.package))
+        write(NewService(given.name, given.package, store=_yes(given.store)))
     except ServiceError as error:
         sys.exit(f"service: {error}\nservice: nothing is changed")
 

@@ -16,6 +16,9 @@ SERVICES = [
     NewService("Inventory", "acme.inventory.v1"),
     NewService(f"A{'b' * (LETTERS - 1)}", PACKAGE),
     NewService("Ab" * (LETTERS // 2), PACKAGE),
+    NewService("It", "a.v1", store=True),
+    NewService("Inventory", "acme.inventory.v1", store=True),
+    NewService("Ab" * (LETTERS // 2), PACKAGE, store=True),
 ]
 
 
@@ -24,7 +27,7 @@ def write(path: Path, text: str = "") -> None:
     path.write_text(text)
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+@pytest.mark.parametrize("service", SERVICES, ids=str)
 def test_the_scaffold_is_formatted_and_checked(service: NewService, tmp_path: Path) -> None:
     write(tmp_path / "pyproject.toml", (ROOT / "pyproject.toml").read_text())
     for path, template in service.files.items():
@@ -33,7 +36,11 @@ def test_the_scaffold_is_formatted_and_checked(service: NewService, tmp_path: Pa
     for module in ("", "_grpc"):
         package = service.package.replace(".", "/")
         write(tmp_path / "app" / "gen" / package / f"{service.folder}_pb2{module}.py")
-    for ours in ("app/core/errors.py", "app/core/service.py", "tests/support/clients/status.py"):
+    for ours in (
+        *(f"app/core/{module}.py" for module in ("database", "errors", "section", "service")),
+        *(f"app/database/{module}.py" for module in ("database", "no_database")),
+        "tests/support/clients/status.py",
+    ):
         write(tmp_path / ours, (ROOT / ours).read_text())
     for command in (("format", "--check"), ("check", "--no-cache", "--ignore", "INP001")):
         done = subprocess.run(
@@ -48,7 +55,7 @@ def test_the_scaffold_is_formatted_and_checked(service: NewService, tmp_path: Pa
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+@pytest.mark.parametrize("service", SERVICES, ids=str)
 def test_the_lines_of_its_page_are_short_but_for_links(service: NewService) -> None:
     [template] = [template for path, template in service.files.items() if path.suffix == ".md"]
     text = re.sub(r"\]\([^)]*\)", "]", scaffold(template, service.names))
