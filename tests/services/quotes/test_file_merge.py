@@ -68,7 +68,7 @@ def test_servers_that_merge_the_same_file_at_the_same_time_add_each_quote_once(
         StatusError("the database is away", code=grpc.StatusCode.UNAVAILABLE),
         Exception("the database is away"),
     ],
-    ids=["away", "no schema"],
+    ids=["no database", "no schema"],
 )
 def test_a_failed_merge_is_logged_once_and_tried_again(store: DatabaseStore, error: Exception) -> None:
     down = True
@@ -86,7 +86,7 @@ def test_a_failed_merge_is_logged_once_and_tried_again(store: DatabaseStore, err
         down = False
         merge.look()
     assert [line["event"] for line in logged] == ["quotes_merge_failed", "quotes_merged"]
-    assert logged[0]["problem"] == "it is away"
+    assert logged[0]["problem"] == "the database is away"
     assert list(store.all("")) == [ANN, EVE]
 
 
