@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from deploy.service import NewService, scaffold
+from tests.docs.pages import Page
 from tests.support.servers.process import ROOT, environment
 
 # The longest that a fork may give its first service.
@@ -60,3 +61,16 @@ def test_the_lines_of_its_page_are_short_but_for_links(service: NewService) -> N
     [template] = [template for path, template in service.files.items() if path.suffix == ".md"]
     text = re.sub(r"\]\([^)]*\)", "]", scaffold(template, service.names))
     assert [line for line in text.splitlines() if len(line) > 110] == []
+
+
+def test_the_page_about_stores_shows_the_code_that_is_written() -> None:
+    service = NewService("Inventory", "acme.inventory.v1", store=True)
+    written = [scaffold(template, service.names) for template in service.files.values()]
+    blocks = re.findall(
+        r"^```(?:python|sql)\n(.*?)^```$",
+        Page("docs/database.md").section("## Give your service a store"),
+        flags=re.MULTILINE | re.DOTALL,
+    )
+    assert len(blocks) == 4
+    for part in [part for block in blocks for part in block.split("\n\n")]:
+        assert any(part.strip("\n") in text for text in written), part

@@ -49,6 +49,28 @@ def test_a_new_service_is_served_healthy_counted_callable_and_tested(copy: Check
     assert "- [stock_items](stock_items.md): `StockItemsService`\n" in listed
 
 
+def test_a_new_service_with_a_store_works_on_both_databases(copy: Checkout) -> None:
+    names = ("NAME=StockItems", "PACKAGE=acme.stock_items.v1")
+    done = copy.attempt("make", "service", *names, "STORE=no")
+    assert "service: invalid STORE 'no': expected yes, or nothing\n" in done.stderr
+    assert copy.run("git", "status", "--porcelain") == ""
+
+    printed = copy.run("make", "service", *names, "STORE=yes")
+    for path in ("store.py", "migrations/postgresql/0001_items.sql", "migrations/sqlite/0001_items.sql"):
+        assert f"wrote   app/services/stock_items/{path}\n" in printed
+    copy.run(".venv/bin/ruff", "check", ".")
+    copy.run(".venv/bin/ruff", "format", "--check", ".")
+    copy.run(".venv/bin/mypy", "app/services/stock_items", "tests/services/stock_items")
+    copy.run(".venv/bin/buf", "lint", "protos")
+    tested = copy.python("-m", "pytest", "-q", "-n0", "-v", "tests/services/stock_items")
+    for kind in ("sqlite", "postgresql"):
+        assert f"keeps_the_last_item_of_an_id[{kind}] PASSED" in tested
+    shown = copy.python("-m", "pytest", "-q", "-n0", "tests/docs/test_consoles.py", "-k", "stock_items")
+    assert "1 passed" in shown
+    copy.commit()
+    assert "still named" not in copy.run("make", "remove", "SERVICE=stock_items")
+
+
 def test_gen_says_what_to_do_where_handlers_lag_behind_their_proto(copy: Checkout) -> None:
     copy.run("make", "service", "NAME=StockItems", "PACKAGE=acme.stock_items.v1")
     proto = "protos/acme/stock_items/v1/stock_items.proto"
