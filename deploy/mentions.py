@@ -14,7 +14,7 @@ _OF_THE_TEMPLATE: tuple[str, ...] = ()
 _OF_THE_TEMPLATE = ("deploy/template", "tests/template", "docs/fork.md")  # these list its examples
 # /template only
 # The documentation has these as samples.
-_SAMPLES = {"acme.inventory.v1", "inventory", "inventory_pb2", "InventoryService", "GetItem"}
+_SAMPLES = {"acme.inventory.v1", "inventory", "inventory_pb2", "InventoryService", "GetItem", "PutItem"}
 _TWO_WORDS = re.compile(r"[A-Z][a-z]+(?:[A-Z][a-z]+)+")
 
 

@@ -62,7 +62,7 @@ def test_a_new_service_with_a_store_works_on_both_databases(copy: Checkout) -> N
     copy.run(".venv/bin/ruff", "format", "--check", ".")
     copy.run(".venv/bin/mypy", "app/services/stock_items", "tests/services/stock_items")
     copy.run(".venv/bin/buf", "lint", "protos")
-    tested = copy.python("-m", "pytest", "-q", "-n0", "-v", "tests/services/stock_items")
+    tested = copy.python("-m", "pytest", "-n0", "-v", "tests/services/stock_items")
     for kind in ("sqlite", "postgresql"):
         assert f"keeps_the_last_item_of_an_id[{kind}] PASSED" in tested
     shown = copy.python("-m", "pytest", "-q", "-n0", "tests/docs/test_consoles.py", "-k", "stock_items")
