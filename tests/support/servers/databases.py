@@ -41,9 +41,10 @@ def apply_migrations(url: str, services: Sequence[Service[Any]]) -> None:
 
 @contextmanager
 def opened(url: str) -> Iterator[Database]:
-    """The database as a server has it, with the default settings."""
+    """The database as a server has it, but that transactions wait longer for each other."""
     mistakes: list[str] = []
-    settings = read(DatabaseSettings, {"APP_DATABASE_URL": url}, mistakes)
+    variables = {"APP_DATABASE_URL": url, "APP_DATABASE_POOL_WAIT": "30"}  # a test's machine may be busy
+    settings = read(DatabaseSettings, variables, mistakes)
     assert not mistakes
     with open_database(settings) as database:
         yield database
