@@ -10,7 +10,7 @@ from app.services.quotes.quotes import Quote
 ANN, BOB, EVE = Quote("one", "Ann"), Quote("two", "Ann"), Quote("three", "Eve")
 
 
-def test_a_known_author_is_quoted_and_an_unknown_one_gives_way_to_any() -> None:
+def test_the_file_has_a_quote_of_a_known_author_or_else_of_any() -> None:
     given = (ANN, BOB, EVE)
     store = FileStore(lambda: given)
     assert {store.pick("Ann") for _ in range(100)} == {ANN, BOB}
@@ -18,7 +18,7 @@ def test_a_known_author_is_quoted_and_an_unknown_one_gives_way_to_any() -> None:
     assert {store.pick("") for _ in range(100)} == {ANN, BOB, EVE}
 
 
-def test_a_listing_has_the_order_of_the_file() -> None:
+def test_a_listing_of_the_file_has_its_order() -> None:
     given = (EVE, BOB, ANN)
     store = FileStore(lambda: given)
     assert list(store.all("")) == [EVE, BOB, ANN]
