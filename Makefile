@@ -60,12 +60,12 @@ run: migrated ## serve all services on localhost:50051, with metrics on localhos
 run-faulty: migrated ## serve as `make run` does, with faults that `python -m deploy.faults faults` switches on; docs/faults.md
 	@.venv/bin/python -m deploy.faults serve
 
-# A database of your own is APP_DATABASE_URL or APP_DATABASE_URL_FILE.
-run run-faulty: export APP_DATABASE_URL ?= $(if $(APP_DATABASE_URL_FILE),,sqlite:///.data/development.db)
+# For services that store. APP_DATABASE_URL or APP_DATABASE_URL_FILE is another database; `APP_DATABASE_URL=` none.
+run run-faulty: export APP_DATABASE_URL ?= $(if $(MIGRATIONS),$(if $(APP_DATABASE_URL_FILE),,sqlite:///.data/development.db))
 
 migrated: setup
 	@mkdir -p .data
-	@.venv/bin/python -m app migrate
+	@[ -z "$$APP_DATABASE_URL$$APP_DATABASE_URL_FILE" ] || .venv/bin/python -m app migrate
 
 stack: image ## serve with a collector, Jaeger, Prometheus, Grafana and load, in containers; docs/stack.md
 	IMAGE=$(IMAGE) $(COMPOSE) up --detach
