@@ -14,6 +14,8 @@ from app.core.service import Service
 from app.database.migrate import migrate, session_of
 from app.database.migrations import COMMAND, migrations
 from app.database.url import parse_url
+from deploy.faults.faults import Faults
+from deploy.faults.faulty import faulty
 from tests.docs.pages import Page
 from tests.gen import other_pb2_grpc
 from tests.gen.other_pb2 import DESCRIPTOR, EchoRequest, EchoResponse
@@ -231,3 +233,11 @@ def test_a_server_does_not_start_with_a_url_that_is_wrong() -> None:
     ):
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_a_service_with_faults_has_the_database(service: Service[Any], tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/items.db"
+    apply(url, service)
+    with running([faulty(service, Faults())], database_url=url) as server, stub_of(server) as stub:
+        until(lambda: ready(server))
+        assert stub.Echo(EchoRequest(text="a")).text == "1"
