@@ -42,12 +42,16 @@ class Health(health.HealthServicer):
         self.set_ready(ready=False)
 
     def set_ready(self, *, ready: bool) -> None:
+        """From the start to the drain. The log then has the services that are not ready."""
         with self._readiness_lock:
             self._started = ready
             self._show()
+            not_ready = sorted(self._not_ready) if ready else []
+        for service, cause in not_ready:
+            _log(service, cause, ready=False)
 
     def set_service_ready(self, service: str, ready: bool, *, cause: str = "service") -> None:
-        """A service is ready while nothing says that it is not. The log has each change.
+        """A service is ready while nothing says that it is not. The log has each change after the start.
 
         `cause` is who says so: the service itself, or something that it needs.
         """
@@ -57,10 +61,9 @@ class Health(health.HealthServicer):
                 return
             (self._not_ready.discard if ready else self._not_ready.add)(one)
             self._show()
-        if ready:
-            structlog.get_logger().info("service_ready", service=service, cause=cause)
-        else:
-            structlog.get_logger().warning("service_not_ready", service=service, cause=cause)
+            started = self._started
+        if started:
+            _log(service, cause, ready=ready)
 
     @property
     def not_ready(self) -> list[str]:
@@ -122,3 +125,10 @@ class Health(health.HealthServicer):
 
     def add_to_server(self, server: grpc.Server) -> None:
         health_pb2_grpc.add_HealthServicer_to_server(self, server)
+
+
+def _log(service: str, cause: str, *, ready: bool) -> None:
+    if ready:
+        structlog.get_logger().info("service_ready", service=service, cause=cause)
+    else:
+        structlog.get_logger().warning("service_not_ready", service=service, cause=cause)

@@ -57,6 +57,15 @@ def test_a_service_that_is_not_ready_makes_the_server_not_ready_but_no_other_ser
         assert server.get("/readyz")[0] == 200
 
 
+def test_a_service_that_becomes_ready_before_the_start_is_not_logged() -> None:
+    def begin(_servicer: object, set_ready: SetReady) -> None:
+        set_ready(False)
+        set_ready(True)
+
+    with running([replace(PROBE, readiness=begin)]) as server:
+        assert [*server.lines("service_not_ready"), *server.lines("service_ready")] == []
+
+
 def test_a_service_can_be_not_ready_from_the_start_and_ready_during_the_drain() -> None:
     said: list[SetReady] = []
 
@@ -68,6 +77,7 @@ def test_a_service_can_be_not_ready_from_the_start_and_ready_during_the_drain() 
     with running([replace(PROBE, readiness=begin)], drain_delay=0.5) as server:
         channel = grpc.insecure_channel(server.target)
         assert check(channel) == NOT_SERVING
+        assert [line["service"] for line in server.lines("service_not_ready")] == ["probe.Probe"]
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
         thread = threading.Thread(target=lambda: seen.extend(answer.status for answer in watch))
