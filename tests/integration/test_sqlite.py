@@ -82,14 +82,14 @@ def test_a_reader_sees_one_snapshot_and_cannot_write_in_sqlite(database: SqliteD
     assert count(database) == 1
 
 
-def test_many_threads_write_one_after_the_other(database: SqliteDatabase) -> None:
+def test_many_threads_write_one_after_the_other(database: SqliteDatabase, path: Path) -> None:
     def add(number: int) -> None:
-        with database.writing() as connection:
+        with patient.writing() as connection:
             [(seen,)] = connection.execute(COUNT)
             connection.execute(ADD, {"name": f"{number}"})
             assert connection.execute(COUNT) == [(seen + 1,)]
 
-    with ThreadPoolExecutor(8) as threads:
+    with SqliteDatabase(path, size=4, wait=30) as patient, ThreadPoolExecutor(8) as threads:
         list(threads.map(add, range(40)))
     assert count(database) == 40
 
