@@ -11,7 +11,8 @@ from deploy import checkout
 _NOT_SEARCHED = ("CHANGELOG.md", "uv.lock", "go.sum", "package-lock.json")
 _OF_THE_TEMPLATE: tuple[str, ...] = ()
 # template only
-_OF_THE_TEMPLATE = ("deploy/template", "tests/template", "docs/fork.md")  # these list its examples
+# These list its examples, or show them.
+_OF_THE_TEMPLATE = ("deploy/template", "tests/template", "docs/fork.md", "docs/pictures")
 # /template only
 # The documentation has these as samples.
 _SAMPLES = {"acme.inventory.v1", "inventory", "inventory_pb2", "InventoryService", "GetItem", "PutItem"}
