@@ -97,7 +97,7 @@ interop: .venv/.bench ## run gRPC's interop cases with grpc-go's client, through
 	.venv/bin/python -m pytest tests/interop $(PYTEST)
 
 monitoring: .venv/.monitoring ## evaluate the rules of deploy/, and the queries of its dashboards on a server under load
-	.venv/bin/python -m pytest tests/monitoring -n 2 --dist worksteal $(PYTEST)
+	.venv/bin/python -m pytest tests/monitoring -n 2 --dist loadgroup $(PYTEST)
 
 tracing: .venv/.tracing .venv/.monitoring ## send spans to a collector and Jaeger, and stop the collector; join the records of calls
 	.venv/bin/python -m pytest tests/tracing -n 2 --dist worksteal $(PYTEST)

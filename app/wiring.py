@@ -316,9 +316,8 @@ def status_page(settings: Settings, health: Health, errors: LastErrors | None) -
             return State("draining")
         return State("ready") if health.ready else State("not ready", health.not_ready)
 
-    local = all(address.loopback for address in settings.server.metrics_listen)
     details = None if errors is None else Details(settings.shown(), errors.newest)
-    return StatusPage(state, details, local=local)
+    return StatusPage(state, details)
 
 
 def _credentials(

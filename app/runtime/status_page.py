@@ -48,15 +48,14 @@ class StatusPage:
 
     The page reads both. `state()` must not block.
 
-    With `local`, requests for another host than localhost or an IP address are refused: a web page could have
-    its own name resolved to this machine, and read the answer (DNS rebinding).
+    Requests for another host than localhost or an IP address are refused: a web page could have its own name
+    resolved to this machine, where `kubectl port-forward` may listen, and read the answer (DNS rebinding).
     """
 
-    def __init__(self, state: Callable[[], State], details: Details | None, *, local: bool) -> None:
+    def __init__(self, state: Callable[[], State], details: Details | None) -> None:
         self.instance = ""  # the server's, as soon as it is known
         self._state = state
         self._details = details
-        self._local = local
         content = _PAGE.read_bytes()
         self._page = Answer(HTTPStatus.OK, content, _headers("text/html; charset=utf-8", _policy(content)))
 
@@ -65,7 +64,7 @@ class StatusPage:
         if request.path not in {"/", "/status"}:
             return None
         host = request.headers.get("Host", "")
-        if self._local and not _is_local(host):
+        if not _is_local(host):
             text = (
                 f"expected a request for localhost or an IP address, such as http://localhost, not {host}\n"
             )

@@ -10,10 +10,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 
+import grpc
 from rich.console import Console
 
 from app.core.errors import StartError, UsageError
 from app.services import SERVICES
+from app.tools.channel_command import code_of
 from app.tools.exit import FAILED, INVALID
 from app.tools.interrupt import interrupt
 from app.tools.load.drive import Drive
@@ -52,7 +54,7 @@ def main(program: str = FAULTY) -> int:
             interrupt() as ctrl_c,
             _terminated() as terminated,
             single_keys() as keys,
-            servers(2, drain_delay=seconds / 2, program=program) as started,
+            servers(2, drain_delay=max(2.0, seconds / 2), program=program) as started,
             ThreadPoolExecutor(1) as streams,
             load([server.target for server in started], method, request, streams) as drive,
             (on_terminal if console.is_terminal else printed)(console) as stage,
@@ -65,6 +67,9 @@ def main(program: str = FAULTY) -> int:
     except (StartError, UsageError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return INVALID
+    except grpc.RpcError as error:
+        print(f"demo: a server did not take its faults: {code_of(error).name}", file=sys.stderr)
+        return FAILED
     for act, effect in effects:
         console.print(f"{'✓' if effect else '✗'} {act.title}: {effect or 'NOT seen'}", soft_wrap=True)
     if len(effects) < len(acts()):

@@ -24,23 +24,31 @@ def faults(
         typer.Option(help="Only calls of this one, as SERVICE/METHOD.", show_default=False),
     ] = None,
     latency: Annotated[
-        float | None, typer.Option(help="What each call waits, in seconds.", show_default=False)
+        float | None,
+        typer.Option(min=0, max=60, help="What each call waits, in seconds.", show_default=False),
     ] = None,
     errors: Annotated[
-        float | None, typer.Option(help="The share of calls that fail, from 0 to 1.", show_default=False)
+        float | None,
+        typer.Option(min=0, max=1, help="The share of calls that fail.", show_default=False),
     ] = None,
     code: Annotated[
         str | None, typer.Option(help="The status code of these; UNAVAILABLE if omitted.", show_default=False)
     ] = None,
     stuck: Annotated[
-        int | None, typer.Option(help="How many of the next calls never end.", show_default=False)
+        int | None,
+        typer.Option(min=0, max=10_000, help="How many of the next calls never end.", show_default=False),
     ] = None,
     ready: Annotated[
         bool | None, typer.Option("--ready/--not-ready", help="The server's readiness.", show_default=False)
     ] = None,
     memory: Annotated[
         float | None,
-        typer.Option(help="What the server takes more of each second, in MiB.", show_default=False),
+        typer.Option(
+            min=0,
+            max=256,
+            help="What the server takes more of each second, in MiB.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
     """Switch faults on and off, and print those that are on.

@@ -18,7 +18,8 @@ class Faults:
         self._lock = threading.Lock()
         self._on = pb.Faults()
         self._calls = 0  # since the faults were set
-        self._changed = threading.Event()  # set once other faults are on
+        self._sticking = 0  # calls that will still get stuck
+        self._released = threading.Event()  # set once those that are stuck go on
 
     @property
     def on(self) -> pb.Faults:
@@ -26,12 +27,14 @@ class Faults:
             return self._on
 
     def set(self, faults: pb.Faults) -> None:
-        """Replaces the faults, and ends the waiting of calls that are stuck."""
+        """Replaces the faults. If another number of calls gets stuck, or none, those that are stuck go on."""
         with self._lock:
+            if faults.stuck_calls != self._on.stuck_calls:
+                self._sticking = faults.stuck_calls
+                self._released.set()
+                self._released = threading.Event()
             self._on = faults
             self._calls = 0
-            self._changed.set()
-            self._changed = threading.Event()
         self.memory.grow(faults.memory_bytes_per_second)
 
     def strike(self, method: str, context: grpc.ServicerContext) -> None:
@@ -40,13 +43,15 @@ class Faults:
         With a share of 0.2, every fifth call fails.
         """
         with self._lock:
-            on, changed = self._on, self._changed
+            on, released = self._on, self._released
             if on.method not in {"", method}:
                 return
-            self._calls += 1
+            sticks = self._sticking > 0
+            self._sticking -= sticks
+            self._calls += not sticks
             calls = self._calls
-        if calls <= on.stuck_calls:
-            changed.wait()
+        if sticks:
+            released.wait()
             return
         time.sleep(on.latency.ToTimedelta().total_seconds())
         if int(calls * on.error_share) > int((calls - 1) * on.error_share):

@@ -10,7 +10,7 @@ import grpc
 from google.protobuf.descriptor import MethodDescriptor
 
 from app.core.database import Database
-from app.core.service import Service
+from app.core.service import Service, SetReady
 from deploy.faults.faults import Faults
 
 Handler = Callable[[Any, grpc.ServicerContext], Any]
@@ -24,21 +24,22 @@ def faulty(service: Service[Any], faults: Faults) -> Service[Any]:
         with service.opened(settings, database) as servicer:
             yield _Faulty(servicer, service, faults)
 
+    def follow(servicer: _Faulty, set_ready: SetReady) -> None:
+        if service.readiness is not None:
+            service.readiness(servicer.original, set_ready)
+
     if service.open is None:
-        return replace(service, open_stored=open_faulty)
-    return replace(service, open=open_faulty)
+        return replace(service, open_stored=open_faulty, readiness=follow)
+    return replace(service, open=open_faulty, readiness=follow)
 
 
 class _Faulty:
-    """A servicer; everything but the handlers is the original's."""
+    """The handlers of a servicer, with the faults."""
 
-    def __init__(self, servicer: object, service: Service[Any], faults: Faults) -> None:
-        self._servicer = servicer
+    def __init__(self, original: object, service: Service[Any], faults: Faults) -> None:
+        self.original = original
         for method in service.descriptor.methods:
-            setattr(self, method.name, _struck(getattr(servicer, method.name), method, faults))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._servicer, name)
+            setattr(self, method.name, _struck(getattr(original, method.name), method, faults))
 
 
 def _struck(handler: Handler, method: MethodDescriptor, faults: Faults) -> Handler:

@@ -8,7 +8,7 @@ BY = "namespace, job, instance, pod"
 
 SATURATION = "instance:grpc_server_saturation:ratio"
 SHARE = "instance:grpc_server_handled:rate5m"
-# The same of instances whose share counts: not draining, and old enough for every client to know them.
+# The same of instances whose share counts: ready, not draining, and old enough for every client to know them.
 SETTLED = "instance:grpc_server_settled_handled:rate5m"
 SETTLED_SECONDS = 600
 
@@ -37,6 +37,7 @@ def groups() -> tuple[Group, ...]:
             {SHARE}{{<selector>}}
             and on ({BY}) (time() - process_start_time_seconds{{<selector>}} > {SETTLED_SECONDS})
             and on ({BY}) (grpc_server_draining{{<selector>}} == 0)
+            and on ({BY}) (grpc_server_ready{{<selector>}} == 1)
             """,
         ),
     )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -22,12 +23,18 @@ from tests.gen import probe_pb2_grpc
 from tests.gen.probe_pb2 import ProbeRequest
 from tests.support.clients.status import outcome
 from tests.support.servers.other import OTHER
-from tests.support.servers.probe import CALLS, NAME, PROBE
+from tests.support.servers.probe import CALLS, NAME, PROBE, Probe
 from tests.support.servers.process import run, server_process
 from tests.support.servers.server import Server, running
 from tests.support.waiting import until
 
 MIB = 1024**2
+WRONG = {
+    ("--code", "broken"): "--code: 'broken' is no status code",
+    ("--latency", "nan"): "Invalid value for '--latency'",
+    ("--memory", "1e30"): "Invalid value for '--memory'",
+    ("--stuck", "99999999999"): "Invalid value for '--stuck'",
+}
 
 
 class Faulty:
@@ -124,6 +131,24 @@ def test_stuck_calls_stay_until_other_faults_are_set_and_further_calls_are_answe
     until(lambda: running_calls() == 0)
 
 
+def test_other_faults_leave_stuck_calls_as_they_are(server: Faulty) -> None:
+    server.set(stuck_calls=1)
+    call = server.probe.Unary.future(ProbeRequest(text="a"), timeout=5)
+    until(lambda: server.server.total("grpc_server_concurrency", kind="calls") == 1)
+    server.set(stuck_calls=1, latency=Duration(nanos=1))
+    assert server.call("Unary") is grpc.StatusCode.OK, "no further call gets stuck"
+    assert not call.done()
+    server.set(stuck_calls=0)
+    assert outcome(call.result) is grpc.StatusCode.OK
+
+
+def test_a_service_that_stores_its_readiness_keeps_it() -> None:
+    followed: list[object] = []
+    probe = replace(PROBE, readiness=lambda servicer, _set_ready: followed.append(servicer))
+    with running([faulty(probe, Faults())]):
+        assert [type(one) for one in followed] == [Probe]
+
+
 def test_a_server_that_is_not_ready_is_alive(server: Faulty) -> None:
     server.set(not_ready=True)
     assert [server.server.get(path)[0] for path in ("/readyz", "/healthz")] == [503, 200]
@@ -194,8 +219,11 @@ def test_the_command_switches_them_in_a_server_of_its_own_and_prints_them() -> N
             "not_ready: True\nmemory_bytes_per_second: 1048576\n"
         )
         assert faults("--ready", "--memory", "0") == "all off\n"
-        wrong = run("faults", "--code", "broken", "--target", server.target, module="deploy.faults")
-        assert (wrong.returncode, "--code: 'broken' is no status code" in wrong.stderr) == (2, True)
+        for options, problem in WRONG.items():
+            wrong = run("faults", *options, "--target", server.target, module="deploy.faults")
+            assert wrong.returncode == 2, options
+            assert problem in wrong.stderr
+            assert "Traceback" not in wrong.stderr
         assert server.end() == 0
 
 

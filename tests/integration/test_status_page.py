@@ -137,7 +137,7 @@ def test_the_status_has_the_instance_and_the_state(server: Server) -> None:
 
 def test_the_state_is_asked_for_each_time() -> None:
     states = [State("not ready", ["acme.inventory.v1.InventoryService"]), State("draining")]
-    with port(StatusPage(lambda: states.pop(0), None, local=True)) as at:
+    with port(StatusPage(lambda: states.pop(0), None)) as at:
         found = [json.loads(answer_at(at, "/status")[2]) for _ in range(2)]
     assert [one["state"] for one in found] == ["not ready", "draining"]
     assert [one["not_ready"] for one in found] == [["acme.inventory.v1.InventoryService"], []]
@@ -172,7 +172,7 @@ def test_the_page_cannot_be_posted_to(server: Server, path: str) -> None:
 
 @pytest.mark.parametrize("host", ["localhost:9464", "LOCALHOST", "127.0.0.1:9464", "[::1]:9464", "10.1.2.3"])
 @pytest.mark.parametrize("path", ["/", "/status"])
-def test_on_loopback_the_host_may_be_localhost_or_an_ip_address(server: Server, path: str, host: str) -> None:
+def test_the_host_may_be_localhost_or_an_ip_address(server: Server, path: str, host: str) -> None:
     assert answer(server, path, host=host)[0] == 200
 
 
@@ -180,17 +180,18 @@ def test_on_loopback_the_host_may_be_localhost_or_an_ip_address(server: Server, 
     "host", ["evil.example", "evil.example:9464", "localhost.evil.example", "127.0.0.1.evil.example", "a]b"]
 )
 @pytest.mark.parametrize("path", ["/", "/status"])
-def test_on_loopback_the_name_of_another_site_is_refused(server: Server, path: str, host: str) -> None:
+def test_the_name_of_another_site_is_refused(server: Server, path: str, host: str) -> None:
     code, found, body = answer(server, path, host=host)
     assert code == 421
     assert b"expected a request for localhost or an IP address" in body
     assert found["Content-Type"] == "text/plain; charset=utf-8"
 
 
-def test_beyond_loopback_a_host_may_have_any_name() -> None:
+def test_beyond_loopback_the_page_refuses_names_too_but_metrics_may_have_any() -> None:
     with running(metrics_listen="0.0.0.0:0", status_page="full") as server:
         at = Address("127.0.0.1", server.handle.metrics[0].port)
-        assert answer_at(at, "/status", host="pod.example:9464")[0] == 200
+        assert answer_at(at, "/status", host="pod.example:9464")[0] == 421
+        assert answer_at(at, "/metrics", host="pod.example:9464")[0] == 200
 
 
 def test_a_call_that_fails_is_among_the_last_errors_with_its_ids() -> None:
@@ -336,7 +337,7 @@ def test_the_status_is_small_with_a_hundred_errors() -> None:
         "trace_id": "t" * 32,
     }
     settings = {"Server": [ShownSetting("APP_WORKERS", "1", default=True)]}
-    page = StatusPage(lambda: State("ready"), Details(settings, lambda most: [error] * most), local=False)
+    page = StatusPage(lambda: State("ready"), Details(settings, lambda most: [error] * most))
     with port(page) as at:
         body = answer_at(at, "/status")[2]
     assert len(json.loads(body)["errors"]) == 100

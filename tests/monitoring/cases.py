@@ -1,6 +1,7 @@
 """What each alert is for, and what no alert is for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import cos, pi
 
 from deploy.prometheus.codes import FAULT, NO_FAULT
@@ -169,6 +170,12 @@ def instances() -> list[Scenario]:
             "one pod is not ready, and does not drain",
             Pod(EVEN, gauges={"grpc_server_ready": turned(1, 0)}),
             firing={BEFORE + 4 * MINUTE: QUIET, BEFORE + 6 * MINUTE: {"GrpcServerNotReady"}},
+        ),
+        scenario(
+            "a pod that is not ready gets no calls",
+            Pod(EVEN),
+            replace(idle, gauges={**idle.gauges, "grpc_server_ready": turned(1, 0)}),
+            firing={BEFORE + 30 * MINUTE: {"GrpcServerNotReady"}},
         ),
         scenario(
             "more calls than workers",

@@ -25,6 +25,8 @@ from tests.support.certificates import NAMES, issued
 from tests.support.servers.process import ROOT, ServerProcess, server_process
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.xdist_group("dashboards")
+
 SECONDS = 12  # of load, before anything is asked
 QUERIES = {
     f"{board.name}: {panel.title} ({number})": query

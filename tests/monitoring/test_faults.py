@@ -32,6 +32,8 @@ SECTIONS = {
     for title, text in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE.text, flags=re.MULTILINE | re.DOTALL)
     if title != "Start"
 }
+# The alerts that the page names.
+NAMED = {title: set(re.findall(r"the alert `(\w+)`", text)) for title, text in SECTIONS.items()}
 PROGRAM = """
 from tests.support.servers.program import add_probe
 from deploy.faults.__main__ import add_faults
@@ -41,6 +43,8 @@ add_probe()
 add_faults()
 main()
 """
+pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("faults")]
+
 RATE = 20  # calls a second
 SECONDS = 14  # of load with the fault, before anything is asked
 DEADLINE = 5.0
@@ -108,6 +112,11 @@ class Broken:
         return [line for line in self.lines("call") if line["method"] == "Unary"]
 
     @property
+    def late(self) -> list[dict[str, Any]]:
+        """The calls that have taken longer than their clients waited."""
+        return [line for line in self.calls if line["duration_ms"] > DEADLINE * 1000]
+
+    @property
     def probed(self) -> list[CollectedSpan]:
         return [span for span in self.spans if span.name == "/probe.Probe/Unary"]
 
@@ -115,8 +124,9 @@ class Broken:
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Broken]]:
     """A server for each section, all at the same time, each with its fault for a while."""
-    # The alerts wait minutes, so that a short trouble pages nobody.
-    rules = re.sub(r"\bfor: \w+", "for: 0s", monitoring.rules())
+    # The alerts of the page wait minutes, so that a short trouble pages nobody.
+    named = "|".join(name for names in NAMED.values() for name in names)
+    rules = re.sub(rf"(alert: (?:{named})\n(?:(?!- ).*\n)*?\s+for: )\w+", r"\g<1>0s", monitoring.rules())
     with ExitStack() as opened:
         servers: dict[str, tuple[ServerProcess, list[CollectedSpan]]] = {}
         for title in SECTIONS:
@@ -124,26 +134,24 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Broke
             variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_BSP_SCHEDULE_DELAY": "500"}
             server = opened.enter_context(server_process(("-c", PROGRAM, "serve"), **variables))
             servers[title] = server, collector.spans
+        for title, (server, _) in servers.items():
+            done = run("faults", "--target", server.target, *command(title), module="deploy.faults")
+            assert done.returncode == 0, done.stderr
+        ended = threading.Event()
+        for server, _ in servers.values():
+            caller = threading.Thread(target=load, args=(server.target, ended))
+            caller.start()
+            opened.callback(caller.join)
+        opened.callback(ended.set)
+        # Last: what it has seen without load would count in averages.
         targets = {
             NAME: [
                 (metrics_of(server), {"namespace": _slug(title)}) for title, (server, _) in servers.items()
             ]
         }
         at = opened.enter_context(prometheus(tmp_path_factory.mktemp("faults"), rules, scraping(targets)))
-        found = {}
-        for title, (server, spans) in servers.items():
-            done = run("faults", "--target", server.target, *command(title), module="deploy.faults")
-            assert done.returncode == 0, done.stderr
-            found[title] = Broken(_slug(title), server, at, spans)
-        ended = threading.Event()
-        callers = [threading.Thread(target=load, args=(one.server.target, ended)) for one in found.values()]
-        for caller in callers:
-            caller.start()
         time.sleep(SECONDS)
-        yield found
-        ended.set()
-        for caller in callers:
-            caller.join()
+        yield {title: Broken(_slug(title), server, at, spans) for title, (server, spans) in servers.items()}
 
 
 def least(values: Iterable[float]) -> float:
@@ -195,8 +203,10 @@ def stuck(one: Broken) -> Expected:
         "*instances: Saturation*": lambda: least(one.values("instances: Saturation")) > 0.9,
         "*overview: In flight*": lambda: least(one.values("overview: In flight")) >= 30,
         "the alert `GrpcServerSaturated`": lambda: "GrpcServerSaturated" in one.firing,
-        "the trace": lambda: one.probed and max(span.seconds for span in one.probed) < 1,
-        "the log line `call`": lambda: one.calls and {line["code"] for line in one.calls} == {"OK"},
+        "the trace": lambda: one.probed and max(span.seconds for span in one.probed) < DEADLINE,
+        "the log line `call`": lambda: (
+            one.calls and max(line["duration_ms"] for line in one.calls) < 1000 * DEADLINE
+        ),
     }
 
 
@@ -231,22 +241,24 @@ def test_a_fault_shows_where_the_page_says(section: str, broken: dict[str, Broke
     expected = EXPECTED[section](broken[section])
     assert list(expected) == rows(section)
     for row, holds in expected.items():
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while not holds():
             assert time.monotonic() < end, f"{section}: {row}"
             time.sleep(0.5)
 
 
-def test_other_alerts_are_quiet(broken: dict[str, Broken]) -> None:
-    named = {title: set(re.findall(r"the alert `(\w+)`", text)) for title, text in SECTIONS.items()}
-    # A call that fails, or does not end, is not among those whose duration counts.
-    assert {title: one.firing - LONG for title, one in broken.items()} == named
+def test_each_fault_fires_the_alerts_that_the_page_names_and_no_others(broken: dict[str, Broken]) -> None:
+    until(lambda: all(NAMED[title] <= one.firing for title, one in broken.items()), seconds=60)
+    # What is down for a moment, because this machine is busy, is not firing: these wait for minutes.
+    assert {title: one.firing - LONG for title, one in broken.items()} == NAMED
 
 
 def test_stuck_calls_are_logged_and_traced_once_the_fault_is_off(broken: dict[str, Broken]) -> None:
     one = broken["Calls that never end"]
-    until(lambda: one.values("overview: In flight") == [30], seconds=20)
+    until(lambda: one.values("overview: In flight") == [30], seconds=60)
     done = run("faults", "--target", one.server.target, "--off", module="deploy.faults")
     assert done.stdout == "all off\n"
-    until(lambda: len([line for line in one.calls if line["duration_ms"] > DEADLINE * 1000]) == 30)
-    until(lambda: len([span for span in one.probed if span.seconds > DEADLINE]) == 30, seconds=20)
+    until(
+        lambda: len([line for line in one.calls if line["duration_ms"] > DEADLINE * 1000]) == 30, seconds=60
+    )
+    until(lambda: len([span for span in one.probed if span.seconds > DEADLINE]) == 30, seconds=60)

@@ -44,7 +44,7 @@ def faked_port(shown: Faked, port: int = 0) -> Iterator[Address]:
     registry.register(shown)
     Gauge("grpc_server_queued", "Calls.", registry=registry)
     details = Details(shown.settings, lambda most: shown.errors[:most]) if shown.details else None
-    page = StatusPage(lambda: shown.state, details, local=True)
+    page = StatusPage(lambda: shown.state, details)
     page.instance = "faked"
     listening = metrics_port(
         [Address("127.0.0.1", port)], registry, ready=bool, max_connections=32, timeout=5, page=page

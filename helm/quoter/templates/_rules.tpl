@@ -221,6 +221,7 @@
         instance:grpc_server_handled:rate5m{{ "{" }}{{ include "quoter.ruleSelector" . }}}
         and on (namespace, job, instance, pod) (time() - process_start_time_seconds{{ "{" }}{{ include "quoter.ruleSelector" . }}} > 600)
         and on (namespace, job, instance, pod) (grpc_server_draining{{ "{" }}{{ include "quoter.ruleSelector" . }}} == 0)
+        and on (namespace, job, instance, pod) (grpc_server_ready{{ "{" }}{{ include "quoter.ruleSelector" . }}} == 1)
     {{- if not (has "GrpcServerDown" .Values.prometheusRule.disabledAlerts) }}
     - alert: GrpcServerDown
       expr: |-

@@ -38,7 +38,9 @@ class Faults(_message.Message):
     code: _code_pb2.Code.ValueType
     """UNAVAILABLE if unset."""
     stuck_calls: _builtins.int
-    """How many of the next calls never end: their handlers wait until this changes, whether or not their clients do."""
+    """How many of the next calls never end: their handlers wait until this number changes, whether or not their
+    clients do.
+    """
     not_ready: _builtins.bool
     """The server is alive, but not ready."""
     memory_bytes_per_second: _builtins.int
