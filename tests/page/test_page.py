@@ -168,8 +168,11 @@ def test_no_script_can_be_added_to_the_page(browser: Browser) -> None:
     with faked_port(Faked({})) as at, status_page(browser, at) as opened:
         with pytest.raises(Error, match="TrustedHTML"):
             opened.page.evaluate("document.body.innerHTML = '<b>no</b>'")
-        added = "document.body.append(Object.assign(document.createElement('script'), {}))"
-        opened.page.evaluate(added)
+        added = (
+            "document.body.append(Object.assign(document.createElement('script'), {text: 'window.taken=1'}))"
+        )
+        with pytest.raises(Error, match="TrustedScript"):
+            opened.page.evaluate(added)
         blocked = "fetch('http://127.0.0.1:9/').then(() => 'sent', () => 'blocked')"
         assert opened.page.evaluate(blocked) == "blocked"
         assert any("connect-src" in problem for problem in opened.problems)

@@ -25,10 +25,11 @@ PLAIN = "cannot start: 1 configuration error"
 def records(folder: Path) -> list[Any]:
     """The records that the collector has written."""
     file = folder / "records.jsonl"
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
     return [
         record
         for line in lines
+        if line.endswith("\n")
         for resource in json.loads(line)["resourceLogs"]
         for scope in resource["scopeLogs"]
         for record in scope["logRecords"]

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -161,10 +162,13 @@ class Running:
     def prometheus(self) -> Prometheus:
         return Prometheus(f"http://127.0.0.1:{self.ports['prometheus', 9090]}")
 
-    def jaeger(self, path: str) -> Any:
-        port = self.ports["jaeger", 16686]
-        with WEB.open(f"http://127.0.0.1:{port}/api/{path}", timeout=5) as answer:
-            return json.load(answer)["data"]
+    def has_trace(self, trace: str) -> bool:
+        """Whether Jaeger has it by now."""
+        try:
+            with WEB.open(f"http://127.0.0.1:{self.ports['jaeger', 16686]}/api/traces/{trace}", timeout=20):
+                return True
+        except urllib.error.HTTPError:
+            return False
 
 
 @contextmanager
@@ -259,10 +263,9 @@ def the_trace_of_an_exemplar_is_in_jaeger(running: Running) -> None:
         return {one["labels"]["trace_id"] for series in found for one in series["exemplars"]}
 
     def in_jaeger() -> set[str]:
-        found = running.jaeger(f"traces?service={NAME}&limit=1000&lookback=1h")
-        return {one["traceID"] for one in found}
+        return {trace for trace in traces() if running.has_trace(trace)}
 
-    assert until(lambda: traces() & in_jaeger(), seconds=60)
+    assert until(in_jaeger, seconds=60)
 
 
 def a_fault_of_one_server_shows_on_its_instance(running: Running) -> None:
@@ -282,7 +285,9 @@ def a_fault_of_one_server_shows_on_its_instance(running: Running) -> None:
         "histogram_quantile(0.5, sum by (instance, le)"
         ' (rate(grpc_server_handling_seconds_bucket{grpc_service!~"grpc.*"}[15s]))) > 0.25'
     )
-    until(lambda: len(at.values(slow)) == 1, seconds=60)
+    found = until(lambda: at.get("query", query=slow)["result"], seconds=60)
+    [instance] = {one["metric"]["instance"] for one in found}
+    assert instance == f"127.0.0.1:{running.ports['server-2', 9464]}"
 
 
 def _ready(at: Prometheus) -> None:
