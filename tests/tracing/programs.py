@@ -1,7 +1,6 @@
 """An OpenTelemetry Collector and Jaeger, as processes on this machine."""
 
 import json
-import random
 import signal
 import socket
 import subprocess
@@ -9,19 +8,18 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
 
+from tests.support.network.ports import unused_ports
 from tests.support.waiting import until
 
 _PROGRAMS = Path(sys.executable).parent
 OTELCOL = _PROGRAMS / "otelcol"
-# Linux gives outgoing connections ports from 32768 on.
-_BELOW_THE_EPHEMERAL = (15_000, 32_000)
 WEB = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # they are on this machine
 
 
@@ -152,20 +150,6 @@ def collector_command() -> list[str]:
 def _require(program: str) -> None:
     if not (_PROGRAMS / program).exists():
         pytest.skip(f"{program} is required: make tracing builds it")
-
-
-def unused_ports(number: int) -> list[int]:
-    """Ports that stay unused until they are listened on: outgoing connections have others.
-
-    They are chosen at random, so that tests side by side do not choose the same.
-    """
-    with ExitStack() as taken:
-        sockets: list[socket.socket] = []
-        while len(sockets) < number:
-            with suppress(OSError):
-                port = random.randrange(*_BELOW_THE_EPHEMERAL)  # noqa: S311 - not for a secret
-                sockets.append(taken.enter_context(socket.create_server(("127.0.0.1", port))))
-        return [one.getsockname()[1] for one in sockets]
 
 
 def collector_configuration(receiver: Mapping[str, Any], exporters: Mapping[str, Any]) -> str:

@@ -22,9 +22,10 @@ import yaml
 from app.core.name import NAME, variable
 from deploy import monitoring
 from tests.monitoring.prometheus import PROMETHEUS, Prometheus
+from tests.support.network.ports import unused_ports
 from tests.support.servers.process import ROOT, environment
 from tests.support.waiting import until
-from tests.tracing.programs import WEB, collector_command, unused_ports
+from tests.tracing.programs import WEB, collector_command
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -2,19 +2,21 @@
 
 import os
 import pwd
+import select
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import pytest
+
+from tests.support.network.ports import unused_ports
 
 # Debian has a folder for each version.
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parts[-2]))
@@ -36,11 +38,6 @@ _SETTINGS = {
 }
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 class Postgres:
     """A server on 127.0.0.1, which a test may kill, stop and start again."""
 
@@ -49,7 +46,7 @@ class Postgres:
         self._programs = PROGRAMS
         self._data = folder / "data"
         self._log = folder / "log"
-        self.port = _free_port()
+        [self.port] = unused_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
         # PostgreSQL does not run as root.
         self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
@@ -90,7 +87,7 @@ class Postgres:
                 [self._programs / "postgres", "-D", self._data, "-p", str(self.port)],
                 stdout=log, stderr=log, cwd="/", **self._run_as(),
             )  # fmt: skip
-        ends_at = time.monotonic() + 20
+        ends_at = time.monotonic() + 40
         while True:
             try:
                 self.run("SELECT 1", database="postgres")
@@ -108,25 +105,42 @@ class Postgres:
             return cursor.fetchall() if cursor.description else []
 
     def _processes(self) -> list[int]:
+        """The first, and its children; of them, some may end at any time."""
         if self._process is None:
             return []
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
-        return [self._process.pid, *map(int, children.split())]
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+            children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+            return [self._process.pid, *map(int, children.split())]
+        return []
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(process, number)
 
     def pause(self) -> None:
         """Stops all its processes where they are: connections stay, and nothing answers."""
-        for process in self._processes():
-            os.kill(process, signal.SIGSTOP)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)  # from here on, it makes no more children
+        self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        for process in self._processes():
-            os.kill(process, signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """Ends all its processes at once, as a loss of power does."""
-        processes = self._processes()
-        for process in processes:
-            os.kill(process, signal.SIGKILL)
+        """Ends all its processes at once, as a loss of power does; none is left when it returns."""
+        self.pause()
+        with ExitStack() as opened:
+            ends: list[int] = []
+            for process in self._processes():
+                with suppress(ProcessLookupError):
+                    ends.append(os.pidfd_open(process))
+                    opened.callback(os.close, ends[-1])
+            for end in ends:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(end, signal.SIGKILL)
+            for end in ends:  # it is readable once the process has ended
+                assert select.select([end], [], [], 20)[0], "a process of PostgreSQL outlives SIGKILL"
         self._wait()
 
     def stop(self) -> None:
@@ -137,7 +151,7 @@ class Postgres:
 
     def _wait(self) -> None:
         assert self._process is not None
-        self._process.wait(20)
+        self._process.wait(40)
         self._process = None
 
 
