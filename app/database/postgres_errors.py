@@ -2,7 +2,7 @@
 
 import psycopg
 
-from app.database.bound import Bound
+from app.database.bound import NEAR, Bound
 from app.database.errors import Exhausted, Unavailable
 
 READ_ONLY = "25006"
@@ -42,7 +42,7 @@ def failure(error: psycopg.Error, bound: Bound, *, writes: bool) -> Exception:
     state = error.sqlstate or ""
     gone = is_gone(error)
     if gone or state == _CANCELLED:
-        bound.check(margin=0.05)  # the server ends a statement a little before the deadline
+        bound.check(margin=NEAR)  # the server ends a statement a little before the deadline
     if gone:
         return Unavailable("the database has ended the connection", "connection_lost")
     if state == READ_ONLY and writes:

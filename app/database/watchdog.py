@@ -16,7 +16,9 @@ from app.reload.ticker import Ticker
 
 # How often the transactions are looked at, in seconds.
 _INTERVAL = 0.05
-# How long a server may take to end a statement, past the deadline or the departure of the client.
+# Seconds past the deadline for the server's own bound to end the statement, which keeps the connection.
+_GRACE = 0.1
+# How long a server may take to end a statement, after it was asked to.
 _PATIENCE = 0.25
 
 
@@ -32,9 +34,12 @@ class Running:
         self._socket: int | None = os.dup(connection.fileno())
 
     def look(self, cancel: ThreadPoolExecutor) -> None:
-        """Cancels the statement once its bound is over, and cuts the connection if that does not help."""
+        """Cancels the statement if its client has left, or its deadline has not ended it.
+
+        Cuts the connection if that does not help.
+        """
         with self._lock:
-            if self._socket is None or not self.bound.over():
+            if self._socket is None or not self.bound.over_for(_GRACE):
                 return
             if not self._over_at:
                 self._over_at = time.monotonic()

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
 
 from app.core.call import CURRENT_CALL, Call
 from app.core.method import UNKNOWN
+from tests.support.waiting import until
 
 
 class Context:
@@ -45,6 +47,20 @@ def call_of(seconds: float) -> Iterator[Context]:
         yield context
     finally:
         CURRENT_CALL.reset(token)
+
+
+@contextmanager
+def once(condition: Callable[[], object], act: Callable[[], None]) -> Iterator[None]:
+    """Acts on another thread as soon as the condition holds."""
+
+    def run() -> None:
+        until(condition, 20)
+        act()
+
+    with ThreadPoolExecutor(1) as thread:
+        acting = thread.submit(run)
+        yield
+        acting.result()
 
 
 @contextmanager
