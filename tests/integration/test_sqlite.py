@@ -84,12 +84,12 @@ def test_a_reader_sees_one_snapshot_and_cannot_write_in_sqlite(database: SqliteD
 
 def test_many_threads_write_one_after_the_other(database: SqliteDatabase, path: Path) -> None:
     def add(number: int) -> None:
-        with patient.writing() as connection:
+        with call_of(seconds=50), patient.writing() as connection:
             [(seen,)] = connection.execute(COUNT)
             connection.execute(ADD, {"name": f"{number}"})
             assert connection.execute(COUNT) == [(seen + 1,)]
 
-    with SqliteDatabase(path, size=4, wait=30) as patient, ThreadPoolExecutor(8) as threads:
+    with SqliteDatabase(path, size=4, wait=50) as patient, ThreadPoolExecutor(8) as threads:
         list(threads.map(add, range(40)))
     assert count(database) == 40
 
@@ -102,7 +102,7 @@ def test_the_deadline_of_the_call_ends_a_statement(database: SqliteDatabase) -> 
         database.reading() as connection,
     ):
         connection.execute(SLOW)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 8
     assert count(database) == 0  # the connection serves on
 
 
@@ -114,7 +114,7 @@ def test_a_client_that_leaves_ends_its_statement(database: SqliteDatabase) -> No
         pytest.raises(CallEnded),
     ):
         fail_after(database, "gone", SLOW)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 8
     assert count(database) == 0
 
 
@@ -143,7 +143,7 @@ def test_the_lock_of_another_process_is_waited_for_until_the_deadline(
         with ThreadPoolExecutor(1) as thread, database.reading():
             thread.submit(time.sleep, 0)
         assert count(database) == 0  # readers do not wait
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 8
         other.execute("COMMIT")
         with database.writing() as connection:
             connection.execute(ADD, {"name": "after"})
