@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import grpc
@@ -22,6 +22,11 @@ CLIENTS = 3
 STREAM = 3
 
 
+def server_of(database_url: str) -> AbstractContextManager[ServerProcess]:
+    """A server whose writers wait for each other as long as a busy disk may take."""
+    return server_process(APP_DATABASE_URL=database_url, APP_DATABASE_POOL_WAIT="30")
+
+
 @contextmanager
 def stub_of(server: ServerProcess) -> Iterator[Any]:
     with grpc.insecure_channel(server.target) as channel:
@@ -30,11 +35,11 @@ def stub_of(server: ServerProcess) -> Iterator[Any]:
 
 def add(stub: Any, quotes: list[Quote]) -> int:
     requests = (pb.AddQuotesRequest(quote=quote.text, author=quote.author) for quote in quotes)
-    return int(stub.AddQuotes(requests, timeout=10).added)
+    return int(stub.AddQuotes(requests, timeout=30).added)
 
 
 def listed(stub: Any, author: str) -> list[Quote]:
-    replies = stub.ListQuotes(pb.ListQuotesRequest(author=author), timeout=10)
+    replies = stub.ListQuotes(pb.ListQuotesRequest(author=author), timeout=30)
     return [Quote(reply.quote, reply.author) for reply in replies]
 
 
@@ -62,13 +67,13 @@ class Adder:
 
 
 def test_what_was_acknowledged_is_there_after_a_kill(database_url: str) -> None:
-    with server_process(APP_DATABASE_URL=database_url) as server:
+    with server_of(database_url) as server:
         adders = [Adder(f"author {number}", server) for number in range(CLIENTS)]
-        until(lambda: all(adder.acknowledged >= 5 for adder in adders), 30)
+        until(lambda: all(adder.acknowledged >= 5 for adder in adders), 60)
         assert server.end(signal.SIGKILL) == -signal.SIGKILL
         for adder in adders:
             adder.thread.join()
-    with server_process(APP_DATABASE_URL=database_url) as server, stub_of(server) as stub:
+    with server_of(database_url) as server, stub_of(server) as stub:
         for adder in adders:
             assert len(adder.asked) == adder.acknowledged + 1
             kept = listed(stub, adder.name)
@@ -85,10 +90,9 @@ def test_what_was_acknowledged_is_there_after_a_kill(database_url: str) -> None:
 
 def test_servers_of_one_database_answer_alike(database_url: str) -> None:
     with ExitStack() as opened:
-        stubs = [
-            opened.enter_context(stub_of(opened.enter_context(server_process(APP_DATABASE_URL=database_url))))
-            for _ in range(2)
-        ]
+        servers = [opened.enter_context(server_of(database_url)) for _ in range(2)]
+        stubs = [opened.enter_context(stub_of(server)) for server in servers]
+        until(lambda: all("quotes_merged" in server.events() for server in servers), 30)
         assert add(stubs[0], [Quote("one", "Ann")]) == 1
         assert listed(stubs[1], "Ann") == [Quote("one", "Ann")]
         assert add(stubs[1], [Quote("one", "Ann"), Quote("two", "Ann")]) == 1

@@ -32,13 +32,13 @@ def ours() -> Iterator[Postgres]:
 
 def add(stub: Any) -> int:
     return int(
-        stub.AddQuotes(iter([pb.AddQuotesRequest(quote=MINE.text, author=MINE.author)]), timeout=5).added
+        stub.AddQuotes(iter([pb.AddQuotesRequest(quote=MINE.text, author=MINE.author)]), timeout=20).added
     )
 
 
 def listed(stub: Any) -> tuple[list[Quote], bool]:
     """The quotes, and whether they are marked as stale."""
-    call = stub.ListQuotes(pb.ListQuotesRequest(), timeout=5)
+    call = stub.ListQuotes(pb.ListQuotesRequest(), timeout=20)
     quotes = [Quote(reply.quote, reply.author) for reply in call]
     return quotes, STALE in dict(call.trailing_metadata())
 
@@ -50,18 +50,19 @@ def test_reads_go_on_without_postgresql_and_what_was_added_is_there_again_afterw
         grpc.insecure_channel(server.target) as channel,
     ):
         stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        until(lambda: server.lines("quotes_merged"), 20)
         assert add(stub) == 1
         assert listed(stub) == ([*FILE, MINE], False)
 
         ours.kill()
         assert listed(stub) == (list(FILE), True)
-        assert stub.GetQuote(pb.QuoteRequest(author="Mark Twain"), timeout=5).author == "Mark Twain"
+        assert stub.GetQuote(pb.QuoteRequest(author="Mark Twain"), timeout=20).author == "Mark Twain"
         with pytest.raises(grpc.RpcError) as caught:
             add(stub)
         assert code(caught.value) is grpc.StatusCode.UNAVAILABLE
 
         ours.start()
-        until(lambda: not listed(stub)[1], 10)
+        until(lambda: not listed(stub)[1], 20)
         assert listed(stub) == ([*FILE, MINE], False)
         assert add(stub) == 0
 
@@ -77,4 +78,4 @@ def test_a_server_that_starts_without_postgresql_serves_the_file_and_merges_it_l
         assert listed(stub) == (list(FILE), True)
         ours.start()
         until(lambda: ours.run("SELECT count(*) FROM quotes") == [(len(FILE),)], 20)
-        until(lambda: listed(stub) == (list(FILE), False), 10)
+        until(lambda: listed(stub) == (list(FILE), False), 20)
