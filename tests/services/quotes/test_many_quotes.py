@@ -11,6 +11,8 @@ from app.core.database import Connection, Database, Dialect, Row
 from app.services.quotes.database_store import PAGE, DatabaseStore
 from app.services.quotes.quotes import Quote
 
+pytestmark = pytest.mark.timeout(300)
+
 AUTHORS, EACH, MORE = 20_000, 10, 5_000
 
 # Rows that are made in one transaction, which has a time.
