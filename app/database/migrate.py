@@ -191,6 +191,8 @@ def _postgresql(url: DatabaseUrl, connect_timeout: int) -> Iterator[Session]:
 
     try:
         with connect(conninfo(url.text, connect_timeout)) as connection:
+            # Whatever the default: who has waited for the lock sees what was applied meanwhile.
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             yield Postgresql()
     except psycopg.Error as error:
         raise MigrationError(str(error).strip()) from None

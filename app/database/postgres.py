@@ -23,7 +23,9 @@ _MARGIN = 10
 _APART = 2.0
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-_WRITE = "BEGIN"
+# Said in full: with another default, a transaction that has waited for a lock would not see what was
+# committed meanwhile.
+_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
 
 class PostgresDatabase:

@@ -21,7 +21,7 @@ from app.database.url import parse_url
 from tests.docs.pages import Page
 from tests.gen import probe_pb2_grpc
 from tests.gen.probe_pb2 import DESCRIPTOR
-from tests.support.servers.postgres import NEEDS_POSTGRES, PROGRAMS, Postgres, postgres
+from tests.support.servers.postgres import NEEDS_POSTGRES, PROGRAMS, REPEATABLE_READ, Postgres, postgres
 
 PAGE = Page("docs/database.md")
 FIRST = "CREATE TABLE items (name text NOT NULL);\n"
@@ -114,9 +114,12 @@ def test_a_migration_that_was_changed_after_it_was_applied_is_an_error_that_name
     assert f"{folder}/0001_items.sql was changed after it had been applied" in refused.output
 
 
+@pytest.mark.parametrize("isolation", ["", REPEATABLE_READ])
 def test_several_that_migrate_at_once_apply_each_migration_once(
-    migrate: Migrate, folder: Path, url: str
+    migrate: Migrate, folder: Path, url: str, isolation: str
 ) -> None:
+    if url.startswith("postgresql"):
+        url += isolation
     (folder / "0002_places.sql").write_text(SECOND)
     parsed = parse_url(url)
     known = migrations(Schema(name="items", migrations=folder.parent), parsed.dialect)
@@ -125,7 +128,7 @@ def test_several_that_migrate_at_once_apply_each_migration_once(
 
     def run() -> None:
         with session_of(parsed, connect_timeout=5) as session:
-            seen.wait(10)
+            seen.wait(30)
             apply(session, known, lambda one: reported.append(one.name))
 
     with ThreadPoolExecutor(3) as threads:

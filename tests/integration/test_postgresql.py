@@ -13,7 +13,7 @@ from app.database.connections import conninfo
 from app.database.errors import Exhausted, Unavailable
 from app.database.postgres import PostgresDatabase
 from tests.support.bounds import call_of, once
-from tests.support.servers.postgres import NEEDS_POSTGRES, Postgres, postgres
+from tests.support.servers.postgres import NEEDS_POSTGRES, REPEATABLE_READ, Postgres, postgres
 from tests.support.waiting import until
 
 pytestmark = NEEDS_POSTGRES
@@ -116,6 +116,29 @@ def test_a_reader_sees_one_snapshot_and_cannot_write_in_postgresql(database: Pos
         assert reader.execute(COUNT) == [(0,)]
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction), database.reading() as reader:
         reader.execute(ADD, {"name": "from a reader"})
+
+
+def test_a_writer_sees_what_was_committed_while_it_waited_whatever_the_default_isolation(
+    server: Postgres,
+) -> None:
+    lock = "SELECT pg_advisory_xact_lock(1)"
+
+    def count(database: PostgresDatabase) -> object:
+        with call_of(seconds=30), database.writing() as connection:
+            connection.execute(lock)
+            return connection.execute(COUNT)
+
+    info = conninfo(server.url + REPEATABLE_READ, 2)
+    with PostgresDatabase(lambda: info, size=SIZE, wait=5) as database, psycopg.connect(server.url) as other:
+        assert ask(database, "SHOW default_transaction_isolation") == "repeatable read"
+        other.execute(lock)
+        other.execute(ADD, {"name": "meanwhile"})
+        with ThreadPoolExecutor(1) as thread:
+            counted = thread.submit(count, database)
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+            until(lambda: server.run(waits) == [(1,)], 20)
+            other.commit()
+            assert counted.result() == [(1,)]
 
 
 def test_the_deadline_of_the_call_ends_a_statement_and_its_connection_serves_on(

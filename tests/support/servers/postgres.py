@@ -37,6 +37,9 @@ _SETTINGS = {
     "autovacuum": "off",
 }
 
+# What follows a URL so that the default isolation is another than PostgreSQL's own.
+REPEATABLE_READ = "?options=-c%20default_transaction_isolation%3Drepeatable%5C%20read"
+
 
 class Postgres:
     """A server on 127.0.0.1, which a test may kill, stop and start again."""
