@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Protocol
 
 from app.core.database import Dialect, Row
+from app.core.errors import DeadlineExceeded
+from app.database.bound import Bound
 from app.database.migrations import (
     CREATE_TABLE,
     TABLE,
@@ -145,14 +147,22 @@ def statements(sql: str) -> Iterator[str]:
 
 @contextmanager
 def _sqlite(url: DatabaseUrl) -> Iterator[Session]:
+    # Imported only where it is used.
+    from app.database.sqlite import patiently
+
+    def to_wal() -> None:
+        connection.execute("PRAGMA journal_mode = WAL").close()
+
     try:
         connection = sqlite3.connect(url.path, timeout=LOCK_WAIT, isolation_level=None)
     except sqlite3.Error as error:
         raise MigrationError(f"{url.path}: {error}") from None
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        patiently(to_wal, Bound(LOCK_WAIT))  # SQLite does not always wait for this by itself
         connection.execute("PRAGMA synchronous = FULL")
         yield _Sqlite(connection)
+    except DeadlineExceeded:
+        raise MigrationError(f"{url.path}: another process has locked it for {LOCK_WAIT} s") from None
     except sqlite3.Error as error:
         raise MigrationError(f"{url.path}: {error}") from None
     finally:

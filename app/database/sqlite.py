@@ -1,22 +1,26 @@
 """SQLite: one file, many readers, one writer at a time."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
 from typing import Self
 
 from app.core.database import Connection, Dialect, Row
-from app.core.errors import StartError
-from app.database.bound import Bound
+from app.core.errors import DeadlineExceeded, StartError
+from app.database.bound import ALONE, Bound
 from app.database.errors import UNKNOWN_OUTCOME, Exhausted, Unavailable
 from app.database.places import Places
 from app.database.statement import sqlite_statement
 
 # Seconds that SQLite waits for another process's lock; then the bound is checked, and it waits again.
 _WAIT = 0.05
+# Seconds between two attempts where SQLite does not wait by itself, such as for the change to WAL.
+_PAUSE = 0.005
 # How many steps of SQLite's virtual machine pass between two checks of the bound: about a millisecond.
 _STEPS = 10_000
 
@@ -54,9 +58,11 @@ class SqliteDatabase:
 
     def __enter__(self) -> Self:
         try:
-            self._writers.append(self._connect())
+            self._writers.append(self._connect(Bound()))
         except sqlite3.Error as error:
             raise StartError(f"{self._path}: cannot be opened as a SQLite database: {error}") from None
+        except DeadlineExceeded:
+            raise StartError(f"{self._path}: another process has locked it for {ALONE:g} s") from None
         return self
 
     def __exit__(
@@ -69,15 +75,15 @@ class SqliteDatabase:
         for connection in idle:
             connection.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self, bound: Bound) -> sqlite3.Connection:
         # Any thread may use it, one at a time.
         connection = sqlite3.connect(
             self._path, timeout=_WAIT, isolation_level=None, check_same_thread=False, cached_statements=64
         )
         try:
             for pragma in _PRAGMAS:
-                connection.execute(pragma).close()
-        except sqlite3.Error:
+                patiently(partial(_run, connection, pragma), bound)
+        except BaseException:
             connection.close()
             raise
         return connection
@@ -106,24 +112,24 @@ class SqliteDatabase:
         connection: sqlite3.Connection | None = None
         try:
             with _failures(bound):
-                connection = self._take(idle, first)
+                connection = self._take(idle, first, bound)
                 connection.set_progress_handler(bound.over, _STEPS)
-                _patiently(lambda: connection.execute(begin).close(), bound)
+                patiently(partial(_run, connection, begin), bound)
             yield _Transaction(connection, bound)
             bound.check()
             connection.set_progress_handler(None, 0)  # a commit is not interrupted
             with _failures(bound, commits=begin != "BEGIN"):
-                _patiently(lambda: connection.execute("COMMIT").close(), bound)
+                patiently(partial(_run, connection, "COMMIT"), bound)
         finally:
             if connection is not None:
                 self._put(idle, connection)
             places.free()
 
-    def _take(self, idle: list[sqlite3.Connection], first: str) -> sqlite3.Connection:
+    def _take(self, idle: list[sqlite3.Connection], first: str, bound: Bound) -> sqlite3.Connection:
         with self._lock:
             if idle:
                 return idle.pop()
-        connection = self._connect()
+        connection = self._connect(bound)
         if first:
             connection.execute(first).close()
         return connection
@@ -159,7 +165,11 @@ class _Transaction:
             self._connection.executemany(sqlite_statement(sql), [dict(one) for one in parameters]).close()
 
 
-def _patiently(act: Callable[[], None], bound: Bound) -> None:
+def _run(connection: sqlite3.Connection, sql: str) -> None:
+    connection.execute(sql).close()
+
+
+def patiently(act: Callable[[], None], bound: Bound) -> None:
     """Repeats an act while another process has the lock that it needs, within the bound."""
     while True:
         try:
@@ -168,6 +178,7 @@ def _patiently(act: Callable[[], None], bound: Bound) -> None:
             if error.sqlite_errorcode & 0xFF not in _BUSY:
                 raise
             bound.check()
+            time.sleep(_PAUSE)
 
 
 @contextmanager

@@ -5,12 +5,15 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app.core.errors import CallEnded, DeadlineExceeded, StartError
 from app.database.errors import Exhausted, Unavailable
+from app.database.migrate import session_of
 from app.database.sqlite import SqliteDatabase
+from app.database.url import parse_url
 from tests.support.bounds import call_of, later
 
 COUNT = "SELECT count(*) FROM items"
@@ -147,6 +150,31 @@ def test_the_lock_of_another_process_is_waited_for_until_the_deadline(
         other.execute("COMMIT")
         with database.writing() as connection:
             connection.execute(ADD, {"name": "after"})
+    other.close()
+
+
+def test_a_new_file_that_another_process_has_locked_is_waited_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")  # SQLite does not wait for it when it changes the journal's mode
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            other.execute("COMMIT")
+
+    monkeypatch.setattr("app.database.sqlite.time", SimpleNamespace(sleep=pause))
+    with SqliteDatabase(path, size=1, wait=1) as database, database.writing() as connection:
+        assert connection.execute("PRAGMA journal_mode") == [("wal",)]
+    assert len(pauses) == 3
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN IMMEDIATE")
+    pauses.clear()
+    with session_of(parse_url(f"sqlite:///{path}"), 5) as session:
+        assert session.execute("PRAGMA journal_mode") == [("wal",)]
+    assert len(pauses) == 3
     other.close()
 
 
