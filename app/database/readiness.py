@@ -82,6 +82,7 @@ class Readiness:
             self._log.error("database_schema_wrong", problem=problem)
         self._problem = problem
         self.up = False
+        self._failures = 0  # the database answers
         self._successes = SUCCESSES - 1  # it is right as soon as it is seen so
         self._set_ready(False)
 
