@@ -10,7 +10,7 @@ from typing import Any, Self
 import psycopg
 import structlog
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from app.core.name import NAME
 from app.database.bound import Bound
@@ -138,6 +138,8 @@ class Connections:
             except PoolTimeout:
                 if down or self._failures != failures or time.monotonic() > ends_at:
                     raise Unavailable("the database cannot be reached", "unreachable") from None
+            except PoolClosed:  # by a server that ends, with a call that did not
+                raise Unavailable("this server has closed its connections to the database", "pool") from None
 
     def _renew_if_changed(self) -> None:
         """Replaces all connections if the URL has changed, those in use when they are given back."""

@@ -369,6 +369,13 @@ def test_new_connections_use_what_the_url_says_by_then(server: Postgres) -> None
         assert ask(database, "SELECT current_database()") == "postgres"
 
 
+def test_a_call_that_outlives_the_server_is_unavailable(server: Postgres) -> None:
+    with PostgresDatabase(lambda: conninfo(server.url, 2), size=1, wait=5) as database:
+        ask(database)
+    with pytest.raises(Unavailable, match="this server has closed its connections to the database; retry"):
+        ask(database)
+
+
 def test_among_several_hosts_the_one_that_takes_writes_is_looked_for() -> None:
     assert "target_session_attrs=read-write" in conninfo("postgresql://one:1,two:2/items", 3)
     assert "target_session_attrs" not in conninfo("postgresql://one:1/items", 3)
