@@ -29,6 +29,7 @@ ONLY_HERE = (
     "docs/upgrade.md",
     "tests/docs/test_proofs.py",
     "tests/docs/test_upgrade.py",
+    "tests/services/quotes/test_upgrade.py",
     "tests/chart/test_releases.py",
     "tests/e2e/releases",
     "tests/e2e/test_release_upgrade.py",
