@@ -44,7 +44,7 @@ def server(shared: Postgres) -> Postgres:
 
 @pytest.fixture
 def database(server: Postgres) -> Iterator[PostgresDatabase]:
-    with PostgresDatabase(lambda: conninfo(server.url, 2), size=SIZE, wait=5) as database:
+    with PostgresDatabase(lambda: conninfo(server.url, 10), size=SIZE, wait=5) as database:
         yield database
 
 
@@ -128,7 +128,7 @@ def test_a_writer_sees_what_was_committed_while_it_waited_whatever_the_default_i
             connection.execute(lock)
             return connection.execute(COUNT)
 
-    info = conninfo(server.url + REPEATABLE_READ, 2)
+    info = conninfo(server.url + REPEATABLE_READ, 10)
     with PostgresDatabase(lambda: info, size=SIZE, wait=5) as database, psycopg.connect(server.url) as other:
         assert ask(database, "SHOW default_transaction_isolation") == "repeatable read"
         other.execute(lock)
@@ -200,7 +200,7 @@ def test_a_server_that_does_not_answer_holds_no_call_beyond_its_deadline(
 
 def test_a_call_that_gets_no_connection_in_time_is_refused(server: Postgres) -> None:
     with (
-        PostgresDatabase(lambda: conninfo(server.url, 2), size=SIZE, wait=2) as database,
+        PostgresDatabase(lambda: conninfo(server.url, 10), size=SIZE, wait=2) as database,
         call_of(seconds=30),
         ExitStack() as several,
     ):
@@ -218,7 +218,7 @@ def test_a_call_that_gets_no_connection_in_time_is_refused(server: Postgres) -> 
 @pytest.mark.slow
 @pytest.mark.alone
 def test_a_server_that_is_down_is_told_apart_and_refuses_at_once(server: Postgres) -> None:
-    with PostgresDatabase(lambda: conninfo(server.url, 2), size=SIZE, wait=5) as database:
+    with PostgresDatabase(lambda: conninfo(server.url, 10), size=SIZE, wait=5) as database:
         fill(database)
         server.stop()
         try:
@@ -355,7 +355,7 @@ def test_a_server_without_a_connection_left_is_unavailable(server: Postgres) -> 
     server.run("CREATE ROLE visitor LOGIN CONNECTION LIMIT 0 PASSWORD 'visitor'")
     url = f"postgresql://visitor:visitor@127.0.0.1:{server.port}/items"
     with (
-        PostgresDatabase(lambda: conninfo(url, 2), size=1, wait=5) as database,
+        PostgresDatabase(lambda: conninfo(url, 10), size=1, wait=5) as database,
         pytest.raises(Unavailable, match="the database cannot be reached"),
     ):
         ask(database)
@@ -363,14 +363,14 @@ def test_a_server_without_a_connection_left_is_unavailable(server: Postgres) -> 
 
 def test_new_connections_use_what_the_url_says_by_then(server: Postgres) -> None:
     urls = [server.url]
-    with PostgresDatabase(lambda: conninfo(urls[-1], 2), size=1, wait=1) as database:
+    with PostgresDatabase(lambda: conninfo(urls[-1], 10), size=1, wait=5) as database:
         assert ask(database, "SELECT current_database()") == "items"
         urls.append(server.url_of("postgres"))
         assert ask(database, "SELECT current_database()") == "postgres"
 
 
 def test_a_call_that_outlives_the_server_is_unavailable(server: Postgres) -> None:
-    with PostgresDatabase(lambda: conninfo(server.url, 2), size=1, wait=5) as database:
+    with PostgresDatabase(lambda: conninfo(server.url, 10), size=1, wait=5) as database:
         ask(database)
     with pytest.raises(Unavailable, match="this server has closed its connections to the database; retry"):
         ask(database)
