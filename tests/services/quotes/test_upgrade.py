@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from app.core.name import NAME
 from app.services.quotes.quotes import MAX_AUTHOR, MAX_QUOTE
 from app.services.quotes.servicer import MAX_IN_STREAM
 from tests.docs.pages import Page
@@ -24,7 +25,7 @@ def test_more_quotes_than_a_stream_takes_are_added_by_the_command_of_the_page(
     saved = [f"{number:{letter}>{MAX_QUOTE}} ~ {author}" for number in range(MAX_IN_STREAM + 1)]
     (tmp_path / "added.txt").write_text("".join(f"{line}\n" for line in saved))
     [command] = re.findall(r"`(split [^`]+)`", Page("docs/upgrade.md").text)
-    command = command.replace("quoter add", f"quoter add --target {server.target}")
+    command = command.replace(f"{NAME} add", f"{NAME} add --target {server.target}")
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=tmp_path,
