@@ -191,13 +191,14 @@ def test_a_handler_never_sees_a_cut_client_stream_as_complete() -> None:
                 gone.wait(5)
 
             before = at.server.total("grpc_server_msg_received_total")
-            call = at.stub.ClientStream.future(requests(), timeout=0.03 if number % 2 else None)
+            call = at.stub.ClientStream.future(requests(), timeout=0.1 if number % 2 else None)
             if number % 2 == 0:
-                until(lambda: at.server.total("grpc_server_msg_received_total") == before + 2)  # noqa: B023
+                until(lambda: at.server.total("grpc_server_msg_received_total") >= before + 2)  # noqa: B023
                 call.cancel()
             until(call.done)
             gone.set()
-            until(lambda: len(at.server.calls()) == number + 1)  # noqa: B023 - or the next count is wrong
+            # On a busy machine, a deadline may pass before the call is sent.
+            until(lambda: at.server.total("grpc_server_in_flight") == 0)
         assert complete == []
         assert {code for _, code in at.seen()} == {"Canceled", "DeadlineExceeded"}
 
