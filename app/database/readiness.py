@@ -1,7 +1,6 @@
 """Whether a server may be sent calls that use its database."""
 
 from collections.abc import Callable, Sequence
-from threading import Event, Thread
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +10,7 @@ from app.core.errors import StatusError
 from app.database.backend import Backend
 from app.database.database_settings import Outage
 from app.database.migrations import Migration, SchemaError, applied, check_current
+from app.reload.ticker import Ticker
 
 # Seconds between two looks.
 INTERVAL = 0.5
@@ -44,24 +44,17 @@ class Readiness:
         self._problem = "not yet looked at"
         self._failures = 0
         self._successes = SUCCESSES - 1  # at the start, one is enough
-        self._stop = Event()
-        self._thread = Thread(target=self._run, name="database readiness", daemon=True)
+        self._ticker = Ticker("database readiness", INTERVAL, self.look, at_once=True)
 
     def __enter__(self) -> Self:
         self._set_ready(False)
-        self._thread.start()
+        self._ticker.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join(1)
-
-    def _run(self) -> None:
-        self.look()
-        while not self._stop.wait(INTERVAL):
-            self.look()
+        self._ticker.__exit__(kind, error, trace)
 
     def look(self) -> None:
         """Looks once."""

@@ -11,19 +11,24 @@ import structlog
 class Ticker:
     """Inside `with`, calls `act` every `interval` seconds on a thread of its own.
 
+    The first call is made after the first interval, or `at_once`.
     An exception of `act` is logged, and the calls go on. On exit, a running call may take another second:
     one that hangs, such as a read on a network file system, must not keep the process from exiting.
     """
 
-    def __init__(self, name: str, interval: float, act: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, interval: float, act: Callable[[], object], *, at_once: bool = False
+    ) -> None:
         self._name = name
         self._interval = interval
         self._act = act
+        self._at_once = at_once
         self._stop = Event()
         self._thread = Thread(target=self._run, name=name, daemon=True)
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval):
+        while not self._stop.wait(0 if self._at_once else self._interval):
+            self._at_once = False
             try:
                 self._act()
             except Exception:  # noqa: BLE001 - the next call may succeed
