@@ -11,9 +11,9 @@ import structlog
 class Ticker:
     """Inside `with`, calls `act` every `interval` seconds on a thread of its own.
 
-    The first call is made after the first interval, or `at_once`.
-    An exception of `act` is logged, and the calls go on. On exit, a running call may take another second:
-    one that hangs, such as a read on a network file system, must not keep the process from exiting.
+    The first call is made after the first interval, or `at_once`. An exception of `act` is logged, and the
+    calls go on. On exit, a running call may take another second: one that hangs, such as a read on a network
+    file system, must not keep the process from exiting.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ def follow(copy: Checkout, step: Step) -> None:
         return
     serve = ("-P", "-m", "app", "serve")  # -P: the copy's app, and not that of the folder it is started in
     with server_process(serve, PYTHONPATH=str(copy.root)) as server:
-        metrics = server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics")
+        metrics = server.metrics
         commands(copy, step.text.replace("localhost:9464", metrics), server.target)
 
 

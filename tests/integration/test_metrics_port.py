@@ -344,8 +344,7 @@ def test_no_descriptor_is_left_open_by_connections_or_by_the_port() -> None:
 
 
 def metrics_of(server: ServerProcess) -> Port:
-    address = server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics")
-    return Port(*parse_address(address))
+    return Port(*parse_address(server.metrics))
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.monitoring.prometheus import Prometheus, prometheus, scraping
 from tests.support.certificates import NAMES, issued
-from tests.support.servers.process import ROOT, ServerProcess, server_process
+from tests.support.servers.process import ROOT, server_process
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("dashboards")
@@ -69,7 +69,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         started.callback(port.shutdown)
         jobs = {
             NAME: [
-                (metrics_of(one), {"namespace": "here", "pod": f"pod-{number}"})
+                (one.metrics, {"namespace": "here", "pod": f"pod-{number}"})
                 for number, one in enumerate(servers)
             ],
             "client": [(f"127.0.0.1:{port.server_port}", {"namespace": "here", "pod": "client-0"})],
@@ -87,11 +87,6 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
         ended.set()
         for caller in callers:
             caller.join()
-
-
-def metrics_of(server: ServerProcess) -> str:
-    [address] = server.serving["metrics"]
-    return str(address).removeprefix("http://").removesuffix("/metrics")
 
 
 def load(target: str, tls: Tls, registry: CollectorRegistry, ended: threading.Event) -> None:

@@ -20,7 +20,7 @@ from tests.gen import probe_pb2 as pb
 from tests.gen import probe_pb2_grpc
 from tests.monitoring.cases import LONG
 from tests.monitoring.prometheus import Prometheus, prometheus, scraping
-from tests.monitoring.test_dashboards import QUERIES, metrics_of
+from tests.monitoring.test_dashboards import QUERIES
 from tests.support.servers.collector import CollectedSpan, collecting
 from tests.support.servers.process import ServerProcess, run, server_process
 from tests.support.waiting import until
@@ -145,9 +145,7 @@ def broken(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Broke
         opened.callback(ended.set)
         # Last: what it has seen without load would count in averages.
         targets = {
-            NAME: [
-                (metrics_of(server), {"namespace": _slug(title)}) for title, (server, _) in servers.items()
-            ]
+            NAME: [(server.metrics, {"namespace": _slug(title)}) for title, (server, _) in servers.items()]
         }
         at = opened.enter_context(prometheus(tmp_path_factory.mktemp("faults"), rules, scraping(targets)))
         time.sleep(SECONDS)

@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
 
 def metrics_of(server: ServerProcess) -> Address:
     """The address of its metrics port."""
-    [address] = parse_address(server.serving["metrics"][0].removeprefix("http://").removesuffix("/metrics"))
+    [address] = parse_address(server.metrics)
     return address
 
 

@@ -109,6 +109,12 @@ class ServerProcess:
     def target(self) -> str:
         return str(self.serving["addresses"][0])
 
+    @property
+    def metrics(self) -> str:
+        """The address of its metrics port."""
+        [url] = self.serving["metrics"]
+        return str(url).removeprefix("http://").removesuffix("/metrics")
+
     def end(self, number: signal.Signals = signal.SIGTERM, seconds: float = 20) -> int:
         """Sends the signal, and returns the exit code."""
         self.process.send_signal(number)
