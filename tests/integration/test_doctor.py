@@ -25,6 +25,7 @@ from app.tools.doctor.target import proxy_for
 from tests.support.clients.doctor import doctor, in_shell, listener, says, typed
 from tests.support.clients.status import code
 from tests.support.network.http2 import Frames
+from tests.support.network.ports import unused_ports
 from tests.support.servers.probe import PROBE
 from tests.support.servers.probe_server import probe_server
 from tests.support.servers.process import server_process
@@ -45,11 +46,6 @@ def server() -> Iterator[Server]:
 
 def port_of(server: Server) -> int:
     return int(server.target.rpartition(":")[2])
-
-
-def unused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def test_every_step_of_a_healthy_server_has_a_finding() -> None:
@@ -156,7 +152,7 @@ def test_a_name_that_does_not_exist(host: str) -> None:
 
 
 def test_the_advised_command_starts_a_server_where_nothing_listens() -> None:
-    port = unused_port()
+    port = unused_ports(1)[0]
     examined = doctor(f"127.0.0.1:{port}")
     assert (examined.cause, examined.exit_code) == ("connection-refused", 78)
     assert f"Nothing listens on port {port} of this machine" in examined.prose
@@ -171,7 +167,7 @@ def test_the_advised_command_starts_a_server_where_nothing_listens() -> None:
 
 def test_the_usual_port_is_checked_before_it_is_advised(server: Server) -> None:
     usual = port_of(server)
-    error = diagnose(Arguments(target=f"localhost:{unused_port()}"), DESCRIPTORS, usual_port=usual).error
+    error = diagnose(Arguments(target=f"localhost:{unused_ports(1)[0]}"), DESCRIPTORS, usual_port=usual).error
     assert error is not None
     assert error.remedies[0].when == f"Port {usual} of the same host speaks HTTP/2:"
     assert typed(error.remedies[0].command).exit_code == 0
@@ -330,7 +326,7 @@ def test_a_proxy_of_the_environment_that_rejects_connections(server: Server, nam
 
 def test_a_missing_proxy_and_existing_exceptions(server: Server) -> None:
     target = f"{ELSEWHERE}:{port_of(server)}"
-    variables = {"https_proxy": f"http://127.0.0.1:{unused_port()}", "no_grpc_proxy": "a.example"}
+    variables = {"https_proxy": f"http://127.0.0.1:{unused_ports(1)[0]}", "no_grpc_proxy": "a.example"}
     examined = doctor(target, **variables)
     assert examined.cause == "proxy"
     assert examined.commands == [f"no_grpc_proxy=a.example,{ELSEWHERE} {NAME} doctor {target}"]
