@@ -100,6 +100,7 @@ def concerns(
         auth = [Auth(verify, EXEMPT, settings.auth.auth_require or {})]
     elif mutual_tls:
         auth = [PeerIdentity()]
+    metrics = Metrics(telemetry.registry)
     return [
         RequestId(),  # first: everything after it may name the call
         Instance(telemetry.instance),  # cheap, and rejected calls are answered with it, too
@@ -109,10 +110,10 @@ def concerns(
             Conventions.from_environment(os.environ),
             extractor(os.environ, installed=telemetry.installed),
         ),
-        Metrics(telemetry.registry),
+        metrics,
         AccessLog(writer("info", "call"), writer("debug", "call"), quiet=PROBES, mutual_tls=mutual_tls),
         *([] if telemetry.errors is None else [telemetry.errors]),  # with its ids and its final code, too
-        UnreadReplies(settings.server.reply_timeout),  # of rejected calls, too
+        UnreadReplies(settings.server.reply_timeout, metrics.open_calls),  # of rejected calls, too
         Errors(),  # from here on, an exception becomes a status code that the three above see
         UnknownMethod(),  # on acceptance: refused calls never wait for a worker
         MetadataSize(settings.server.max_metadata_bytes),  # on acceptance
@@ -124,7 +125,7 @@ def concerns(
         *auth,  # on a worker: it takes time, and a call over the limit need not be authenticated
         IdleStreams(settings.server.stream_idle_time, exempt=PROBES),
         # After queueing: rejects calls whose deadline has passed.
-        Deadline(settings.server.max_deadline, exempt=PROBES),
+        Deadline(settings.server.max_deadline, metrics.open_calls, exempt=PROBES),
         MessageSize(settings.server.max_message_bytes),  # of each message, before it is decoded or sent
         Validation({service.name: service.rules for service in services}),  # last: it needs the message
     ]

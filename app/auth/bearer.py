@@ -4,7 +4,7 @@ from app.auth.tokens import LONGEST
 from app.core.call import Call
 from app.core.errors import Unauthenticated
 
-_SCHEME = b"bearer "
+_SCHEME = b"bearer"
 
 
 def bearer(call: Call) -> bytes:
@@ -18,8 +18,9 @@ def bearer(call: Call) -> bytes:
     ):
         raise Unauthenticated("metadata `authorization` was sent more than once")
     value = given if isinstance(given, bytes) else given.encode()
-    token = value[len(_SCHEME) :].lstrip(b" ")
-    if value[: len(_SCHEME)].lower() != _SCHEME or not token:
+    scheme, _, token = value.partition(b" ")
+    token = token.lstrip(b" ")
+    if scheme.lower() != _SCHEME or not token:
         raise Unauthenticated("metadata `authorization` must be `Bearer TOKEN`")
     if len(token) > LONGEST:
         raise Unauthenticated("the token is too long")

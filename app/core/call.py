@@ -121,6 +121,11 @@ class Call(grpc.ServicerContext):
     # grpc.RpcContext
 
     @property
+    def over(self) -> bool:
+        """Whether its handler has returned. Its reply may not have been sent yet."""
+        return self.code_label != ""
+
+    @property
     def started(self) -> bool:
         """Whether a worker has started the call."""
         return self.context is not _NO_CONTEXT

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 # The id of a call, from the first caller to the last server.
@@ -39,7 +40,4 @@ def check_metadata(metadata: Iterable[tuple[Any, Any]]) -> Metadata:
 
 def size_of(metadata: Metadata) -> int:
     """Bytes as HTTP/2 counts them: keys, values, and 32 for each (RFC 9113, section 6.5.2)."""
-    size = 32 * len(metadata)
-    for key, value in metadata:
-        size += len(key) + len(value)
-    return size
+    return 32 * len(metadata) + sum(map(len, chain.from_iterable(metadata)))

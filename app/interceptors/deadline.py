@@ -1,6 +1,7 @@
 """The deadlines of calls: the client's, and the server's own."""
 
 import time
+from collections.abc import Callable, Iterable
 
 from app.core.call import Call
 from app.core.errors import DeadlineExceeded
@@ -22,12 +23,17 @@ class Deadline(Concern, Ticker):
     read or a write then, because its client idles, is freed soon after: its call ends with CANCELLED.
     """
 
-    def __init__(self, most: float, exempt: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        most: float,
+        open_calls: Callable[[], Iterable[Call]],
+        exempt: frozenset[str] = frozenset(),
+    ) -> None:
         """`exempt` are full names of services whose calls may last, such as health Watches."""
         super().__init__("deadlines", _PATIENCE / 2, self._cancel_blocked)
         self._most = most
         self._exempt = exempt
-        self._limited: set[Call] = set()  # those with a deadline of the server
+        self._open_calls = open_calls
 
     def for_method(self, method: Method) -> Concern | None:
         return None if method.service in self._exempt else self
@@ -39,13 +45,9 @@ class Deadline(Concern, Ticker):
             raise DeadlineExceeded("deadline exceeded before the call was started")
         if remaining > self._most:
             call.expires_at = call.accepted_at + self._most
-            self._limited.add(call)
-
-    def end(self, call: Call) -> None:
-        self._limited.discard(call)
 
     def _cancel_blocked(self) -> None:
         late = time.monotonic() - _PATIENCE
-        for call in tuple(self._limited):
-            if call.expires_at is not None and call.expires_at < late:
+        for call in self._open_calls():
+            if call.expires_at is not None and call.expires_at < late and not call.over:
                 call.cancel()

@@ -46,6 +46,7 @@ class ConcurrencyLimit(Concern):
     def __init__(self, most: int, what: str, reserve: float = 0, queue: Queue | None = None) -> None:
         self.most = most
         self._queue = queue
+        self._roomy = most if queue is None else min(most, queue.roomy)  # so many have a place in any case
         self._most_unsent = max(most, _FEW)
         self._reserve = reserve
         self.what = what
@@ -59,20 +60,23 @@ class ConcurrencyLimit(Concern):
         return self._ordinary.running + self._reserved.running
 
     def admit(self, call: Call) -> None:
-        share, ordinary, queue = call.share, self._ordinary, self._queue
+        share, places = call.share, self._ordinary
         self._lock.acquire()  # not `with`, which takes twice as long, in three hooks of each call
         try:
-            running = ordinary.running + self._reserved.running
-            most = self.most if queue is None else queue.places(running)
-            if ordinary.running < most and ordinary.unsent < self._most_unsent:
-                places = ordinary
-            else:
-                places = self._of_reserve(call, most)
+            if places.running >= self._roomy or places.unsent >= self._most_unsent or self._reserved.running:
+                places = self._scarce(call)
             places.running += 1
             self._held[share] = self._held.get(share, 0) + 1
         finally:
             self._lock.release()
         call.places = places
+
+    def _scarce(self, call: Call) -> _Places:
+        """The places of which the call gets one, where there are few. Raises ResourceExhausted."""
+        most = self.most if self._queue is None else self._queue.places(self.running)
+        if self._ordinary.free(most, self._most_unsent):
+            return self._ordinary
+        return self._of_reserve(call, most)
 
     def _of_reserve(self, call: Call, most: int) -> _Places:
         """The places of the reserve, if the call may have one. Raises ResourceExhausted otherwise."""

@@ -44,6 +44,10 @@ class Metrics(Concern, Collector):
         self._methods.append((_OneReplyMetrics if one_reply else _MethodMetrics)(method))
         return self._methods[-1]
 
+    def open_calls(self) -> list[Call]:
+        """The calls that have been accepted and whose reply has not been sent. Safe from any thread."""
+        return [call for method in self._methods for call in tuple(method.open)]
+
     def collect(self) -> Iterable[Metric]:
         families = _families()
         for method in self._methods:
@@ -109,7 +113,7 @@ class _MethodMetrics(Concern):
     def __init__(self, method: Method) -> None:
         self._labels = (method.arity.value, method.service, method.name)
         self._lock = Lock()
-        self._open: set[Call] = set()
+        self.open: set[Call] = set()
         self._started = self._received = self._sent = 0
         self._handled = dict.fromkeys(CODE_LABELS.values(), 0)
         self._refused: Counter[str] = Counter({reason.value: 0 for reason in Refusal})
@@ -119,7 +123,7 @@ class _MethodMetrics(Concern):
 
     def accept(self, call: Call) -> None:
         self._started += 1  # without the lock: one thread accepts all calls
-        self._open.add(call)
+        self.open.add(call)
 
     def receive(self, call: Call, message: Message) -> None:
         self._lock.acquire()  # not `with`, which takes twice as long
@@ -149,11 +153,11 @@ class _MethodMetrics(Concern):
             self._lock.release()
 
     def close(self, call: Call) -> None:
-        self._open.discard(call)
+        self.open.discard(call)
 
     def add_to(self, to: _Families) -> None:
         with self._lock:
-            counts = self._started, self._received, self._sent, self._seconds, len(self._open)
+            counts = self._started, self._received, self._sent, self._seconds, len(self.open)
             by_code, by_reason = dict(self._handled), dict(self._refused)
             in_bucket, exemplars = list(self._in_bucket), list(self._exemplars)
         labels = self._labels

@@ -19,6 +19,7 @@ class Queue:
     def __init__(self, workers: int, seconds: float, most: int) -> None:
         """`most` limits the places, however short calls are."""
         self._workers = workers
+        self.roomy = workers - 1  # with fewer calls running, `places` need not be asked: it is the most
         self._seconds = seconds
         self._most = most
         self._measured = 0  # calls, up to _CALLS
@@ -27,7 +28,7 @@ class Queue:
 
     def places(self, running: int) -> int:
         """How many calls may be running and queued, when so many are."""
-        if running < self._workers - 1:
+        if running < self.roomy:
             return self._most
         now = time.monotonic()
         if running < self._workers:  # the last call for which a worker is free

@@ -50,10 +50,14 @@ def read_ahead(arguments: Sequence[Any], received: Callable[[bytes | None], None
     def complete(completion: Any) -> Any:
         # As grpc's own _receive_message, but for a thread that would wait for the message.
         message = completion.batch_operations[0].message()
-        with state.condition:
+        condition = state.condition
+        condition.acquire()  # not `with`, which calls two functions of Python
+        try:
             if message is None and state.client is _OPEN:
                 state.client = _CLOSED
             done = _finish_if_over(state, _RECEIVING)
+        finally:
+            condition.release()
         received(message)
         return done
 

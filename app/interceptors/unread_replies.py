@@ -1,6 +1,7 @@
 """Calls that are over, and whose client does not read the reply."""
 
 import time
+from collections.abc import Callable, Iterable
 
 from app.core.call import Call
 from app.interceptors.concern import Concern
@@ -14,21 +15,14 @@ class UnreadReplies(Concern, Ticker):
     connection lasts.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, open_calls: Callable[[], Iterable[Call]]) -> None:
+        """`open_calls` returns those whose reply has not been sent."""
         super().__init__("unread replies", min(1.0, seconds / 2), self._cancel_old)
         self._seconds = seconds
-        self._unsent: dict[Call, None] = {}  # in the order in which they ended
-
-    def end(self, call: Call) -> None:
-        self._unsent[call] = None
-
-    def close(self, call: Call) -> None:
-        self._unsent.pop(call, None)
+        self._open_calls = open_calls
 
     def _cancel_old(self) -> None:
         before = time.monotonic() - self._seconds
-        for call in tuple(self._unsent):
-            if call.accepted_at + call.duration > before:
-                break
-            if self._unsent.pop(call, call) is None:
+        for call in self._open_calls():
+            if call.over and call.accepted_at + call.duration < before:
                 call.cancel()

@@ -65,14 +65,12 @@ class CallPool(WorkPool):
             thread.join()
 
     def _run(self, number: int) -> None:
-        get = self.turns.get
-        while (work := get(number)) is not None:
-            function, arguments = work
+        for function, arguments in self.turns.work_for(number):
             try:
                 function(*arguments)
             except BaseException:
                 structlog.get_logger().exception("unhandled_exception_outside_chain")
-            del work, function, arguments  # so that a waiting thread keeps nothing of its last call alive
+            del function, arguments  # so that a waiting thread keeps nothing of its last call alive
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Work that waits for threads, of which each client has its turn."""
 
 from collections import Counter, deque
+from collections.abc import Iterator
 from math import inf
 from queue import SimpleQueue
 from threading import Lock
@@ -43,7 +44,7 @@ class Turns:
         self._served: list[str | None] = [None] * (threads + spare)
 
     def put(self, client: str, work: Work) -> None:
-        self._lock.acquire()  # as in `get`
+        self._lock.acquire()  # as in `work_for`
         try:
             one = self._clients.get(client)
             if one is None:
@@ -55,43 +56,50 @@ class Turns:
             self._lock.release()
         self._tokens.put(True)
 
-    def get(self, thread: int) -> Work | None:
-        """Waits for work for the thread with this number, which has done its last. None: it has to end.
+    def work_for(self, thread: int) -> Iterator[Work]:
+        """Waits for work for the thread with this number, again and again, until it has to end.
 
         The spare threads have the last numbers.
         """
-        self._served[thread] = None
         if thread >= self._threads:
-            return self._get_spare(thread)
-        while self._tokens.get():
-            self._lock.acquire()  # not `with`, which takes twice as long, twice for each call
+            yield from self._spare_work(thread)
+            return
+        token, lock, turns, served = self._tokens.get, self._lock, self._turns, self._served
+        while token():
+            lock.acquire()  # not `with`, which takes twice as long, twice for each call
             try:
-                while self._turns:
-                    one = self._turns.popleft()
+                while turns:
+                    one = turns.popleft()
                     if one.begun < self._quota:
                         work = one.queue.popleft()
                         if one.queue:
-                            self._turns.append(one)
+                            turns.append(one)
                         one.begun += 1
-                        self._served[thread] = one.name
-                        return work
+                        break
                     self._paused.append(one)
-                self._owed += 1
+                else:
+                    self._owed += 1
+                    continue
             finally:
-                self._lock.release()
-        return None
+                lock.release()
+            served[thread] = one.name
+            yield work
+            del work  # so that a waiting thread keeps nothing of its last call alive
+            served[thread] = None
 
-    def _get_spare(self, thread: int) -> Work | None:
+    def _spare_work(self, thread: int) -> Iterator[Work]:
         while (one := self._spare_tokens.get()) is not None:
             with self._lock:
-                if one.queue:
-                    work = one.queue.popleft()
-                    if not one.queue:
-                        (self._turns if one in self._turns else self._paused).remove(one)
-                    one.begun += 1
-                    self._served[thread] = one.name
-                    return work
-        return None
+                if not one.queue:
+                    continue
+                work = one.queue.popleft()
+                if not one.queue:
+                    (self._turns if one in self._turns else self._paused).remove(one)
+                one.begun += 1
+            self._served[thread] = one.name
+            yield work
+            del work  # as above
+            self._served[thread] = None
 
     def queued(self) -> int:
         """How many pieces of work wait for a thread."""

@@ -23,12 +23,12 @@ def call(remaining: float, client: str = EXACT) -> Call:
 
 def test_a_call_that_has_expired_while_it_waited_is_not_run() -> None:
     with pytest.raises(DeadlineExceeded, match="before the call was started"):
-        Deadline(10).start(call(0))
+        Deadline(10, list).start(call(0))
 
 
 def test_a_deadline_before_the_servers_is_the_clients() -> None:
     made = call(5)
-    Deadline(10).start(made)
+    Deadline(10, list).start(made)
     assert made.expires_at is None
     assert made.time_remaining() == 5
 
@@ -39,7 +39,7 @@ def test_a_later_deadline_or_none_gives_way_to_the_servers_counted_from_acceptan
 ) -> None:
     made = call(remaining)
     made.accepted_at -= 4
-    Deadline(10).start(made)
+    Deadline(10, list).start(made)
     left = made.time_remaining()
     assert left is not None
     assert 5.9 < left <= 6
@@ -47,7 +47,7 @@ def test_a_later_deadline_or_none_gives_way_to_the_servers_counted_from_acceptan
 
 def test_a_call_past_the_servers_deadline_is_deadline_exceeded() -> None:
     made = call(9e18)
-    Deadline(0).start(made)
+    Deadline(0, list).start(made)
     time.sleep(0.001)
     with pytest.raises(DeadlineExceeded, match="exceeded the server's maximum deadline"):
         made.check_deadline()

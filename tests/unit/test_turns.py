@@ -10,11 +10,16 @@ def work(name: str) -> Any:
     return (print, (name,))
 
 
+def begin(turns: Turns, thread: int) -> Any:
+    """The work that this thread begins, and does not end; None where it has to end."""
+    return next(turns.work_for(thread), None)
+
+
 def names(turns: Turns, number: int) -> list[str]:
     """The next pieces of work, each begun by another thread."""
     found = []
     for thread in range(number):
-        begun = turns.get(thread)
+        begun = begin(turns, thread)
         assert begun is not None
         found.append(begun[1][0])
     return found
@@ -68,7 +73,7 @@ def test_a_spare_thread_serves_a_client_whose_work_waits_while_others_have_all_t
     turns.put("b", work("b0"))
     turns.renew(inf)
     turns.renew(inf)
-    assert turns.get(2) == work("b0")
+    assert begin(turns, 2) == work("b0")
     assert names(turns, 2) == ["a2", "a3"]
 
 
@@ -78,12 +83,12 @@ def test_all_work_is_done_before_the_threads_end() -> None:
     turns.put("a", work("a0"))
     turns.put("a", work("a1"))
     paused: list[Any] = []
-    thread = threading.Thread(target=lambda: paused.append(turns.get(0)))
+    thread = threading.Thread(target=lambda: paused.append(begin(turns, 0)))
     thread.start()
     thread.join(0.1)
     assert not paused
     turns.end()
     thread.join(5)
     assert paused == [work("a0")]
-    assert turns.get(0) == work("a1")
-    assert [turns.get(thread) for thread in range(3)] == [None] * 3
+    assert begin(turns, 0) == work("a1")
+    assert [begin(turns, thread) for thread in range(3)] == [None] * 3
