@@ -113,12 +113,15 @@ class ServerSettings(Section):
         " file descriptors; further connections are closed at once",
     )
     max_connection_calls: Annotated[int, Interval(ge=1, le=100_000)] = setting(
-        500, "concurrent calls on one connection; beyond it, clients wait or open another connection"
+        250,
+        "concurrent calls on one connection, none of which is refused by the transport; beyond twice as many,"
+        " clients wait or open another connection",
     )
     reset_protection: bool = setting(
         True,
         "count calls that a client has reset until they are cleared away, against a flood of resets;"
-        " clients with more than half of `APP_MAX_CONNECTION_CALLS` may see UNAVAILABLE",
+        " clients with more than `APP_MAX_CONNECTION_CALLS` in flight may see UNAVAILABLE; when false, they"
+        " wait",
     )
     max_message_bytes: Annotated[int, Interval(ge=1024, le=1_000_000_000), Unit("bytes")] = setting(
         4 * 1024 * 1024,

@@ -29,9 +29,9 @@ def options(settings: ServerSettings) -> list[tuple[str, int]]:
         # Between two different limits grpc would refuse at random.
         ("grpc.max_metadata_size", 4 * settings.max_metadata_bytes),
         ("grpc.absolute_max_metadata_size", 4 * settings.max_metadata_bytes),
-        ("grpc.max_concurrent_streams", settings.max_connection_calls),
+        ("grpc.max_concurrent_streams", connection_streams(settings)),
         # Counts calls that have ended for their client and are not cleared away, those that it has reset
-        # among them (CVE-2023-44487). So calls near that limit are refused, with UNAVAILABLE, unprocessed.
+        # among them (CVE-2023-44487). Beyond the limit, calls are refused with UNAVAILABLE, unprocessed.
         ("grpc.http.overload_protection", int(settings.reset_protection)),
         # Each address has a limit of its own.
         (
@@ -60,6 +60,15 @@ def options(settings: ServerSettings) -> list[tuple[str, int]]:
         # Its grace stays infinite: a finite one cuts healthy streams. Deadlines end streams.
         found.append(("grpc.max_connection_age_ms", _ms(settings.max_connection_age)))
     return found
+
+
+def connection_streams(settings: ServerSettings) -> int:
+    """The streams of HTTP/2 that a connection may have.
+
+    With the protection from resets, a client that begins a call for each that ends may have two streams for
+    each call in flight: one of the call, and one that has ended and is not cleared away.
+    """
+    return settings.max_connection_calls * (2 if settings.reset_protection else 1)
 
 
 def _ms(seconds: float) -> int:

@@ -173,11 +173,11 @@ def test_grpc_itself_refuses_metadata_over_four_times_the_limit_and_the_server_s
 
 def test_clients_receive_the_limits_of_a_connection() -> None:
     with (
-        probe_server(max_connection_calls=7, max_metadata_bytes=12 * KIB) as at,
+        probe_server(max_connection_calls=4, max_metadata_bytes=12 * KIB) as at,
         http2.connected(at.server.target) as connection,
     ):
         told = settings_of(connection)
-        assert told[SettingsFrame.MAX_CONCURRENT_STREAMS] == 7
+        assert told[SettingsFrame.MAX_CONCURRENT_STREAMS] == 8
         assert told[SettingsFrame.MAX_HEADER_LIST_SIZE] == 4 * 12 * KIB
 
 
@@ -232,8 +232,8 @@ class InFlight:
         self._places.release()
 
 
-def test_calls_at_the_limit_of_a_connection_may_be_refused_but_only_unprocessed() -> None:
-    with probe_server(max_connection_calls=20, max_calls=100) as at:
+def test_calls_over_the_limit_of_a_connection_may_be_refused_but_only_unprocessed() -> None:
+    with probe_server(max_connection_calls=10, max_calls=100) as at:
         codes = InFlight(at.stub, 60, 1000).codes
         assert set(codes) == {Status.OK, Status.UNAVAILABLE}
         until(lambda: len(at.server.calls()) == codes[Status.OK])
@@ -241,8 +241,8 @@ def test_calls_at_the_limit_of_a_connection_may_be_refused_but_only_unprocessed(
 
 
 @pytest.mark.alone
-def test_no_call_is_refused_up_to_half_of_the_limit_of_a_connection() -> None:
-    in_flight = ServerSettings().max_connection_calls // 2
+def test_no_call_is_refused_up_to_the_limit_of_a_connection() -> None:
+    in_flight = ServerSettings().max_connection_calls
     with server_process() as server, grpc.insecure_channel(server.target) as channel:
         codes = InFlight(probe_pb2_grpc.ProbeStub(channel), in_flight, 4000).codes
         assert set(codes) <= {Status.OK, Status.RESOURCE_EXHAUSTED}  # the latter beyond APP_MAX_CALLS
@@ -252,7 +252,7 @@ def test_no_call_is_refused_up_to_half_of_the_limit_of_a_connection() -> None:
 @pytest.mark.parametrize("protected", [True, False])
 def test_streams_that_a_client_has_reset_count_against_the_limit_of_a_connection(protected: bool) -> None:
     with (
-        probe_server(max_connection_calls=10, reset_protection=protected) as at,
+        probe_server(max_connection_calls=5, reset_protection=protected) as at,
         http2.connected(at.server.target) as connection,
     ):
         settings_of(connection)

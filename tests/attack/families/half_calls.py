@@ -4,13 +4,14 @@ import time
 from collections import Counter
 
 from app.runtime.server_settings import ServerSettings
+from app.runtime.transport import connection_streams
 from tests.attack.attack import Attack, Bound, Figures
 from tests.attack.attacker import Attacker
 from tests.attack.honest import BIDI_STREAM, CHECK, CLIENT_STREAM, UNARY, WATCH
 from tests.attack.process import Place, Report, by, together
 
 # As many as a connection may have.
-A_CONNECTION = ServerSettings().max_connection_calls
+A_CONNECTION = connection_streams(ServerSettings())
 
 
 def half_calls(at: Place, calls: dict[str, int]) -> Report:
