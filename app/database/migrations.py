@@ -9,6 +9,7 @@ from pathlib import Path
 from app.core.database import Connection, Dialect, Schema
 from app.core.errors import StartError
 from app.core.name import NAME
+from app.database.script import statements
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 # A migration that programs do not work with unless they know the migration of this number.
@@ -71,7 +72,11 @@ class SchemaError(Exception):
 
 
 def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
-    """The schema's migrations in order. Raises StartError for files whose names or numbers are wrong."""
+    """The schema's migrations in order.
+
+    Raises StartError for files whose names or numbers are wrong, and for statements that cannot be in a
+    transaction.
+    """
     folder = schema.migrations / dialect
     found: list[Migration] = []
     for path in sorted(folder.glob("*")):
@@ -81,6 +86,7 @@ def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
         if int(match[1]) != len(found) + 1:
             raise StartError(f"{path}: number {match[1]}; expected {len(found) + 1:04}, without gaps")
         sql = path.read_text()
+        _check_statements(path, sql)
         oldest = _OLDEST.search(sql)
         if oldest is None and _CONTRACTS.search(_COMMENT.sub("", sql)):
             raise StartError(
@@ -93,6 +99,15 @@ def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
     if not found:
         raise StartError(f"{folder}: no migrations; expected 0001_NAME.sql")
     return tuple(found)
+
+
+def _check_statements(path: Path, sql: str) -> None:
+    for one in statements(sql):
+        if one.not_in_a_transaction:
+            raise StartError(
+                f"{path}: line {one.line}: {one.not_in_a_transaction} cannot be in a migration, because each"
+                " is applied in one transaction; expected statements without it"
+            )
 
 
 def applied(connection: Connection, dialect: Dialect) -> dict[tuple[str, int], Applied]:

@@ -188,6 +188,74 @@ def test_what_takes_away_from_older_programs_says_which_of_them_work_on(
     assert migrations(schema, dialect)[1].oldest == 1
 
 
+@pytest.mark.parametrize(
+    ("sql", "line", "words"),
+    [
+        ("BEGIN;", 1, "BEGIN"),
+        ("SELECT 1;\n-- a comment\n  Start /* a */ transaction;", 3, "START TRANSACTION"),
+        ("SELECT 1;\nCOMMIT", 2, "COMMIT"),
+        ("SELECT 1; end;", 1, "END"),
+        ("SELECT 'a;\nb';\nROLLBACK;", 3, "ROLLBACK"),
+        ("/* a /* b */ ; c */ ABORT;", 1, "ABORT"),
+        ("SELECT $$ ' $$, $a$ $$; ' $a$; prepare transaction 'a';", 1, "PREPARE TRANSACTION"),
+        ("CREATE UNIQUE INDEX\nCONCURRENTLY a ON b (c);", 1, "CONCURRENTLY"),
+        ("DROP INDEX CONCURRENTLY a;", 1, "CONCURRENTLY"),
+        ("SELECT E'\\';', \"it's\";\nVACUUM;", 2, "VACUUM"),
+        ("CREATE DATABASE a;", 1, "CREATE DATABASE"),
+        ("ALTER SYSTEM SET a = 1;", 1, "ALTER SYSTEM"),
+        ("CREATE TRIGGER a AFTER INSERT ON b BEGIN SELECT 1; END;\nCOMMIT;", 2, "COMMIT"),
+    ],
+)
+def test_a_statement_that_cannot_be_in_a_transaction_is_an_error_before_anything_is_applied(
+    migrate: Migrate, folder: Path, sql: str, line: int, words: str
+) -> None:
+    path = folder / "0002_places.sql"
+    path.write_text(sql)
+    for options in ([], ["--check"], ["--dry-run"]):
+        refused = migrate(*options)
+        assert refused.exit_code == 2
+        said = " ".join(refused.output.split())
+        assert f"cannot migrate: {path}: line {line}: {words} cannot be in a migration" in said
+    path.unlink()
+    assert migrate("--check").output == "pending: items 0001_items\n"
+
+
+BODIES = """
+CREATE FUNCTION one() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- COMMIT;
+    RETURN NULL;
+END;
+$$;
+CREATE PROCEDURE two() LANGUAGE plpgsql AS $body$ BEGIN COMMIT; ROLLBACK; END; $body$;
+CREATE FUNCTION three(a integer) RETURNS integer LANGUAGE sql
+BEGIN ATOMIC
+    SELECT 1;
+    SELECT CASE a WHEN 1 THEN 2 END;
+END;
+INSERT INTO items (name) VALUES ('; COMMIT; '), (E'\\'; VACUUM; '), ('it''s; BEGIN;');
+/* BEGIN; /* COMMIT; */ END; */
+DO $$ BEGIN PERFORM 1; END $$;
+SAVEPOINT a;
+ROLLBACK TO a;
+COMMENT ON TABLE items IS 'CONCURRENTLY';
+CREATE MATERIALIZED VIEW kept AS SELECT name AS "BEGIN;" FROM items;
+CREATE UNIQUE INDEX kept_names ON kept ("BEGIN;");
+REFRESH MATERIALIZED VIEW CONCURRENTLY kept;
+"""
+
+
+@NEEDS_POSTGRES
+@pytest.mark.parametrize("dialect", ["postgresql"])
+def test_bodies_of_functions_texts_and_comments_are_no_statements_of_a_migration(
+    migrate: Migrate, folder: Path, dialect: str
+) -> None:
+    del dialect
+    (folder / "0002_places.sql").write_text(BODIES)
+    result = migrate()
+    assert result.output == "applied: items 0001_items\napplied: items 0002_places\n"
+
+
 def test_the_file_of_another_role_goes_before_the_variable(
     migrate: Migrate, url: str, tmp_path: Path
 ) -> None:
