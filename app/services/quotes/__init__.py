@@ -35,7 +35,7 @@ def open_service(settings: QuotesSettings, database: Database | None) -> Iterato
             yield Quoter(FileStore(lambda: file.value))
             return
         stored = DatabaseStore(database)
-        merge = FileMerge(lambda: file.value, stored.add)
+        merge = FileMerge(lambda: file.value, stored.merge)
         first = Thread(target=merge.look, name="merge quotes first", daemon=True)
         first.start()
         first.join(_FIRST_MERGE)

@@ -66,6 +66,14 @@ _ADD_QUOTE = """
     ON CONFLICT (author, digest) DO NOTHING
 """
 
+# Both databases name the columns of VALUES like this.
+_KNOWN = """
+    SELECT given.column1, given.column2
+    FROM (VALUES {rows}) AS given
+    JOIN authors ON authors.name = given.column1
+    JOIN quotes ON quotes.author = authors.id AND quotes.digest = given.column2
+"""
+
 
 class DatabaseStore:
     """Implements QuoteStore, but that `pick` returns None where the database has no quote at all."""
@@ -114,6 +122,24 @@ class DatabaseStore:
             connection.execute_many(_ADD_QUOTE, [_row(quote) for quote in quotes])
             return _last(connection) - before
 
+    def merge(self, quotes: Sequence[Quote]) -> int:
+        """As `add`, but that no other writer waits for it if there is nothing to add."""
+        new = self._new(quotes)
+        return self.add(new) if new else 0
+
+    def _new(self, quotes: Sequence[Quote]) -> list[Quote]:
+        """Those that are not there."""
+        given = {(quote.author, _digest(quote)): quote for quote in quotes}
+        if not given:
+            return []
+        rows = ", ".join(f"(%(author{at})s, %(digest{at})s)" for at in range(len(given)))
+        parameters: dict[str, object] = {}
+        for at, (author, digest) in enumerate(given):
+            parameters |= {f"author{at}": author, f"digest{at}": digest}
+        for author, digest in self._read(_KNOWN.format(rows=rows), **parameters):
+            del given[author, bytes(digest)]
+        return list(given.values())
+
 
 def _last(connection: Connection) -> int:
     [(last,)] = connection.execute(_LAST)
@@ -121,4 +147,8 @@ def _last(connection: Connection) -> int:
 
 
 def _row(quote: Quote) -> Mapping[str, object]:
-    return {"text": quote.text, "author": quote.author, "digest": sha256(quote.text.encode()).digest()}
+    return {"text": quote.text, "author": quote.author, "digest": _digest(quote)}
+
+
+def _digest(quote: Quote) -> bytes:
+    return sha256(quote.text.encode()).digest()
