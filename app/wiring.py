@@ -345,7 +345,7 @@ def _database(
         return
     # Imported only where it is used.
     from app.database.migrations import migrations
-    from app.database.observed import ObservedDatabase, show_up
+    from app.database.observed import ObservedDatabase, show_readiness
     from app.database.opening import open_database
     from app.database.readiness import Readiness
 
@@ -361,5 +361,5 @@ def _database(
             for one in migrations(service.schema, backend.dialect)
         ]
         with Readiness(backend, known, set_ready, settings.database.database_outage) as readiness:
-            show_up(telemetry.registry, lambda: readiness.up)
+            show_readiness(telemetry.registry, readiness)
             yield ObservedDatabase(backend, telemetry.registry, telemetry.spans)

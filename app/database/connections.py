@@ -14,10 +14,31 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 
 from app.core.name import NAME
 from app.database.bound import Bound
-from app.database.errors import Unavailable
+from app.database.breaker import Breaker
+from app.database.errors import Exhausted, Unavailable
 from app.database.places import Places
 
-PostgresConnection = psycopg.Connection[tuple[Any, ...]]
+
+class Warnings:
+    """How many warnings the server has sent on a connection."""
+
+    count = 0
+
+    def hear(self, notice: psycopg.errors.Diagnostic) -> None:
+        self.count += notice.severity_nonlocalized == "WARNING"
+
+
+class PostgresConnection(psycopg.Connection[tuple[Any, ...]]):
+    made_at: float  # on time.monotonic's clock
+    warnings: Warnings
+
+    @classmethod
+    def connect(cls, *arguments: Any, **named: Any) -> Any:
+        made = super().connect(*arguments, **named)
+        made.made_at, made.warnings = time.monotonic(), Warnings()
+        made.add_notice_handler(made.warnings.hear)
+        return made
+
 
 # Seconds after which a connection that could not be made is tried again, at the request of a call. The pool's
 # own default is to wait longer from time to time, up to minutes.
@@ -29,6 +50,8 @@ _LOOK = 0.02
 # Seconds between two drops of all connections while the server is read-only: each call that writes asks for
 # one.
 _DROP_INTERVAL = 0.5
+# Two connections that are lost within as many seconds mean that the others are lost, too.
+_LOST_TOGETHER = 10.0
 # Seconds; the pool makes it up to 5 % less for each connection, so that they do not expire together.
 _MAX_LIFETIME = 1800
 _MAX_IDLE = 300
@@ -55,7 +78,8 @@ def conninfo(url: str, connect_timeout: int) -> str:
 
 def connect(info: str) -> PostgresConnection:
     """A connection whose transactions are begun and ended by statements. Raises psycopg.Error."""
-    return psycopg.Connection.connect(info, **SESSION)
+    made: PostgresConnection = PostgresConnection.connect(info, **SESSION)
+    return made
 
 
 # PgBouncer gives each transaction another connection, which lacks the statements that were prepared before.
@@ -65,23 +89,27 @@ SESSION: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
 class Connections:
     """A pool of at most `size`, with connections to the URL that `info` returns. Safe from any thread.
 
-    psycopg_pool makes and replaces them. It leaves open whether a call that gets none has come at a busy
-    time, or whether the server is down; so a semaphore counts those in use, and a call that may have one is
-    refused as soon as connecting fails.
+    Of them, half are for transactions that write, rounded up.
+
+    psycopg_pool makes and replaces connections. It leaves open whether a call that gets none has come at a
+    busy time, or whether the server is down; so places are counted apart from it, and a call that has a place
+    is refused as soon as connecting fails.
     """
 
-    def __init__(self, info: Callable[[], str], size: int, wait: float) -> None:
+    def __init__(self, info: Callable[[], str], size: int, wait: float, breaker: Breaker) -> None:
         # psycopg_pool warns of each failure; we log changes.
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
         self._log = structlog.get_logger()
-        self.places = Places(size, wait)
+        self.places = Places(size, wait, writers=(size + 1) // 2)
         self._info = info
         self._last_info = info()
         self._wait = max(wait, _CONNECTING)
+        self._breaker = breaker
         self._lock = Lock()
-        self._failures = 0
-        self._failed_at = -1e9
-        self._dropped_at = -1e9
+        self._made_at = 0.0  # when connecting has last succeeded, and failed
+        self._failed_at = 0.0
+        self._lost_at = 0.0
+        self._dropped_at = 0.0
         self._pool: ConnectionPool[PostgresConnection] = ConnectionPool(
             info,
             connection_class=_noting(self._note),
@@ -106,40 +134,54 @@ class Connections:
     def _note(self, error: psycopg.Error | None) -> None:
         """An attempt to connect has ended."""
         with self._lock:
+            failed = self._failed_at > self._made_at
             if error is None:
-                if self._failed_at > 0:
-                    self._log.info("database_reached")
-                self._failed_at = -1e9
-                return
-            first = self._failed_at < 0
-            self._failures += 1
-            self._failed_at = time.monotonic()
-        if first:
+                self._made_at = time.monotonic()
+            else:
+                self._failed_at = time.monotonic()
+        if error is None and failed:
+            self._log.info("database_reached")
+        if error is not None and not failed:
             self._log.error("database_unreachable", problem=str(error).strip())
 
-    def acquire(self, bound: Bound) -> PostgresConnection:
+    def acquire(self, bound: Bound, *, writes: bool) -> PostgresConnection:
         """A connection, to be given back by `release`. Raises Exhausted, Unavailable, or as `bound.check`."""
-        self.places.take(bound)
+        self._breaker.check()
+        self.places.take(bound, writes=writes)
         try:
             return self._connected(bound)
         except BaseException:
-            self.places.free()
+            self.places.free(writes=writes)
             raise
 
     def _connected(self, bound: Bound) -> PostgresConnection:
         self._renew_if_changed()
-        with self._lock:
-            failures, down = self._failures, time.monotonic() - self._failed_at < _RETRY
-        ends_at = time.monotonic() + self._wait
+        began = time.monotonic()
+        down = self._failed_at > max(self._made_at, began - _RETRY)
         while True:
             bound.check()
+            self._breaker.check()
             try:
-                return self._pool.getconn(timeout=_LOOK if not down else 0.001)
+                return self._pool.getconn(timeout=0.001 if down else _LOOK)
             except PoolTimeout:
-                if down or self._failures != failures or time.monotonic() > ends_at:
-                    raise Unavailable("the database cannot be reached", "unreachable") from None
+                self._check_reachable(began, down=down)
             except PoolClosed:  # by a server that ends, with a call that did not
                 raise Unavailable("this server has closed its connections to the database", "pool") from None
+
+    def _check_reachable(self, began: float, *, down: bool) -> None:
+        """Raises Unavailable or Exhausted if a call that has waited since then should not wait any longer.
+
+        The pool makes one connection after the other, so a call may wait for those of several others.
+        """
+        with self._lock:
+            made_at, failed_at = self._made_at, self._failed_at
+        if down or failed_at > max(began, made_at):
+            raise Unavailable("the database cannot be reached", "unreachable") from None
+        if time.monotonic() - began <= self._wait:
+            return
+        if made_at < began:
+            raise Unavailable("the database cannot be reached", "unreachable") from None
+        raise Exhausted(f"no connection to the database was free for {self._wait:g} s", "pool") from None
 
     def _renew_if_changed(self) -> None:
         """Replaces all connections if the URL has changed, those in use when they are given back."""
@@ -154,20 +196,34 @@ class Connections:
         self._log.info("database_url_changed")
         self._pool.drain()
 
-    def release(self, connection: PostgresConnection) -> None:
+    def release(self, connection: PostgresConnection, *, writes: bool) -> None:
         """Gives a connection back. One that was closed is replaced when it is needed."""
-        self._pool.putconn(connection)
-        self.places.free()
+        try:
+            self._pool.putconn(connection)
+        finally:
+            self.places.free(writes=writes)
 
-    def drop(self, connection: PostgresConnection, *, gone: bool) -> None:
-        """Closes all connections as old as this one: its server has gone, or else takes no writes.
+    def lost(self, connection: PostgresConnection) -> None:
+        """The connection has ended, and it is not known why. Drops all if it is not the only one."""
+        with self._lock:
+            now = time.monotonic()
+            if connection.made_at <= self._dropped_at:
+                return
+            several, self._lost_at = now - self._lost_at < _LOST_TOGETHER, now
+        if several:
+            self.drop(connection.made_at)
 
-        Those in use are closed when they are given back.
+    def drop(self, made_at: float | None = None, *, often: bool = True) -> None:
+        """Closes all connections, those in use when they are given back.
+
+        With `made_at`, only if they were not dropped since one that was made then; and if not `often`, not
+        at each call.
         """
         with self._lock:
             now = time.monotonic()
-            made_at: float = getattr(connection, "made_at", now)
-            if made_at <= self._dropped_at or (not gone and now - self._dropped_at < _DROP_INTERVAL):
+            if made_at is not None and made_at <= self._dropped_at:
+                return
+            if not often and now - self._dropped_at < _DROP_INTERVAL:
                 return
             self._dropped_at = now
         self._pool.drain()
@@ -176,9 +232,7 @@ class Connections:
 def _noting(note: Callable[[psycopg.Error | None], None]) -> type[PostgresConnection]:
     """A class of connections that tells how each attempt to connect has ended."""
 
-    class Noting(psycopg.Connection[tuple[Any, ...]]):
-        made_at = 0.0
-
+    class Noting(PostgresConnection):
         @classmethod
         def connect(cls, *arguments: Any, **named: Any) -> Any:
             try:
@@ -187,7 +241,6 @@ def _noting(note: Callable[[psycopg.Error | None], None]) -> type[PostgresConnec
                 note(error)
                 raise
             note(None)
-            made.made_at = time.monotonic()
             return made
 
     return Noting

@@ -10,7 +10,7 @@ PUSHBACK = (("grpc-retry-pushback-ms", "100"),)
 # The label of the metric, for each way that a transaction fails; bugs are not among them.
 KINDS = (
     "unreachable", "connection_lost", "unknown_outcome", "read_only", "conflict", "busy", "cancelled",
-    "too_many_connections", "pool", "disk_full", "deadline", "client_left",
+    "too_many_connections", "pool", "disk_full", "deadline", "client_left", "schema", "permission",
 )  # fmt: skip
 
 UNKNOWN_OUTCOME = "the database broke during a commit: the transaction may have been committed or not"
@@ -21,10 +21,18 @@ class Unavailable(StatusError):
 
     code = grpc.StatusCode.UNAVAILABLE
 
-    def __init__(self, message: str, kind: str) -> None:
-        """`kind` is the label of the metric."""
+    def __init__(self, message: str, kind: str, problem: str = "") -> None:
+        """`kind` is the label of the metric; `problem` is for the log: what to do, where that is known."""
         super().__init__(f"{message}; retry later", metadata=PUSHBACK)
         self.kind = kind
+        self.problem = problem
+
+
+class Unanswered(Unavailable):
+    """The database does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the database does not answer", "unreachable")
 
 
 class Exhausted(ResourceExhausted):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+import structlog
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, TracerProvider
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -11,8 +12,11 @@ from app.core.database import Connection, Dialect, Row
 from app.core.errors import CallEnded, DeadlineExceeded
 from app.database.backend import Backend
 from app.database.errors import KINDS, Exhausted, Unavailable
+from app.database.readiness import Readiness
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Seconds between two log lines of the same problem.
+_LOG_INTERVAL = 60.0
 # The names that OpenTelemetry's conventions have for them.
 _SYSTEMS: Mapping[Dialect, str] = {"postgresql": "postgresql", "sqlite": "sqlite"}
 
@@ -37,6 +41,8 @@ class ObservedDatabase:
         self._errors = Counter(
             "database_errors", "Transactions that failed, by kind.", ["kind"], registry=registry
         )
+        self._log = structlog.get_logger()
+        self._logged_at: dict[str, float] = {}  # by the problem: a table and what was done with it
         for kind in KINDS:
             self._errors.labels(kind)
         _show_places(backend, registry)
@@ -55,7 +61,11 @@ class ObservedDatabase:
         try:
             with begin() as connection:
                 yield _ObservedConnection(connection, self._tracer, _SYSTEMS[self.dialect])
-        except (Unavailable, Exhausted) as error:
+        except Unavailable as error:
+            self._errors.labels(error.kind).inc()
+            self._log_problem(error.problem)
+            raise
+        except Exhausted as error:
             self._errors.labels(error.kind).inc()
             raise
         except DeadlineExceeded:
@@ -66,6 +76,13 @@ class ObservedDatabase:
             raise
         finally:
             self._duration.labels(kind).observe(time.monotonic() - began)
+
+    def _log_problem(self, problem: str) -> None:
+        """Logs what somebody has to do, such as a right to grant; not with each call."""
+        now = time.monotonic()
+        if problem and now - self._logged_at.get(problem, -_LOG_INTERVAL) >= _LOG_INTERVAL:
+            self._logged_at[problem] = now
+            self._log.error("database_unusable", problem=problem)
 
 
 class _ObservedConnection:
@@ -108,10 +125,16 @@ class _ObservedConnection:
                 raise
 
 
-def show_up(registry: CollectorRegistry, up: Callable[[], bool]) -> None:
-    """Registers `database_up`, which is 1 while the database can be used and has the right schema."""
-    shown = Gauge("database_up", "1 while the database can be used, otherwise 0.", registry=registry)
-    shown.set_function(up)
+def show_readiness(registry: CollectorRegistry, readiness: Readiness) -> None:
+    """Registers whether the database can be used and has the right schema, and since when it has not."""
+    up = Gauge("database_up", "1 while the database can be used, otherwise 0.", registry=registry)
+    up.set_function(lambda: readiness.up)
+    stale = Gauge(
+        "database_stale_seconds",
+        "Seconds since the database could be used last, or since the start; 0 while it can.",
+        registry=registry,
+    )
+    stale.set_function(readiness.stale)
 
 
 def _show_places(backend: Backend, registry: CollectorRegistry) -> None:
@@ -120,6 +143,10 @@ def _show_places(backend: Backend, registry: CollectorRegistry) -> None:
     most.set(sum(one.size for one in places))
     used = Gauge("database_connections_used", "Transactions that run.", registry=registry)
     used.set_function(lambda: sum(one.used for one in places))
+    most_writers = Gauge("database_writers_limit", "Transactions that may write at once.", registry=registry)
+    most_writers.set(sum(one.writers for one in places))
+    writers = Gauge("database_writers_used", "Transactions that write.", registry=registry)
+    writers.set_function(lambda: sum(one.writing for one in places))
     waiting = Gauge("database_waiting", "Transactions that wait for others to end.", registry=registry)
     waiting.set_function(lambda: sum(one.waiting for one in places))
     waited = Histogram(

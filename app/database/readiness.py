@@ -1,5 +1,6 @@
 """Whether a server may be sent calls that use its database."""
 
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
@@ -9,6 +10,7 @@ import structlog
 from app.core.errors import StatusError
 from app.database.backend import Backend
 from app.database.database_settings import Outage
+from app.database.errors import Unavailable
 from app.database.migrations import Migration, SchemaError, applied, check_current
 from app.reload.ticker import Ticker
 
@@ -41,6 +43,7 @@ class Readiness:
         self._outage = outage
         self._log = structlog.get_logger()
         self.up = False  # whether the database can be used, by the last looks
+        self._up_at = time.monotonic()  # when it could be used last, or the start
         self._problem = "not yet looked at"
         self._failures = 0
         self._successes = SUCCESSES - 1  # at the start, one is enough
@@ -56,6 +59,10 @@ class Readiness:
     ) -> None:
         self._ticker.__exit__(kind, error, trace)
 
+    def stale(self) -> float:
+        """Seconds since the database could be used last, or since the start; 0 while it can."""
+        return 0.0 if self.up and not self._failures else time.monotonic() - self._up_at
+
     def look(self) -> None:
         """Looks once."""
         try:
@@ -63,9 +70,14 @@ class Readiness:
                 check_current(self._known, applied(connection, self._backend.dialect))
         except SchemaError as error:
             self._schema_is_wrong(str(error))
+        except Unavailable as error:
+            if error.kind == "schema":
+                self._schema_is_wrong(error.problem)
+            else:
+                self._failed(error.problem or error.message)
         except StatusError as error:
             self._failed(error.message)
-        except Exception as error:  # noqa: BLE001 - such as a table that may not be read
+        except Exception as error:  # noqa: BLE001 - such as a driver's bug
             self._failed(str(error).strip())
         else:
             self._succeeded()
@@ -90,6 +102,7 @@ class Readiness:
         self._set_ready(self._outage == "serve-reads")
 
     def _succeeded(self) -> None:
+        self._up_at = time.monotonic()
         self._failures = 0
         self._successes += 1
         if self.up or self._successes < SUCCESSES:

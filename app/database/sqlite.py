@@ -14,6 +14,7 @@ from app.core.database import Connection, Dialect, Row
 from app.core.errors import DeadlineExceeded, StartError
 from app.database.bound import ALONE, Bound
 from app.database.errors import UNKNOWN_OUTCOME, Exhausted, Unavailable
+from app.database.migrations import COMMAND
 from app.database.places import Places
 from app.database.statement import sqlite_statement
 
@@ -50,10 +51,10 @@ class SqliteDatabase:
         self._lock = Lock()
         self._readers: list[sqlite3.Connection] = []
         self._writers: list[sqlite3.Connection] = []
-        self._reading, self._writing = Places(size, wait), Places(1, wait)
+        self._reading, self._writing = Places(size, wait, writers=0), Places(1, wait, writers=1)
         self.places = (self._reading, self._writing)
         # One that does not wait for the others.
-        self._beside, self._aside = Places(1, wait), list[sqlite3.Connection]()
+        self._beside, self._aside = Places(1, wait, writers=0), list[sqlite3.Connection]()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -108,7 +109,8 @@ class SqliteDatabase:
         self, begin: str, places: Places, idle: list[sqlite3.Connection], first: str
     ) -> Iterator[Connection]:
         bound = Bound()
-        places.take(bound)
+        writes = places is self._writing
+        places.take(bound, writes=writes)
         connection: sqlite3.Connection | None = None
         try:
             with _failures(bound):
@@ -118,12 +120,14 @@ class SqliteDatabase:
             yield _Transaction(connection, bound)
             bound.check()
             connection.set_progress_handler(None, 0)  # a commit is not interrupted
-            with _failures(bound, commits=begin != "BEGIN"):
+            with _failures(bound, commits=writes):
                 patiently(partial(_run, connection, "COMMIT"), bound)
         finally:
-            if connection is not None:
-                self._put(idle, connection)
-            places.free()
+            try:
+                if connection is not None:
+                    self._put(idle, connection)
+            finally:
+                places.free(writes=writes)
 
     def _take(self, idle: list[sqlite3.Connection], first: str, bound: Bound) -> sqlite3.Connection:
         with self._lock:
@@ -199,5 +203,11 @@ def _failures(bound: Bound, *, commits: bool = False) -> Iterator[None]:
                 raise Unavailable(UNKNOWN_OUTCOME, "unknown_outcome") from error
             case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY:
                 raise Unavailable(f"the database cannot be used: {error}", "unreachable") from error
+            case _ if str(error).startswith(("no such table", "no such column")):
+                raise Unavailable(
+                    "the database does not have the schema of this server",
+                    "schema",
+                    f"{error}; run {COMMAND}",
+                ) from error
             case _:
                 raise

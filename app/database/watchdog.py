@@ -1,4 +1,4 @@
-"""Ends the statements of calls that are over."""
+"""Ends the statements of calls that are over, and of a database that does not answer."""
 
 import os
 import socket
@@ -12,6 +12,7 @@ from typing import Any, Self
 import psycopg
 
 from app.database.bound import Bound
+from app.database.breaker import SILENCE, Breaker
 from app.reload.ticker import Ticker
 
 # How often the transactions are looked at, in seconds.
@@ -23,57 +24,95 @@ _PATIENCE = 0.25
 
 
 class Running:
-    """A transaction on a connection."""
+    """A transaction on a connection. `asks`, `ended` and `begun` are for its own thread."""
 
-    def __init__(self, connection: psycopg.Connection[Any], bound: Bound) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], bound: Bound, breaker: Breaker, *, beside: bool
+    ) -> None:
+        """One that runs `beside` those of calls is cut as soon as its bound is over."""
         self.connection = connection
         self.bound = bound
+        self.unanswered = False  # whether it was cut because the database did not answer
+        self._breaker = breaker
+        self._beside = beside
+        self.begun = False  # whether its BEGIN was answered
+        self._asked_at = 0.0  # when the statement was sent that is not answered yet; 0 without one
         self._lock = Lock()
         self._over_at = 0.0  # when it was cancelled; 0 before
         # A file descriptor of its own: libpq closes the connection's when it breaks, at any moment.
         self._socket: int | None = os.dup(connection.fileno())
 
+    def asks(self) -> None:
+        """A statement is about to be sent."""
+        self._asked_at = time.monotonic()
+
+    def ended(self, *, answered: bool) -> None:
+        """The statement has ended, by an answer of the database or not."""
+        self._asked_at = 0.0
+        if answered and not self._beside:
+            self._breaker.answered()
+
     def look(self, cancel: ThreadPoolExecutor) -> None:
         """Cancels the statement if its client has left, or its deadline has not ended it.
 
-        Cuts the connection if that does not help.
+        Cuts the connection if that does not help, or if the database does not answer.
         """
         with self._lock:
-            if self._socket is None or not self.bound.over_for(_GRACE):
+            if self._socket is None or self.unanswered:
                 return
-            if not self._over_at:
+            if self._silent():
+                self.unanswered = True
+                self._cut(self._socket)
+            elif not self.bound.over_for(_GRACE):
+                return
+            elif not self._over_at:
                 self._over_at = time.monotonic()
                 cancel.submit(self._cancel)
             elif time.monotonic() - self._over_at > _PATIENCE:
                 self._cut(self._socket)
+
+    def _silent(self) -> bool:
+        """Whether the database should have answered: a BEGIN takes it no time, and other statements may."""
+        if self._beside:
+            return self.bound.over()
+        asked_at = self._asked_at
+        return (
+            asked_at > 0 and time.monotonic() - asked_at > SILENCE and (self._breaker.open or not self.begun)
+        )
 
     def _cancel(self) -> None:
         with suppress(psycopg.Error):  # if the server cannot be reached, it is cut
             self.connection.cancel_safe(timeout=1)
 
     def _cut(self, descriptor: int) -> None:
-        with socket.socket(fileno=os.dup(descriptor)) as own, suppress(OSError):
-            own.shutdown(socket.SHUT_RDWR)
+        own = socket.socket(fileno=descriptor)
+        try:
+            with suppress(OSError):
+                own.shutdown(socket.SHUT_RDWR)
+        finally:
+            own.detach()
 
     def end(self) -> bool:
-        """Returns whether it was cancelled: the request may still be under way, and hit what comes next."""
+        """Returns whether it was cancelled or cut: what comes next on the connection might be hit, too."""
         with self._lock:
             if self._socket is not None:
                 os.close(self._socket)
                 self._socket = None
-            return self._over_at > 0
+            return self._over_at > 0 or self.unanswered
 
 
 class Watchdog(Ticker):
     """Inside `with`, looks at the running transactions. Safe from any thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, breaker: Breaker) -> None:
         super().__init__("database watchdog", _INTERVAL, self._look)
+        self._breaker = breaker
         self._running: set[Running] = set()
         self._cancel = ThreadPoolExecutor(2, "database-cancel")
 
-    def watch(self, connection: psycopg.Connection[Any], bound: Bound) -> Running:
-        running = Running(connection, bound)
+    def watch(self, connection: psycopg.Connection[Any], bound: Bound, *, beside: bool = False) -> Running:
+        """Raises OSError, such as for too many open files, and psycopg.OperationalError if it is closed."""
+        running = Running(connection, bound, self._breaker, beside=beside)
         self._running.add(running)
         return running
 

@@ -91,8 +91,8 @@ def test_a_transaction_is_committed_on_exit_and_rolled_back_by_an_exception_in_p
     database: PostgresDatabase,
 ) -> None:
     add(database, "kept")
-    with pytest.raises(psycopg.errors.UndefinedTable):
-        add(database, "not kept", "SELECT * FROM others")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        add(database, "not kept", "SELECT 1 / 0")
     assert ask(database, "SELECT name FROM items") == "kept"
 
 

@@ -1,0 +1,79 @@
+"""The connection to PostgreSQL beside the pool."""
+
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+import psycopg
+
+from app.database.bound import Bound
+from app.database.connections import PostgresConnection, connect
+from app.database.errors import Unanswered, Unavailable
+
+# What an attempt to connect with a text has come to.
+_Made = tuple[str, PostgresConnection | psycopg.Error]
+
+
+# Attempts at once: what was begun while nothing answers may never end, and a later one succeeds.
+_ATTEMPTS = 3
+
+
+class Apart:
+    """One connection, for one thread, made when it is needed.
+
+    Other threads make it, because libpq may take longer to connect than the caller may wait.
+    """
+
+    def __init__(self, info: Callable[[], str]) -> None:
+        self._info = info
+        self._made: SimpleQueue[_Made] = SimpleQueue()
+        self._attempts = 0  # that were begun, and not taken from the queue yet
+        self._connection: PostgresConnection | None = None
+        self._of = ""  # what it is connected with
+
+    def get(self, bound: Bound) -> PostgresConnection:
+        """Raises Unavailable; Unanswered if the database does not answer within the bound."""
+        info = self._info()
+        if self._connection is None or self._connection.closed or info != self._of:
+            self.close()
+            self._connection, self._of = self._connected(info, bound), info
+        self._discard_late()
+        return self._connection
+
+    def _connected(self, info: str, bound: Bound) -> PostgresConnection:
+        if self._attempts < _ATTEMPTS:
+            Thread(target=self._connect, args=(info,), name="database-connect", daemon=True).start()
+            self._attempts += 1
+        while True:
+            try:
+                of, made = self._made.get(timeout=bound.left())
+            except Empty:
+                raise Unanswered from None
+            self._attempts -= 1
+            if isinstance(made, psycopg.errors.ConnectionTimeout):
+                continue  # of an earlier attempt
+            if isinstance(made, psycopg.Error):
+                raise Unavailable(f"the database cannot be reached: {made}".strip(), "unreachable") from None
+            if of == info:
+                return made
+            made.close()
+
+    def _connect(self, info: str) -> None:
+        try:
+            self._made.put((info, connect(info)))
+        except psycopg.Error as error:
+            self._made.put((info, error))
+
+    def _discard_late(self) -> None:
+        """Closes connections that were made after another attempt had succeeded."""
+        while self._attempts and not self._made.empty():
+            _, made = self._made.get()
+            self._attempts -= 1
+            if isinstance(made, PostgresConnection):
+                made.close()
+
+    def close(self) -> None:
+        """The next `get` makes another connection."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
