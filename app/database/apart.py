@@ -1,8 +1,11 @@
 """The connection to PostgreSQL beside the pool."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
+from types import TracebackType
+from typing import Self
 
 import psycopg
 
@@ -19,7 +22,7 @@ _ATTEMPTS = 3
 
 
 class Apart:
-    """One connection, for one thread, made when it is needed.
+    """Inside `with`, one connection, for one thread, made when it is needed.
 
     Other threads make it, because libpq may take longer to connect than the caller may wait.
     """
@@ -30,6 +33,7 @@ class Apart:
         self._attempts = 0  # that were begun, and not taken from the queue yet
         self._connection: PostgresConnection | None = None
         self._of = ""  # what it is connected with
+        self._closed = False
 
     def get(self, bound: Bound) -> PostgresConnection:
         """Raises Unavailable; Unanswered if the database does not answer within the bound."""
@@ -63,17 +67,30 @@ class Apart:
             self._made.put((info, connect(info)))
         except psycopg.Error as error:
             self._made.put((info, error))
+        if self._closed:
+            self._discard_late()
 
     def _discard_late(self) -> None:
         """Closes connections that were made after another attempt had succeeded."""
-        while self._attempts and not self._made.empty():
-            _, made = self._made.get()
-            self._attempts -= 1
-            if isinstance(made, PostgresConnection):
-                made.close()
+        with suppress(Empty):
+            while True:
+                _, made = self._made.get_nowait()
+                self._attempts -= 1
+                if isinstance(made, PostgresConnection):
+                    made.close()
 
     def close(self) -> None:
         """The next `get` makes another connection."""
         if self._connection is not None:
             self._connection.close()
         self._connection = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closed = True
+        self.close()
+        self._discard_late()

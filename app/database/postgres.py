@@ -40,6 +40,7 @@ class PostgresDatabase:
         self._opened = ExitStack()
 
     def __enter__(self) -> Self:
+        self._opened.enter_context(self._apart)
         self._opened.enter_context(self._watchdog)
         self._opened.enter_context(self.connections)
         return self
@@ -48,7 +49,6 @@ class PostgresDatabase:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.__exit__(kind, error, trace)
-        self._apart.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

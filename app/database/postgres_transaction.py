@@ -22,7 +22,7 @@ WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _MARGIN = 10
 # Milliseconds. A server that dies inside of a transaction without closing its connection keeps its locks for
 # the first of them, so those who wait for the locks wait a little longer.
-_IDLE = 5_000
+_IDLE = 3_000
 _LOCK = 10_000
 
 

@@ -1,8 +1,13 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import psycopg
@@ -11,8 +16,10 @@ import pytest
 from app.core.errors import CallEnded, DeadlineExceeded
 from app.database.connections import conninfo
 from app.database.errors import Exhausted, Unavailable
+from app.database.migrations import COMMAND
 from app.database.postgres import PostgresDatabase
 from tests.support.bounds import call_of, once
+from tests.support.network.proxy import Proxy
 from tests.support.servers.postgres import NEEDS_POSTGRES, REPEATABLE_READ, Postgres, postgres
 from tests.support.waiting import until
 
@@ -21,6 +28,7 @@ pytestmark = NEEDS_POSTGRES
 PID = "SELECT pg_backend_pid()"
 COUNT = "SELECT count(*) FROM items"
 ADD = "INSERT INTO items (name) VALUES (%(name)s)"
+LOCK = "SELECT pg_advisory_xact_lock(1)"
 SLEEP = "SELECT pg_sleep(30)"
 # Finds those of triggers, too.
 SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
@@ -121,17 +129,15 @@ def test_a_reader_sees_one_snapshot_and_cannot_write_in_postgresql(database: Pos
 def test_a_writer_sees_what_was_committed_while_it_waited_whatever_the_default_isolation(
     server: Postgres,
 ) -> None:
-    lock = "SELECT pg_advisory_xact_lock(1)"
-
     def count(database: PostgresDatabase) -> object:
         with call_of(seconds=30), database.writing() as connection:
-            connection.execute(lock)
+            connection.execute(LOCK)
             return connection.execute(COUNT)
 
     info = conninfo(server.url + REPEATABLE_READ, 10)
     with PostgresDatabase(lambda: info, size=SIZE, wait=5) as database, psycopg.connect(server.url) as other:
         assert ask(database, "SHOW default_transaction_isolation") == "repeatable read"
-        other.execute(lock)
+        other.execute(LOCK)
         other.execute(ADD, {"name": "meanwhile"})
         with ThreadPoolExecutor(1) as thread:
             counted = thread.submit(count, database)
@@ -213,6 +219,270 @@ def test_a_call_that_gets_no_connection_in_time_is_refused(server: Postgres) -> 
             ask(database)
         several.close()
         fill(database)
+
+
+def take_lock(database: PostgresDatabase) -> None:
+    with call_of(seconds=30), database.writing() as connection:
+        connection.execute(LOCK)
+
+
+def test_writers_that_wait_for_a_lock_leave_half_of_the_connections_to_reads(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    [places] = database.places
+    with psycopg.connect(server.url) as other, ThreadPoolExecutor(2 * SIZE) as threads:
+        other.execute(LOCK)
+        writers = [threads.submit(take_lock, database) for _ in range(2 * SIZE)]
+        try:
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'advisory'"
+            until(lambda: server.run(waits) == [(SIZE // 2,)], 20)
+            until(lambda: places.waiting == 2 * SIZE - SIZE // 2, 20)
+            with call_of(seconds=30), ExitStack() as several:
+                for _ in range(SIZE // 2):
+                    assert several.enter_context(database.reading()).execute(COUNT) == [(0,)]
+        finally:
+            other.commit()
+        for writer in writers:
+            writer.result()
+    assert (places.used, places.writing, places.waiting) == (0, 0, 0)
+
+
+def test_a_pool_of_one_connection_reads_and_writes(server: Postgres) -> None:
+    with PostgresDatabase(lambda: conninfo(server.url, 10), size=1, wait=5) as database:
+        add(database)
+        assert ask(database) == 1
+
+
+HOLDS_THE_LOCK = """
+import sys
+from app.database.connections import conninfo
+from app.database.migrations import COMMAND
+from app.database.postgres import PostgresDatabase
+
+with PostgresDatabase(lambda: conninfo(sys.argv[1], 10), size=1, wait=5) as database:
+    with database.writing() as connection:
+        connection.execute("SELECT pg_advisory_xact_lock(1)")
+        print("locked", flush=True)
+        input()
+"""
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_within_a_transaction_keeps_its_locks_for_seconds(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDS_THE_LOCK, server.url], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"locked\n"
+            process.send_signal(signal.SIGSTOP)
+            assert seconds(lambda: take_lock(database)) < SOON
+        finally:
+            process.kill()
+
+
+class Slow(Proxy):
+    """Takes its time to forward what is sent, as a far database does."""
+
+    def forward(self, data: bytes, other: socket.socket) -> None:
+        time.sleep(0.05)
+        super().forward(data, other)
+
+
+def test_a_burst_at_a_cold_pool_waits_for_the_connections_that_are_made(server: Postgres) -> None:
+    size = 12
+    with Slow(f"127.0.0.1:{server.port}") as proxy:
+        url = server.url.replace(str(server.port), proxy.target.rpartition(":")[2])
+        together = Barrier(size)
+
+        def call(database: PostgresDatabase) -> str:
+            together.wait(20)
+            try:
+                with call_of(seconds=30), database.reading() as connection:
+                    connection.execute("SELECT pg_sleep(0.5)")
+            except Exhausted:
+                return "exhausted"
+            return "ok"
+
+        with (
+            PostgresDatabase(lambda: conninfo(url, 10), size, wait=0.5) as database,
+            ThreadPoolExecutor(size) as threads,
+        ):
+            ended = [one.result() for one in [threads.submit(call, database) for _ in range(size)]]
+    assert ended.count("ok") >= 2  # each had to wait for the ones before
+
+
+def test_a_connection_that_idled_in_its_transaction_is_replaced_alone(database: PostgresDatabase) -> None:
+    old = fill(database)
+
+    def idle() -> None:
+        with database.writing() as connection:
+            connection.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
+            time.sleep(0.1)
+            connection.execute(COUNT)
+
+    with pytest.raises(Unavailable, match="the database has ended the connection"):
+        idle()
+    assert len(fill(database) & old) == SIZE - 1
+
+
+def test_a_connection_that_was_cut_because_its_deadline_passed_is_replaced_alone(
+    database: PostgresDatabase,
+) -> None:
+    old = fill(database)
+    with database.reading() as connection:
+        [(stopped,)] = connection.execute(PID)
+
+    def each() -> None:
+        for _ in range(SIZE):
+            with call_of(seconds=0.5):
+                ask(database)
+
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        with pytest.raises(DeadlineExceeded):
+            each()
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert fill(database) & old == old - {stopped}
+
+
+def test_two_connections_that_break_are_taken_for_all(server: Postgres) -> None:
+    with Proxy(f"127.0.0.1:{server.port}") as proxy:
+        ports = [proxy.target.rpartition(":")[2]]
+        url = server.url.replace(str(server.port), ports[-1])
+        with PostgresDatabase(lambda: conninfo(url, 10), SIZE, wait=5) as database:
+            old = fill(database)
+            for broken in (1, 2):
+                proxy.end(broken - 1)
+                ask(database)
+            assert not fill(database) & old
+
+
+def test_what_a_standby_may_not_have_when_the_deadline_passes_is_not_acknowledged(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    server.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+    server.run("SELECT pg_reload_conf()")
+    until(lambda: server.run("SHOW synchronous_standby_names") == [("nobody",)])
+    try:
+        with call_of(seconds=0.5), pytest.raises(Unavailable, match="may have been committed or not"):
+            add(database)
+    finally:
+        server.run("ALTER SYSTEM RESET synchronous_standby_names")
+        server.run("SELECT pg_reload_conf()")
+    until(lambda: server.run("SHOW synchronous_standby_names") == [("",)])
+    assert ask(database) == 1
+
+
+def test_a_database_that_stops_leaves_no_call_waiting(database: PostgresDatabase, server: Postgres) -> None:
+    old = fill(database)
+    ends: list[float] = []
+
+    def call(sql: str) -> None:
+        with call_of(seconds=30), pytest.raises(Unavailable, match="the database does not answer; retry"):
+            ask(database, sql)
+        ends.append(time.monotonic())
+
+    with database.apart() as connection:
+        connection.execute(COUNT)
+    with ThreadPoolExecutor(2) as threads:
+        asked = threads.submit(call, SLEEP)
+        until(sleeps(server), 20)
+        server.pause()
+        try:
+            stopped = time.monotonic()
+            begins = threads.submit(call, COUNT)
+            with pytest.raises(Unavailable, match="the database does not answer"), database.apart():
+                pass
+            begins.result()
+            asked.result()
+            assert max(ends) - stopped < SOON
+            assert seconds(lambda: call(COUNT)) < 0.5  # without asking the database at all
+            with pytest.raises(Unavailable, match="the database does not answer"), database.apart():
+                pass
+        finally:
+            server.resume()
+
+        def answers() -> bool:
+            try:
+                with database.apart():
+                    return True
+            except Unavailable:
+                return False
+
+        until(answers, 20)
+        assert ask(database) == 0
+        assert not fill(database) & old
+    server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+
+def test_a_connection_of_the_looks_that_leads_nowhere_refuses_no_call(
+    database: PostgresDatabase,
+) -> None:
+    with database.apart() as connection:
+        [(stopped,)] = connection.execute(PID)
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        done = Event()
+
+        def asks() -> None:
+            while not done.wait(0.05):
+                ask(database)
+
+        with ThreadPoolExecutor(1) as threads:
+            asking = threads.submit(asks)
+            with pytest.raises(Unavailable, match="the database does not answer"), database.apart():
+                pass
+            ask(database)
+            done.set()
+            asking.result()
+        with database.apart() as connection:
+            assert connection.execute(PID) != [(stopped,)]
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+
+
+def test_a_database_that_takes_connections_and_says_nothing_is_left_with_few_of_them(
+    server: Postgres,
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        ExitStack() as opened,
+    ):
+        urls = [server.url.replace(str(server.port), str(silent.getsockname()[1]))]
+        database = opened.enter_context(PostgresDatabase(lambda: conninfo(urls[-1], 3), size=SIZE, wait=5))
+        for _ in range(5):
+            with pytest.raises(Unavailable, match="does not answer"), database.apart():
+                pass
+        urls.append(server.url)
+        with database.apart() as connection:
+            assert connection.execute(COUNT) == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "problem"),
+    [
+        ("SELECT * FROM nowhere", f'relation "nowhere" does not exist; run {COMMAND}'),
+        ("SELECT nothing FROM items", f'column "nothing" does not exist; run {COMMAND}'),
+        ("SELECT name FROM items", "SELECT: permission denied for table items; grant this to the role"),
+    ],
+)
+def test_a_schema_or_a_right_that_is_missing_is_unavailable_and_the_log_is_told_which(
+    server: Postgres, sql: str, problem: str
+) -> None:
+    server.run("DROP ROLE IF EXISTS stranger")
+    server.run("CREATE ROLE stranger LOGIN PASSWORD 'stranger'")
+    url = f"postgresql://stranger:stranger@127.0.0.1:{server.port}/items"
+    with (
+        PostgresDatabase(lambda: conninfo(url, 10), size=1, wait=5) as database,
+        pytest.raises(Unavailable, match=r"the database does not (have the schema|permit)") as caught,
+    ):
+        ask(database, sql)
+    assert caught.value.problem.startswith(problem)
+    assert "items" not in caught.value.message
 
 
 @pytest.mark.slow
@@ -330,7 +600,7 @@ def test_what_others_cancel_or_conflict_with_may_be_tried_again(
     add(database, "b")
     first_has_a, second_has_b = Event(), Event()
 
-    def lock(own: str, other: str, mine: Event, theirs: Event) -> str:
+    def swap(own: str, other: str, mine: Event, theirs: Event) -> str:
         update = "UPDATE items SET name = name WHERE name = %(name)s"
         try:
             with call_of(seconds=30), database.writing() as connection:
@@ -343,8 +613,8 @@ def test_what_others_cancel_or_conflict_with_may_be_tried_again(
         return ""
 
     with ThreadPoolExecutor(2) as threads:
-        first = threads.submit(lock, "a", "b", first_has_a, second_has_b)
-        second = threads.submit(lock, "b", "a", second_has_b, first_has_a)
+        first = threads.submit(swap, "a", "b", first_has_a, second_has_b)
+        second = threads.submit(swap, "b", "a", second_has_b, first_has_a)
         assert {first.result(), second.result()} == {
             "",
             "the transaction conflicted with another; retry later",

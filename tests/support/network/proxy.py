@@ -36,6 +36,12 @@ class Proxy:
                 one.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads it, which closing does not
             one.close()
 
+    def end(self, number: int) -> None:
+        """Ends one connection, both ways; the first is 0."""
+        for one in self._sockets[2 * number : 2 * number + 2]:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
