@@ -1,11 +1,14 @@
 """A PostgreSQL that is killed under a server, and started again."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
+from app.database.migrations import COMMAND
 from app.gen import quote_service_pb2 as pb
 from app.gen import quote_service_pb2_grpc
 from app.services.quotes import EMBEDDED, QUOTES
@@ -79,3 +82,104 @@ def test_a_server_that_starts_without_postgresql_serves_the_file_and_merges_it_l
         ours.start()
         until(lambda: ours.run("SELECT count(*) FROM quotes") == [(len(FILE),)], 20)
         until(lambda: listed(stub) == (list(FILE), False), 20)
+
+
+def timed(stub: Any, call: Callable[[Any], object]) -> float:
+    began = time.monotonic()
+    call(stub)
+    return time.monotonic() - began
+
+
+@pytest.mark.alone
+def test_reads_go_on_soon_after_postgresql_has_stopped_to_answer(ours: Postgres) -> None:
+    apply_migrations(ours.url, [QUOTES])
+    with (
+        running((QUOTES,), database_url=ours.url, database_outage="serve-reads") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        until(lambda: server.lines("quotes_merged"), 20)
+        assert add(stub) == 1
+        ours.pause()
+        try:
+            paused = time.monotonic()
+            assert listed(stub)[1]
+            assert time.monotonic() - paused < 4  # far less than the deadline
+            until(lambda: server.lines("database_unanswered"), 10)
+            assert timed(stub, listed) < 0.5
+            with pytest.raises(grpc.RpcError, match="the database does not answer; retry later") as caught:
+                add(stub)
+            assert code(caught.value) is grpc.StatusCode.UNAVAILABLE
+            until(lambda: server.total("database_stale_seconds") > 1, 10)
+        finally:
+            ours.resume()
+            resumed = time.monotonic()
+        until(lambda: not listed(stub)[1], 20)
+        assert time.monotonic() - resumed < 4
+        assert add(stub) == 0
+        until(lambda: server.total("database_stale_seconds") == 0, 10)
+
+
+STRANGER = """
+DROP ROLE IF EXISTS stranger;
+CREATE ROLE stranger LOGIN PASSWORD 'stranger';
+GRANT SELECT ON schema_migrations TO stranger;
+"""
+
+
+@pytest.mark.parametrize("outage", ["serve-reads", "not-ready"])
+def test_a_schema_that_is_not_there_leaves_the_file_and_says_what_to_run(
+    postgresql: Postgres, outage: str
+) -> None:
+    postgresql.run(f'CREATE DATABASE "{outage}"', database="postgres")
+    url = postgresql.url_of(outage)
+    with (
+        running((QUOTES,), database_url=url, database_outage=outage) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        assert listed(stub) == (list(FILE), True)
+        assert stub.GetQuote(pb.QuoteRequest(author="Mark Twain"), timeout=20).author == "Mark Twain"
+        check_refused(stub, "the database does not have the schema of this server; retry later")
+        [line] = server.lines("database_unusable")[:1]
+        assert line["problem"].endswith(f"does not exist; run {COMMAND}")
+        apply_migrations(url, [QUOTES])
+        until(lambda: listed(stub) == (list(FILE), False), 20)
+        assert add(stub) == 1
+
+
+def test_rights_that_are_missing_leave_the_file_and_are_logged(postgresql: Postgres) -> None:
+    postgresql.run("CREATE DATABASE rights", database="postgres")
+    apply_migrations(postgresql.url_of("rights"), [QUOTES])
+    postgresql.run(STRANGER, database="rights")
+    url = f"postgresql://stranger:stranger@127.0.0.1:{postgresql.port}/rights"
+    with (
+        running((QUOTES,), database_url=url, database_outage="serve-reads") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        assert listed(stub) == (list(FILE), True)
+        check_refused(stub, "the database does not permit this server to do that; retry later")
+        assert {line["problem"] for line in server.lines("database_unusable")} >= {
+            "SELECT: permission denied for table quotes; grant this to the role, as in docs/database.md"
+        }
+        postgresql.run("REVOKE SELECT ON schema_migrations FROM stranger", database="rights")
+        [line] = until(lambda: server.lines("database_down"), 20)
+        assert line["problem"].startswith("SELECT: permission denied for table schema_migrations; grant")
+
+
+def test_a_schema_of_sqlite_that_is_not_there_leaves_the_file(tmp_path: Path) -> None:
+    with (
+        running((QUOTES,), database_url=f"sqlite:///{tmp_path}/new.db") as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        stub: Any = quote_service_pb2_grpc.QuoterStub(channel)
+        assert listed(stub) == (list(FILE), True)
+        check_refused(stub, "the database does not have the schema of this server; retry later")
+
+
+def check_refused(stub: Any, message: str) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        add(stub)
+    error: Any = caught.value
+    assert (error.code(), error.details()) == (grpc.StatusCode.UNAVAILABLE, message)
