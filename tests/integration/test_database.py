@@ -218,10 +218,13 @@ def test_statements_have_spans_below_that_of_the_call_without_values(
         assert server.total("database_transaction_seconds_count", kind="write") == 2
         assert server.total("database_connections_limit") == 11
         assert server.total("database_connections_used") == 0
+        assert server.total("database_writers_limit") == 1
+        assert server.total("database_writers_used") == 0
+        assert server.total("database_stale_seconds") == 0
         assert server.total("database_waiting") == 0
         assert server.total("database_wait_seconds_count") == 3
         listed = re.findall(r"`(database_\w+)`", Page("docs/database.md").section("## Metrics and spans"))
-        assert len(listed) == 7
+        assert len(listed) == 10
         served = server.get("/metrics")[1]
         assert [name for name in listed if f"# HELP {name} " not in served] == []
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.core.database import Connection
 from app.database.database_settings import Outage
@@ -52,3 +53,41 @@ def test_an_outage_is_one_before_and_after_a_schema_that_is_wrong(outage: Outage
         assert after(1, DOWN) is in_an_outage
         assert after(SUCCESSES, None) is True
         assert readiness.up
+
+
+def test_the_seconds_without_a_database_are_counted_from_the_last_good_look(tmp_path: Path) -> None:
+    with Breakable(tmp_path / "items.db", size=1, wait=1) as database:
+        readiness = Readiness(database, [], lambda _ready: None, "serve-reads")
+        assert readiness.stale() > 0  # since the start
+        readiness.look()
+        assert readiness.stale() == 0
+        database.error = DOWN
+        readiness.look()
+        first = readiness.stale()
+        assert first > 0
+        readiness.look()
+        assert readiness.stale() > first
+        database.error = WRONG
+        readiness.look()
+        assert readiness.stale() > first
+        database.error = None
+        readiness.look()
+        assert readiness.stale() == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "event"),
+    [
+        (Unavailable("no", "schema", "nowhere does not exist; run it"), "database_schema_wrong"),
+        (Unavailable("no", "permission", "nowhere may not be read; grant it"), "database_down"),
+    ],
+)
+def test_the_log_says_what_to_do_about_a_database_that_answers(
+    error: Unavailable, event: str, tmp_path: Path
+) -> None:
+    with Breakable(tmp_path / "items.db", size=1, wait=1) as database, capture_logs() as logged:
+        readiness = Readiness(database, [], lambda _ready: None, "serve-reads")
+        database.error = error
+        for _ in range(FAILURES):
+            readiness.look()
+    assert [(line["event"], line["problem"]) for line in logged] == [(event, error.problem)]
