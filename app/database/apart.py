@@ -1,5 +1,6 @@
 """The connection to PostgreSQL beside the pool."""
 
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -9,7 +10,6 @@ from typing import Self
 
 import psycopg
 
-from app.database.bound import Bound
 from app.database.connections import PostgresConnection, connect
 from app.database.errors import Unanswered, Unavailable
 
@@ -35,22 +35,23 @@ class Apart:
         self._of = ""  # what it is connected with
         self._closed = False
 
-    def get(self, bound: Bound) -> PostgresConnection:
-        """Raises Unavailable; Unanswered if the database does not answer within the bound."""
+    def get(self, seconds: float) -> PostgresConnection:
+        """Raises Unavailable; Unanswered if the database does not answer within the seconds."""
         info = self._info()
         if self._connection is None or self._connection.closed or info != self._of:
             self.close()
-            self._connection, self._of = self._connected(info, bound), info
+            self._connection, self._of = self._connected(info, seconds), info
         self._discard_late()
         return self._connection
 
-    def _connected(self, info: str, bound: Bound) -> PostgresConnection:
+    def _connected(self, info: str, seconds: float) -> PostgresConnection:
         if self._attempts < _ATTEMPTS:
             Thread(target=self._connect, args=(info,), name="database-connect", daemon=True).start()
             self._attempts += 1
+        ends_at = time.monotonic() + seconds
         while True:
             try:
-                of, made = self._made.get(timeout=bound.left())
+                of, made = self._made.get(timeout=max(0.0, ends_at - time.monotonic()))
             except Empty:
                 raise Unanswered from None
             self._attempts -= 1

@@ -64,7 +64,7 @@ class PostgresDatabase:
     def apart(self) -> Iterator[Connection]:
         began = time.monotonic()
         try:
-            with self._beside(Bound(SILENCE)) as connection:
+            with self._beside() as connection:
                 yield connection
         except Unanswered:
             self._breaker.look_failed(began)
@@ -79,8 +79,9 @@ class PostgresDatabase:
             self.connections.drop()  # the others may lead to a host that will not answer again
 
     @contextmanager
-    def _beside(self, bound: Bound) -> Iterator[Connection]:
-        connection = self._apart.get(bound)
+    def _beside(self) -> Iterator[Connection]:
+        connection = self._apart.get(SILENCE)
+        bound = Bound(SILENCE)
         running = self._watchdog.watch(connection, bound, beside=True)
         transaction = PostgresTransaction(connection, running, writes=False)
         try:

@@ -7,7 +7,7 @@ from typing import Self
 
 import structlog
 
-from app.core.errors import StatusError
+from app.core.errors import DeadlineExceeded, StatusError
 from app.database.backend import Backend
 from app.database.database_settings import Outage
 from app.database.errors import Unavailable
@@ -75,6 +75,8 @@ class Readiness:
                 self._schema_is_wrong(error.problem)
             else:
                 self._failed(error.problem or error.message)
+        except DeadlineExceeded:
+            self._failed("the look at the database took too long")
         except StatusError as error:
             self._failed(error.message)
         except Exception as error:  # noqa: BLE001 - such as a driver's bug

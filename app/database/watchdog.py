@@ -19,6 +19,9 @@ from app.reload.ticker import Ticker
 _INTERVAL = 0.05
 # Seconds past the deadline for the server's own bound to end the statement, which keeps the connection.
 _GRACE = 0.1
+# How often a statement is looked at until it counts as unanswered. Looks are counted, and not time, because a
+# process that gets no time does not see the answers either.
+_SILENT_LOOKS = round(SILENCE / _INTERVAL)
 # How long a server may take to end a statement, after it was asked to.
 _PATIENCE = 0.25
 
@@ -29,14 +32,15 @@ class Running:
     def __init__(
         self, connection: psycopg.Connection[Any], bound: Bound, breaker: Breaker, *, beside: bool
     ) -> None:
-        """One that runs `beside` those of calls is cut as soon as its bound is over."""
+        """One `beside` those of calls finds out whether the database answers."""
         self.connection = connection
         self.bound = bound
         self.unanswered = False  # whether it was cut because the database did not answer
         self._breaker = breaker
         self._beside = beside
         self.begun = False  # whether its BEGIN was answered
-        self._asked_at = 0.0  # when the statement was sent that is not answered yet; 0 without one
+        self._asking = False  # whether a statement was sent that has not ended yet
+        self._looks = 0  # at that statement
         self._lock = Lock()
         self._over_at = 0.0  # when it was cancelled; 0 before
         # A file descriptor of its own: libpq closes the connection's when it breaks, at any moment.
@@ -44,11 +48,12 @@ class Running:
 
     def asks(self) -> None:
         """A statement is about to be sent."""
-        self._asked_at = time.monotonic()
+        self._looks = 0
+        self._asking = True
 
     def ended(self, *, answered: bool) -> None:
         """The statement has ended, by an answer of the database or not."""
-        self._asked_at = 0.0
+        self._asking = False
         if answered and not self._beside:
             self._breaker.answered()
 
@@ -73,11 +78,11 @@ class Running:
 
     def _silent(self) -> bool:
         """Whether the database should have answered: a BEGIN takes it no time, and other statements may."""
-        if self._beside:
-            return self.bound.over()
-        asked_at = self._asked_at
+        self._looks += self._asking
         return (
-            asked_at > 0 and time.monotonic() - asked_at > SILENCE and (self._breaker.open or not self.begun)
+            self._asking
+            and self._looks > _SILENT_LOOKS
+            and (self._beside or self._breaker.open or not self.begun)
         )
 
     def _cancel(self) -> None:
