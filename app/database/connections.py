@@ -173,13 +173,11 @@ class Connections:
 
         The pool makes one connection after the other, so a call may wait for those of several others.
         """
-        with self._lock:
-            made_at, failed_at = self._made_at, self._failed_at
-        if down or failed_at > max(began, made_at):
+        if down or self._failed_at > began:
             raise Unavailable("the database cannot be reached", "unreachable") from None
         if time.monotonic() - began <= self._wait:
             return
-        if made_at < began:
+        if self._made_at < began:
             raise Unavailable("the database cannot be reached", "unreachable") from None
         raise Exhausted(f"no connection to the database was free for {self._wait:g} s", "pool") from None
 

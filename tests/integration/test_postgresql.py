@@ -258,9 +258,10 @@ import sys
 from app.database.connections import conninfo
 from app.database.migrations import COMMAND
 from app.database.postgres import PostgresDatabase
+from tests.support.bounds import call_of
 
 with PostgresDatabase(lambda: conninfo(sys.argv[1], 10), size=1, wait=5) as database:
-    with database.writing() as connection:
+    with call_of(seconds=60), database.writing() as connection:
         connection.execute("SELECT pg_advisory_xact_lock(1)")
         print("locked", flush=True)
         input()
@@ -328,25 +329,26 @@ def test_a_connection_that_idled_in_its_transaction_is_replaced_alone(database: 
     assert len(fill(database) & old) == SIZE - 1
 
 
-def test_a_connection_that_was_cut_because_its_deadline_passed_is_replaced_alone(
+def test_connections_that_were_cut_because_their_deadlines_passed_are_replaced_alone(
     database: PostgresDatabase,
 ) -> None:
     old = fill(database)
-    with database.reading() as connection:
-        [(stopped,)] = connection.execute(PID)
-
-    def each() -> None:
-        for _ in range(SIZE):
-            with call_of(seconds=0.5):
-                ask(database)
-
-    os.kill(stopped, signal.SIGSTOP)
+    stopped = set(list(old)[:2])
+    ended: list[str] = []
+    for process in stopped:
+        os.kill(process, signal.SIGSTOP)
     try:
-        with pytest.raises(DeadlineExceeded):
-            each()
+        for _ in old:
+            try:
+                with call_of(seconds=0.5):
+                    ask(database)
+            except DeadlineExceeded:
+                ended.append("deadline")
     finally:
-        os.kill(stopped, signal.SIGCONT)
-    assert fill(database) & old == old - {stopped}
+        for process in stopped:
+            os.kill(process, signal.SIGCONT)
+    assert ended == ["deadline"] * 2
+    assert fill(database) & old == old - stopped
 
 
 def test_two_connections_that_break_are_taken_for_all(server: Postgres) -> None:
@@ -417,6 +419,19 @@ def test_a_database_that_stops_leaves_no_call_waiting(database: PostgresDatabase
         assert ask(database) == 0
         assert not fill(database) & old
     server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
+
+
+def test_a_begin_that_is_not_answered_does_not_last_until_the_deadline(
+    database: PostgresDatabase, server: Postgres
+) -> None:
+    fill(database)
+    server.pause()
+    try:
+        with call_of(seconds=30), pytest.raises(Unavailable, match="the database does not answer"):
+            ask(database)
+    finally:
+        server.resume()
+    ask(database)
 
 
 def test_a_connection_of_the_looks_that_leads_nowhere_refuses_no_call(
