@@ -32,8 +32,9 @@ class Database(Protocol):
     leaves. Outside of calls they are bounded by a time of their own. What they raise ends a call with the
     right status code:
 
-    - UNAVAILABLE: the database cannot be reached, has ended the connection, or is read-only. Where it broke
-      during a commit, the message says that the transaction may have been committed.
+    - UNAVAILABLE: the database cannot be reached, does not answer, has ended the connection, is read-only, or
+      lacks a table, a column or a right. Where it broke during a commit, the message says that the
+      transaction may have been committed.
     - RESOURCE_EXHAUSTED: no connection was free in time, or the database's disk is full.
     - DEADLINE_EXCEEDED: the call's deadline has passed.
     - CallEnded: the client has left.

@@ -106,7 +106,7 @@ def test_reads_go_on_soon_after_postgresql_has_stopped_to_answer(ours: Postgres)
             assert listed(stub)[1]
             assert time.monotonic() - paused < 4  # far less than the deadline
             until(lambda: server.lines("database_unanswered"), 10)
-            assert timed(stub, listed) < 0.5
+            assert timed(stub, listed) < 1
             with pytest.raises(grpc.RpcError, match="the database does not answer; retry later") as caught:
                 add(stub)
             assert code(caught.value) is grpc.StatusCode.UNAVAILABLE
