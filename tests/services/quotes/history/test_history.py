@@ -1,0 +1,46 @@
+"""A short run of `make history`, and what it says of stores that break a promise."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.services.quotes.history.broken import BROKEN
+from tests.services.quotes.history.run import Size, run, table
+from tests.support.servers.postgres import NEEDS_POSTGRES
+
+pytestmark = [NEEDS_POSTGRES, pytest.mark.slow, pytest.mark.timeout(300)]
+
+SHORT = Size(calls=1500, servers=2, processes=1, threads=16, calm=0.4)
+LONGER = Size(calls=10_000, servers=2, processes=1, threads=16, calm=0.6)
+
+# What each of them does, by the check: one of these at least.
+FOUND = {
+    "AcknowledgesBeforeItCommits": {"out of date", "lost", "twice"},
+    "CommitsEachQuoteByItself": {"torn"},
+    "ListsWhatWasThereASecondAgo": {"out of date"},
+}
+
+
+def test_answers_under_faults_are_those_of_a_store_that_keeps_what_it_acknowledges(tmp_path: Path) -> None:
+    seen = run(SHORT, 1, tmp_path)
+    print(table(seen))
+    assert list(seen.anomalies) == []
+    assert len(seen.faults) == 7
+    assert len(seen.operations) >= SHORT.calls
+
+
+@pytest.mark.release
+@pytest.mark.parametrize("name", BROKEN)
+def test_the_check_finds_a_store_that(name: str, tmp_path: Path) -> None:
+    command = ("-m", "tests.services.quotes.history.broken", name, "serve")
+    seen = run(LONGER, 1, tmp_path, command)
+    print(table(seen))
+    assert {anomaly.kind for anomaly in seen.anomalies} & FOUND[name]
+
+
+@pytest.mark.release
+def test_the_check_finds_a_database_that_acknowledges_before_its_log_is_written(tmp_path: Path) -> None:
+    lazy = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
+    seen = run(LONGER, 1, tmp_path, settings=lazy)
+    print(table(seen))
+    assert "lost" in {anomaly.kind for anomaly in seen.anomalies}
