@@ -62,7 +62,7 @@ RIGHT: dict[str, tuple[list[Row], list[Operation]]] = {
     ),
     "reads at the same time as the addition": (
         rows(0, 1),
-        [ONE, listed(11, 19, "Ann"), listed(12, 18, "Ann", "1.0", "1.1"), got(19, "Ann", "0.0", "Zoe")],
+        [ONE, listed(11, 19, "Ann"), listed(12, 18, "Ann", "1.0", "1.1"), got(12, "Ann", "0.0", "Zoe")],
     ),
     "additions at the same time, in any order": (
         rows(0, 3, 2),
