@@ -22,6 +22,7 @@ from app.core.call import Call
 from app.core.database import Database
 from app.core.method import UNKNOWN, Arity, Method
 from app.core.name import NAME
+from app.core.queue import Queue
 from app.core.service import Service
 from app.interceptors.access_log import AccessLog
 from app.interceptors.auth import Auth
@@ -39,7 +40,6 @@ from app.interceptors.message_size import MessageSize
 from app.interceptors.metadata_size import MetadataSize
 from app.interceptors.metrics import Metrics
 from app.interceptors.peer_identity import PeerIdentity
-from app.interceptors.queue import Queue
 from app.interceptors.request_id import RequestId
 from app.interceptors.shares import Shares, one_for_all
 from app.interceptors.tracing import Tracing

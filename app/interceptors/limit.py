@@ -7,9 +7,9 @@ from time import monotonic
 from app.core.call import Call
 from app.core.errors import ResourceExhausted
 from app.core.method import Method
+from app.core.queue import Queue
 from app.core.refusal import Refusal
 from app.interceptors.concern import Concern
-from app.interceptors.queue import Queue
 
 # Milliseconds until a client's retry policy tries again (gRPC proposal A6).
 _PUSHBACK = "100"

@@ -73,6 +73,12 @@ def slow() -> None:
     slow()
 
 
+def stored() -> None:
+    from tests.bench.stored import stored  # noqa: PLC0415 - as above
+
+    stored()
+
+
 def stock() -> None:
     """The usual stack, with spans, metrics and log lines sent to their usual places."""
     # As above.
@@ -177,6 +183,7 @@ SERVERS: dict[str, Callable[[], None]] = {
     "bare-on-our-executor": bare_on_our_executor,
     "bare-with-health": bare_with_health,
     "slow": slow,
+    "stored": stored,
     "stock": stock,
     "aio": aio,
     "aio-uvloop": aio_uvloop,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.interceptors import queue
-from app.interceptors.queue import Queue
+from app.core import queue
+from app.core.queue import Queue
 
 WORKERS, SECONDS, MOST = 32, 0.05, 1000
 

@@ -1,4 +1,4 @@
-"""How many calls may be at work or wait for a worker."""
+"""How many calls may be at work, or wait for a worker or for the database."""
 
 import time
 
@@ -7,7 +7,7 @@ _CALLS = 64
 
 
 class Queue:
-    """Limits the queue of a pool of threads by time, not by number: `places` falls as calls take longer.
+    """Limits the queue of a pool by time, not by number: `places` falls as calls take longer.
 
     A call waits for those that are queued before it. It is admitted if the wait that is to be expected, by
     what calls have taken lately, is at most `seconds`. So short calls may arrive in bursts, and a queue of
