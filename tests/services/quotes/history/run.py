@@ -3,9 +3,10 @@
 import random
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -18,13 +19,18 @@ from tests.services.quotes.history.operations import Add, Get, Operation, quotes
 
 @dataclass(frozen=True)
 class Size:
-    """How much a run does: it ends after so many calls, and not before each fault was made once."""
+    """How much a run does.
+
+    It ends after so many calls or seconds, and not before each fault was made once.
+    """
 
     calls: int
+    seconds: float = inf
     servers: int = 3
     processes: int = 2
     threads: int = 12  # of each process
-    calm: float = 2.0  # seconds between faults, on average
+    calm: float = 5.0  # seconds between faults, on average
+    seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -37,13 +43,13 @@ class Seen:
 
 
 @contextmanager
-def calling(at: Cluster, size: Size, seed: int, into: Sequence[Path]) -> Iterator[clients.Shared]:
+def calling(at: Cluster, size: Size, into: Sequence[Path]) -> Iterator[clients.Shared]:
     """Clients that call until the end of the context, when all have written their files."""
     context = get_context("spawn")  # gRPC must not be there before a fork
     shared = clients.Shared(context.Value("q", 0), context.Value("q", 0), context.Event())
     targets = [server.target for server in at.servers]
     started = [
-        context.Process(target=clients.run, args=(targets, shared, size.threads, seed + number, file))
+        context.Process(target=clients.run, args=(targets, shared, size.threads, size.seed + number, file))
         for number, file in enumerate(into)
     ]
     for one in started:
@@ -60,25 +66,27 @@ def calling(at: Cluster, size: Size, seed: int, into: Sequence[Path]) -> Iterato
 
 def run(
     size: Size,
-    seed: int,
     folder: Path,
     command: Sequence[str] = SERVE,
     settings: Mapping[str, str] = {},
+    told: Callable[[str], object] = lambda _progress: None,
 ) -> Seen:
-    """`command` starts a server, and `settings` are those of PostgreSQL."""
+    """`command` starts a server, `settings` are those of PostgreSQL, and `told` hears of progress."""
     files = [folder / f"clients-{number}" for number in range(size.processes)]
     with cluster(folder, size.servers, command, settings) as at:
-        faults = Faults(at, random.Random(seed))  # noqa: S311 - not for a secret
-        with calling(at, size, seed, files) as shared:
+        faults = Faults(at, random.Random(size.seed))  # noqa: S311 - not for a secret
+        with calling(at, size, files) as shared:
             while not shared.calls.value:
                 time.sleep(0.01)
             began = time.monotonic()
 
             def done() -> bool:
-                return shared.calls.value >= size.calls and len(faults.made) == len(faults)
+                much = shared.calls.value >= size.calls or time.monotonic() - began > size.seconds
+                return much and len(faults.made) == len(faults)
 
             while not done():
                 faults.round(size.calm, done)
+                told(f"{shared.calls.value:,} calls, {faults.made.total()} faults")
             took = time.monotonic() - began
         at.wait_until_ready()
         rows = at.rows()

@@ -22,7 +22,7 @@ FOUND = {
 
 
 def test_answers_under_faults_are_those_of_a_store_that_keeps_what_it_acknowledges(tmp_path: Path) -> None:
-    seen = run(SHORT, 1, tmp_path)
+    seen = run(SHORT, tmp_path)
     print(table(seen))
     assert list(seen.anomalies) == []
     assert len(seen.faults) == 7
@@ -33,7 +33,7 @@ def test_answers_under_faults_are_those_of_a_store_that_keeps_what_it_acknowledg
 @pytest.mark.parametrize("name", BROKEN)
 def test_the_check_finds_a_store_that(name: str, tmp_path: Path) -> None:
     command = ("-m", "tests.services.quotes.history.broken", name, "serve")
-    seen = run(LONGER, 1, tmp_path, command)
+    seen = run(LONGER, tmp_path, command)
     print(table(seen))
     assert {anomaly.kind for anomaly in seen.anomalies} & FOUND[name]
 
@@ -41,6 +41,6 @@ def test_the_check_finds_a_store_that(name: str, tmp_path: Path) -> None:
 @pytest.mark.release
 def test_the_check_finds_a_database_that_acknowledges_before_its_log_is_written(tmp_path: Path) -> None:
     lazy = {"synchronous_commit": "off", "wal_writer_delay": "10s"}
-    seen = run(LONGER, 1, tmp_path, settings=lazy)
+    seen = run(LONGER, tmp_path, settings=lazy)
     print(table(seen))
     assert "lost" in {anomaly.kind for anomaly in seen.anomalies}
