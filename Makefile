@@ -47,7 +47,7 @@ COMPOSE ?= $(CONTAINERS) compose --file deploy/compose.yaml
 GO := GOTOOLCHAIN=local GOFLAGS="-mod=readonly -buildvcs=false" $(CURDIR)/.venv/bin/go build -trimpath
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo run-faulty migrated stack stack-down test test-fast test-copies stock interop monitoring tracing ledger page chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload attack attack-check soak release tag publish pythons release-check clean
+.PHONY: help setup run demo run-faulty migrated stack stack-down test test-fast test-copies stock interop monitoring tracing ledger page chart lint workflows gen service remove image image-archive image-push image-test package sbom pin e2e e2e-full bench overload overload-store attack attack-check soak release tag publish pythons release-check clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -190,6 +190,9 @@ bench: .venv/.bench ## measure what a call costs, beside other servers; nine min
 overload: .venv/.bench ## measure goodput and latency at five times the capacity of a server; a minute
 	.venv/bin/python -m tests.bench.overload $(BENCH)
 
+overload-store: .venv/.bench ## measure goodput and latency at five times what the database can carry; a minute
+	.venv/bin/python -m tests.bench.overload_store $(BENCH)
+
 attack: setup ## attack this server and a bare one, beside an honest client: make attack ATTACK=floods; half an hour for all
 	.venv/bin/python -m tests.attack $(ATTACK)
 
@@ -204,6 +207,20 @@ release: setup ## set the version everywhere, and print how to commit and tag it
 
 tag: ## print the tag of this version
 	@echo quoter-$(VERSION)
+
+# service: quotes
+# Options of `make history`, such as --minutes 5.
+HISTORY ?=
+.PHONY: history bench-store
+
+history: setup ## make a million calls while servers and PostgreSQL fail, and check all answers; a quarter of an hour
+	.venv/bin/python -m tests.services.quotes.history $(HISTORY)
+
+bench-store: .venv/.bench ## measure GetQuote from PostgreSQL beside a plain psycopg loop; a minute
+	.venv/bin/python -m tests.services.quotes.speed $(BENCH)
+
+release-check: history
+# /service
 
 publish: .venv/.helm ## publish image and chart of this version, signed by digest; for CI: make publish IMAGE=ghcr.io/me/name
 	bash .ci/publish "$(IMAGE)"
@@ -232,7 +249,7 @@ pictures: .venv/.page ## take the pictures of the README from a server under loa
 pythons: setup ## run the tests on every other supported version of Python; a quarter of an hour
 	bash .ci/pythons $(filter-out $(shell .venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])'),$(VERSIONS))
 
-release-check: pythons ## run the checks that are too slow for `make test`; three quarters of an hour
+release-check: pythons ## run the checks that are too slow for `make test`; an hour
 	.venv/bin/python -m pytest -m "release or copy" -n 2 $(PYTEST)
 	$(MAKE) ledger
 
