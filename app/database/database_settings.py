@@ -30,8 +30,8 @@ class DatabaseSettings(Section):
     )
     database_pool_wait: Annotated[float, Interval(ge=0.01, le=60), Unit("seconds")] = setting(
         0.5,
-        "how long a call may wait for a connection; when there is none, it returns RESOURCE_EXHAUSTED, or"
-        " UNAVAILABLE if the database cannot be reached",
+        "how long a call may wait for a connection; when there is none, or it would wait for more than half"
+        " of this time, it returns RESOURCE_EXHAUSTED, or UNAVAILABLE if the database cannot be reached",
     )
     database_connect_timeout: Annotated[int, Interval(ge=2, le=60), Unit("seconds")] = setting(
         3, "how long connecting to one host of PostgreSQL may take"
