@@ -18,7 +18,7 @@ _SHOWN = 20
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.services.quotes.history", description=__doc__)
-    parser.add_argument("--calls", type=int, default=1_000_000)
+    parser.add_argument("--calls", type=int, default=1_000_000, help="calls with OK; others come on top")
     parser.add_argument("--minutes", type=float, default=inf, help="the most that clients call for")
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))  # noqa: S311 - not a secret

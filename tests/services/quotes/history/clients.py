@@ -32,8 +32,8 @@ from tests.services.quotes.history.operations import (
 
 # Seconds of each call: less than a server or PostgreSQL is stopped for at times.
 _TIMEOUT = 1.0
-# Seconds to wait after a call that no server has answered.
-_PAUSE = 0.05
+# Seconds to wait after a call that ended with UNAVAILABLE, and for which its server is left alone then.
+_PAUSE, _LEFT = 0.05, 1.0
 # Parts of all calls. The others read one quote.
 _ADDS, _LISTINGS, _LONG_LISTINGS = 0.04, 0.06, 0.0005
 # Of the calls that add: of those that repeat what others add or have added, and of those that try again after
@@ -59,7 +59,7 @@ class Shared:
     """What all processes of clients have in common."""
 
     batches: Any  # multiprocessing.Value: how many batches have been begun
-    calls: Any  # how many calls have ended
+    calls: Any  # how many calls have ended with OK
     stop: Event
 
 
@@ -81,6 +81,7 @@ class Client:
         self._shared = shared
         self._random = randomness
         self._again: deque[int] = deque()  # batches whose outcome is unknown
+        self._left_until: dict[Any, float] = {}  # by stub
         self.operations: list[Operation] = []
 
     def run(self) -> None:
@@ -98,11 +99,14 @@ class Client:
                     self._list(long_author_of(self._some_batch()))
                 else:
                     self._get(author_of(self._some_batch()))
+            answered = sum(one.code == "OK" for one in self.operations[-20:])
             with self._shared.calls.get_lock():
-                self._shared.calls.value += 20
+                self._shared.calls.value += answered
 
     def _stub(self) -> Any:
-        return self._random.choice(self._stubs)
+        now = time.monotonic()
+        good = [stub for stub in self._stubs if self._left_until.get(stub, 0.0) < now]
+        return self._random.choice(good or self._stubs)
 
     def _batch(self) -> int:
         """A new one, or one that another client may just add."""
@@ -129,7 +133,7 @@ class Client:
             self._record(Add(began, time.monotonic_ns(), _code(error), outcome, batch, 0))
             if outcome is Outcome.UNKNOWN and self._random.random() < _TRIED_AGAIN:
                 self._again.append(batch)
-            self._rest(error)
+            self._rest(error, stub)
         else:
             self._record(Add(began, time.monotonic_ns(), "OK", Outcome.OK, batch, added))
 
@@ -139,7 +143,7 @@ class Client:
             reply, call = stub.GetQuote.with_call(pb.QuoteRequest(author=author), timeout=_TIMEOUT)
         except grpc.RpcError as error:
             self._record(Get(began, time.monotonic_ns(), _code(error), False, author, None))
-            self._rest(error)
+            self._rest(error, stub)
         else:
             ended = time.monotonic_ns()
             self._record(Get(began, ended, "OK", _stale(call), author, Quote(reply.quote, reply.author)))
@@ -151,15 +155,16 @@ class Client:
             quotes = tuple(Quote(reply.quote, reply.author) for reply in call)
         except grpc.RpcError as error:
             self._record(Listing(began, time.monotonic_ns(), _code(error), False, author, None))
-            self._rest(error)
+            self._rest(error, stub)
         else:
             self._record(Listing(began, time.monotonic_ns(), "OK", _stale(call), author, quotes))
 
     def _record(self, operation: Operation) -> None:
         self.operations.append(operation)
 
-    def _rest(self, error: Any) -> None:
+    def _rest(self, error: Any, stub: Any) -> None:
         if error.code() is grpc.StatusCode.UNAVAILABLE:
+            self._left_until[stub] = time.monotonic() + _LEFT
             time.sleep(_PAUSE)
 
 
