@@ -140,3 +140,14 @@ def test_places_are_given_in_order_and_not_to_those_that_have_just_come(clock: C
         assert served == [0, 1, 2]
         for _ in range(3):
             places.free(writes=False)
+
+
+def test_a_burst_after_a_pause_waits_too(clock: Clock) -> None:
+    places = busy(clock, 0.001)
+    for _ in range(SIZE):
+        places.free(writes=False)
+    clock.now += 100
+    for _ in range(SIZE):
+        places.take(Bound(), writes=False)
+    with waiting(places, 20):
+        assert places.used == SIZE
