@@ -5,10 +5,11 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, Unit
 
-from app.core.section import Parser, Section, check, content, setting
-from app.database.url import DatabaseUrl, parse_url, parse_url_file
+from app.core.section import Parser, Section, check, setting
+from app.database.url import DatabaseUrl, parse_url
+from app.database.url_file import url_path
 
-UrlFile = Annotated[Path, content(parse_url_file)]
+UrlFile = Annotated[Path, Parser(url_path, "the path of a file or directory")]
 
 Outage = Literal["serve-reads", "not-ready"]
 
@@ -22,7 +23,9 @@ class DatabaseSettings(Section):
         " hold a password, and is never shown; nothing is stored when unset",
     )
     database_url_file: UrlFile | None = setting(
-        None, "instead of the URL: a file that holds it, such as a mounted Secret; read again when it changes"
+        None,
+        "instead of the URL: a file that holds it, or a directory, such as a mounted Secret, with the file"
+        " `uri`, or with `host`, `port`, `user`, `password` and `dbname`; read again when it changes",
     )
     # Each connection is a process of PostgreSQL, which works on as many statements at once as it has cores.
     database_pool_size: Annotated[int, Interval(ge=1, le=1000)] = setting(

@@ -4,24 +4,24 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from app.core.errors import StartError
-from app.core.file import read_file, reason_of
 from app.database.backend import Backend
 from app.database.database_settings import DatabaseSettings
-from app.database.url import EXPECTED, DatabaseUrl, parse_url_file
-from app.reload.file import WatchedFile
+from app.database.url import EXPECTED, DatabaseUrl
+from app.database.url_file import read_url, url_files
+from app.reload.file import WatchedFiles
 
 
 def url_of(settings: DatabaseSettings) -> DatabaseUrl:
-    """The URL of the variable, or what the file has now. Raises StartError."""
+    """The URL of the variable, or what the file or directory has now. Raises StartError."""
     if settings.database_url is not None:
         return settings.database_url
     file = settings.database_url_file
     if file is None:
         raise StartError(f"APP_DATABASE_URL: required; expected {EXPECTED}")
     try:
-        return parse_url_file(read_file(file))
-    except (OSError, ValueError) as error:
-        raise StartError(f"{file}: {reason_of(error)}") from None
+        return read_url(file)
+    except ValueError as error:
+        raise StartError(str(error)) from None
 
 
 @contextmanager
@@ -40,15 +40,19 @@ def open_database(settings: DatabaseSettings) -> Iterator[Backend]:
         from app.database.connections import conninfo
         from app.database.postgres import PostgresDatabase
 
-        def parse(content: bytes) -> str:
-            found = parse_url_file(content)
+        path = settings.database_url_file
+        if path is None:
+            info = conninfo(url.text, timeout)
+            yield opened.enter_context(PostgresDatabase(lambda: info, size, wait))
+            return
+
+        files, url_of_contents = url_files(path)
+
+        def parse(*contents: bytes) -> str:
+            found = url_of_contents(*contents)
             if found.dialect != url.dialect:
                 raise ValueError("the URL of another kind of database; restart the server to change it")
             return conninfo(found.text, timeout)
 
-        if settings.database_url_file is None:
-            info = conninfo(url.text, timeout)
-            yield opened.enter_context(PostgresDatabase(lambda: info, size, wait))
-        else:
-            file = opened.enter_context(WatchedFile(settings.database_url_file, parse))
-            yield opened.enter_context(PostgresDatabase(lambda: file.value, size, wait))
+        watched = opened.enter_context(WatchedFiles(files, parse))
+        yield opened.enter_context(PostgresDatabase(lambda: watched.value, size, wait))

@@ -173,19 +173,30 @@ def test_a_read_only_database_is_not_ready(service: Service[Any], server: Postgr
 
 
 @NEEDS_POSTGRES
+@pytest.mark.parametrize("kind", ["file", "directory"])
 def test_a_changed_file_with_the_url_is_used_by_new_connections(
-    service: Service[Any], server: Postgres, tmp_path: Path
+    service: Service[Any], server: Postgres, tmp_path: Path, kind: str
 ) -> None:
     apply(server.url, service)
     server.run("DROP ROLE IF EXISTS visitor")
     server.run("CREATE ROLE visitor LOGIN SUPERUSER PASSWORD 'old'")
-    file = tmp_path / "url"
-    file.write_text(f"postgresql://visitor:old@127.0.0.1:{server.port}/items\n")
-    with running([service], database_url_file=file) as at, stub_of(at) as stub:
+    parts = {"host": "127.0.0.1", "port": str(server.port), "user": "visitor", "dbname": "items"}
+
+    def password(text: str) -> None:
+        if kind == "file":
+            path.write_text(f"postgresql://visitor:{text}@127.0.0.1:{server.port}/items\n")
+            return
+        path.mkdir(exist_ok=True)
+        for name, part in {**parts, "password": text}.items():
+            (path / name).write_text(part)
+
+    path = tmp_path / kind
+    password("old")
+    with running([service], database_url_file=path) as at, stub_of(at) as stub:
         until(lambda: ready(at))
         assert stub.Echo(EchoRequest(text="a")).text == "1"
         server.run("ALTER ROLE visitor PASSWORD 'new'")
-        file.write_text(f"postgresql://visitor:new@127.0.0.1:{server.port}/items\n")
+        password("new")
         until(lambda: at.lines("file_reloaded"))
         server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'visitor'")
         assert stub.Echo(EchoRequest(text="b")).text == "2"
