@@ -69,6 +69,8 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
         )
     if row["grpcRoute.enabled"]:
         required["grpcRoute.parentRefs"] = [{"name": "gateway"}]
+    if row["database.migrate.mode"] != "none":
+        required["database.existingSecret"] = "database"
     if not row["serviceAccount.create"]:
         required["serviceAccount.name"] = "default"
     for name, value in required.items():

@@ -65,6 +65,38 @@ def test_the_notes_name_the_status_page_where_it_is_on(tmp_path: Path) -> None:
         assert "\n\n\n" not in printed
 
 
+@pytest.mark.parametrize(
+    ("values", "connections"),
+    [
+        ({}, "45 connections|2 * 2 pods * (10 + 1) + 1 for the Job that migrates."),
+        (
+            {"replicaCount": 3, "strategy": {"type": "Recreate"}},
+            "34 connections|3 pods * (10 + 1) + 1 for the",
+        ),
+        (
+            {"autoscaling": {"enabled": True, "maxReplicas": 7}, "database": {"migrate": {"mode": "none"}}},
+            "154 connections|2 * 7 pods * (10 + 1). Twice, because in an update",
+        ),
+        (
+            {"database": {"poolSize": 4, "migrate": {"mode": "init-container"}}},
+            "20 connections|2 * 2 pods * (4",
+        ),
+    ],
+)
+def test_the_notes_have_the_sum_of_the_connections_to_the_database(
+    values: dict[str, Any], connections: str, tmp_path: Path
+) -> None:
+    database = {"existingSecret": "database"} | values.get("database", {})
+    printed = notes(values | {"database": database}, tmp_path)
+    assert all(part in printed for part in connections.split("|")), printed
+    assert max(len(line) for line in printed.splitlines()) < 120
+    assert "\n\n\n" not in printed
+
+
+def test_the_notes_have_no_sum_without_a_database(tmp_path: Path) -> None:
+    assert "max_connections" not in notes({}, tmp_path)
+
+
 def settings(**values: Any) -> ServerSettings:
     return ServerSettings(**values)
 

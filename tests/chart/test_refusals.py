@@ -101,6 +101,41 @@ JWT = {"issuer": "https://issuer.example/", "audience": "api", "jwksUrl": "https
             ["extraEnv cannot set APP_WORKERS, which follows from the chart's values: set server.workers"],
         ),
         (
+            {"database": {"keys": {"uri": "url"}}},
+            ["database.keys, database.sslMode, database.ca and database.migrate are only valid with"],
+        ),
+        (
+            {"database": {"migrate": {"mode": "init-container"}}},
+            ["database.migrate are only valid with database.existingSecret"],
+        ),
+        (
+            {"database": {"existingSecret": "a", "keys": {"host": "h", "user": "u"}}},
+            ["database.keys lacks password, dbname: name the key of `uri`, or those of `host`, `user`"],
+        ),
+        (
+            {"database": {"existingSecret": "a", "ca": {"existingSecret": "b", "existingConfigMap": "c"}}},
+            ["database.ca.existingSecret and database.ca.existingConfigMap conflict: set only one"],
+        ),
+        (
+            {"database": {"existingSecret": "a", "migrate": {"mode": "none", "existingSecret": "b"}}},
+            ["database.migrate.existingSecret is only valid with database.migrate.mode=job or init-"],
+        ),
+        (
+            {"database": {"existingSecret": "a"}, "extraEnv": [{"name": "APP_DATABASE_URL", "value": "b"}]},
+            ["APP_DATABASE_URL in extraEnv and database.existingSecret are two databases: set only one"],
+        ),
+        (
+            {"extraEnv": [{"name": "APP_DATABASE_URL", "value": "sqlite:////data/items.db"}]},
+            ["which only one pod may use: set replicaCount=1, strategy.type=Recreate and"],
+        ),
+        (
+            {
+                "database": {"existingSecret": "a", "sslMode": "verify-ca"},
+                "extraEnv": [{"name": "PGSSLMODE", "value": "require"}],
+            },
+            ["extraEnv cannot set PGSSLMODE, which follows from the chart's values: set database.sslMode"],
+        ),
+        (
             {"extraEnv": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
             ["extraEnv sets A, which is already set"],
         ),
@@ -120,6 +155,11 @@ def test_conflicting_values_fail_with_an_explanation(values: dict[str, Any], wor
         {"drain": {"clientLookupSeconds": 1, "delaySeconds": 13}},
         {"drain": {"graceSeconds": 20}, "server": {"maxDeadlineSeconds": 24}},
         {"drain": {"graceSeconds": 3596}, "server": {"maxDeadlineSeconds": 3600}},
+        {
+            "extraEnv": [{"name": "APP_DATABASE_URL", "value": "sqlite:////data/items.db"}],
+            "replicaCount": 1,
+            "strategy": {"type": "Recreate"},
+        },
     ],
 )
 def test_values_at_the_limit_are_accepted(values: dict[str, Any]) -> None:
@@ -150,6 +190,9 @@ def test_the_pairs_that_no_combination_has_are_rejected(
         ({"auth": {"jwt": {"algorithms": ["none"]}}}, "/auth/jwt/algorithms/0"),
         ({"podDisruptionBudget": {"maxUnavailable": 0}}, "/podDisruptionBudget/maxUnavailable"),
         ({"image": {"digest": "latest"}}, "/image/digest"),
+        ({"database": {"migrate": {"mode": "jobs"}}}, "/database/migrate/mode"),
+        ({"database": {"keys": {"url": "a"}}}, "'url' not allowed"),
+        ({"database": {"sslMode": "on"}}, "/database/sslMode"),
         ({"enabled": "yes"}, "/enabled"),
         ({"global": {"imageRegistry": 1}}, "/global/imageRegistry"),
         ({"livenessProbe": {"grpc": 1}}, "at '/livenessProbe': additional properties 'grpc' not allowed"),

@@ -32,6 +32,11 @@ def pods_labels(objects: Objects, kind: str = f"Deployment/{NAME}") -> dict[str,
     return found
 
 
+def migrating(objects: Objects) -> list[Any]:
+    """The specification of the pod that migrates, if there is a Job for it."""
+    return [one["spec"]["template"]["spec"] for one in objects.values() if one["kind"] == "Job"]
+
+
 def test_the_names_of_objects_and_ports_are_stable() -> None:
     objects = rendered()
     assert set(objects) == {
@@ -79,13 +84,13 @@ def test_helm_lint_finds_nothing_in_any_combination(values: dict[str, Any]) -> N
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
 def test_every_pod_meets_the_restricted_level(values: dict[str, Any]) -> None:
     objects = rendered(values)
-    for spec in (pod(objects)["spec"], objects[f"Pod/{NAME}-test"]["spec"]):
+    for spec in (pod(objects)["spec"], objects[f"Pod/{NAME}-test"]["spec"], *migrating(objects)):
         assert spec["automountServiceAccountToken"] is False
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec)
         assert all(set(one) & {"secret", "configMap", "projected"} for one in spec.get("volumes", []))
-        for container in spec["containers"]:
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
             assert container["securityContext"] == {
                 "allowPrivilegeEscalation": False,
                 "readOnlyRootFilesystem": True,
@@ -95,8 +100,9 @@ def test_every_pod_meets_the_restricted_level(values: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("values", COMBINATIONS, ids=range(len(COMBINATIONS)))
-def test_every_selector_matches_the_servers_pods_and_not_the_pod_of_helm_test(values: dict[str, Any]) -> None:
+def test_every_selector_matches_the_servers_pods_and_no_others(values: dict[str, Any]) -> None:
     objects = rendered(values)
+    jobs = [name for name in objects if name.startswith("Job/")]
     chosen: dict[str, Callable[[Any], dict[str, str]]] = {
         f"Service/{NAME}": lambda one: one["spec"]["selector"],
         f"Service/{NAME}-headless": lambda one: one["spec"]["selector"],
@@ -108,7 +114,8 @@ def test_every_selector_matches_the_servers_pods_and_not_the_pod_of_helm_test(va
     for name, selector in chosen.items():
         if name in objects:
             assert selects(selector(objects[name]), pods_labels(objects)), name
-            assert not selects(selector(objects[name]), pods_labels(objects, f"Pod/{NAME}-test")), name
+            for other in (f"Pod/{NAME}-test", *jobs):
+                assert not selects(selector(objects[name]), pods_labels(objects, other)), name
 
 
 def test_two_releases_do_not_select_each_others_pods() -> None:
@@ -123,8 +130,10 @@ def test_two_releases_do_not_select_each_others_pods() -> None:
 @pytest.mark.parametrize("release", ["a" * 53, NAME, "q"])
 @pytest.mark.parametrize("override", ["", "b" * 63])
 def test_names_are_short_enough_for_kubernetes(release: str, override: str) -> None:
-    everything = TLS | {"nameOverride": override}
-    for name, one in rendered(everything, release=release).items():
+    everything = TLS | {"nameOverride": override, "database": {"existingSecret": "database"}}
+    objects = rendered(everything, release=release)
+    assert [name for name in objects if name.startswith("Job/")]
+    for name, one in objects.items():
         assert len(one["metadata"]["name"]) <= 63, name
         assert all(len(label) <= 63 for label in one["metadata"]["labels"].values()), name
     objects = rendered({"fullnameOverride": "mine"})
@@ -280,6 +289,7 @@ def test_the_errors_of_a_server_that_does_not_start_are_kept_with_its_pod() -> N
     [
         ({}, [53, 53]),
         ({"otel": {"endpoint": "http://collector.here:4317"}}, [53, 53, 4317]),
+        ({"database": {"existingSecret": "database"}}, [53, 53, 5432]),
         ({"otel": {"endpoint": "http://collector.here"}}, [53, 53, 443]),
         ({"auth": {"mode": "jwt", "jwt": JWT | {"jwksUrl": "https://issuer.example/keys"}}}, [53, 53, 443]),
         ({"auth": {"mode": "jwt", "jwt": PLAINTEXT | {"jwksUrl": "http://issuer.here/keys"}}}, [53, 53, 80]),

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from app.core.errors import StartError
 from app.core.name import NAME
 from app.core.section import settings_of
+from app.database.opening import url_of
 from app.settings import FRAME, Settings, load
 from tests.chart.chart import Objects, rendered, variables
 from tests.chart.combinations import COMBINATIONS
@@ -41,6 +42,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for path, data in content.items():
         found[path] = folder / path.replace("/", "-")
         found[path].write_bytes(data)
+    found["/run/secrets/database"] = secret = folder / "database"
+    secret.mkdir()
+    (secret / "uri").write_text("postgresql://server:s3cr3t@database/items")
     return found
 
 
@@ -99,6 +103,13 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
             "resetProtection": False,
         },
         "keepalive": {"timeSeconds": 86_400, "timeoutSeconds": 0.5, "permitTimeSeconds": 6},
+        "database": {
+            "existingSecret": "database",
+            "outage": "serve-reads",
+            "poolSize": 33,
+            "poolWaitSeconds": 0.25,
+            "connectTimeoutSeconds": 9,
+        },
         "drain": {"delaySeconds": 86_400, "graceSeconds": 86_399},
         "maxConnectionAgeSeconds": 3_600,
         "containerPorts": {"grpc": 8443, "metrics": 8080},
@@ -127,6 +138,10 @@ def test_every_value_reaches_its_setting(files: dict[str, Path], monkeypatch: py
     assert (server.keepalive_time, server.keepalive_timeout) == (86_400, 0.5)
     assert server.permit_keepalive_time == 6
     assert (server.log_max_waiting, server.log_max_stderr) == (1_000_000, 10_000)
+    database = found.database
+    assert url_of(database).dialect == "postgresql"
+    assert (database.database_outage, database.database_pool_size) == ("serve-reads", 33)
+    assert (database.database_pool_wait, database.database_connect_timeout) == (0.25, 9)
     assert (server.log_fields, server.log_gcp_project) == ("gcp", "my-project")
     assert (server.drain_delay, server.drain_grace, server.max_connection_age) == (86_400, 86_399, 3_600)
 
@@ -136,6 +151,7 @@ def test_the_chart_sets_every_setting_of_the_frame_and_no_others() -> None:
         "services": ["probe.Probe"],
         "auth": {"require": "probe.Probe name:bob"},
         "log": {"fields": "gcp", "gcpProject": "my-project"},
+        "database": {"existingSecret": "database"},
     }
     keys = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "keys": {"existingConfigMap": "keys"}}}
     url = {"mode": "jwt", "jwt": {"issuer": "i", "audience": "a", "jwksUrl": "https://issuer.example/keys"}}

@@ -73,19 +73,26 @@ OF_THE_SERVER = {
 }
 
 
-def test_the_pod_of_helm_test_has_the_values_of_the_servers_pods() -> None:
-    values: dict[str, Any] = {}
+@pytest.mark.parametrize("other", ["of helm test", "of the Job"])
+def test_other_pods_have_the_values_of_the_servers_pods(other: str) -> None:
+    values: dict[str, Any] = {"database": {"existingSecret": "database"}}
     for one in USUAL:
         if one.path[:-1] == POD:
             values |= one.values
     objects = rendered(values)
-    server, test = pod(objects)["spec"], objects[f"Pod/{NAME}-test"]["spec"]
+    server = pod(objects)["spec"]
     assert {"hostAliases", "dnsConfig", "dnsPolicy", "runtimeClassName", "nodeSelector"} <= set(server)
-    assert set(server) - set(test) == OF_THE_SERVER
+    if other == "of the Job":
+        [job] = [one for one in objects.values() if one["kind"] == "Job"]
+        found = job["spec"]["template"]["spec"]
+        assert set(server) - set(found) == OF_THE_SERVER - {"priorityClassName"}
+    else:
+        found = objects[f"Pod/{NAME}-test"]["spec"]
+        assert set(server) - set(found) == OF_THE_SERVER
     for name in server.keys() - OF_THE_SERVER - OWN:
-        assert test[name] == server[name], name
+        assert found[name] == server[name], name
     # Affinity to pods would keep it away from the nodes of the server's pods.
-    assert test["affinity"] == {"nodeAffinity": values["affinity"]["nodeAffinity"]}
+    assert found["affinity"] == {"nodeAffinity": values["affinity"]["nodeAffinity"]}
 
 
 @pytest.mark.parametrize("name", ["runAsUser", "runAsGroup", "fsGroup", "seccompProfile"])

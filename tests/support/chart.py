@@ -4,8 +4,8 @@ from pathlib import Path
 
 from app.core.name import NAME
 
-# Settings that no value has: extraEnv sets them from a Secret.
-SECRET = {"APP_DATABASE_URL", "APP_DATABASE_URL_FILE"}
+# Settings that no value has: database.existingSecret sets APP_DATABASE_URL_FILE instead.
+SECRET = {"APP_DATABASE_URL"}
 
 CHART = Path(__file__).parents[2] / "helm" / NAME
 

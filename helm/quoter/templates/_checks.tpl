@@ -4,7 +4,7 @@ YAML list of explanations.
 */}}
 {{- define "quoter.check" -}}
 {{- $wrong := list }}
-{{- range list "renamed" "image" "drain" "auth" "tls" "scaling" "network" "log" "parent" "variables" }}
+{{- range list "renamed" "image" "drain" "auth" "tls" "scaling" "network" "log" "database" "parent" "variables" }}
 {{- $wrong = concat $wrong (include (printf "quoter.check.%s" .) $ | fromYamlArray) }}
 {{- end }}
 {{- $wrong = concat $wrong (include "quoter.ofServices" (dict "template" "check" "context" .) | fromYamlArray) }}

@@ -48,6 +48,7 @@ rest. `[::]` is all addresses of both IP families, and on a host without IPv6 al
   value: /run/secrets/{{ ternary "client-ca" "tls" (ne .Values.tls.clientCa.existingSecret "") }}/ca.crt
 {{- end }}
 {{- end }}
+{{- include "quoter.databaseEnv" . }}
 {{- include "quoter.ofServices" (dict "template" "env" "context" .) }}
 - name: APP_DRAIN_DELAY
   value: {{ $drain.delay | quote }}

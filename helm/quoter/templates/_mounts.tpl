@@ -43,6 +43,7 @@
           path: ca.crt
 {{- end }}
 {{- end }}
+{{- include "quoter.databaseMounts" (dict "secret" .Values.database.existingSecret "context" .) }}
 {{- end }}
 
 {{/* The volume of one key of a Secret or ConfigMap. */}}

@@ -59,5 +59,7 @@ APP_TLS_KEY_FILE: tls.existingSecret
 APP_WORKERS: server.workers
 OTEL_EXPORTER_OTLP_ENDPOINT: otel.endpoint
 OTEL_RESOURCE_ATTRIBUTES: otel.resourceAttributes
+PGSSLMODE: database.sslMode
+PGSSLROOTCERT: database.ca
 SSL_CERT_FILE: auth.jwt.jwksCa
 {{- end }}
