@@ -58,6 +58,7 @@ _MAX_IDLE = 300
 
 _DEFAULTS: dict[str, str | int] = {
     "application_name": NAME,
+    "client_encoding": "UTF8",  # psycopg returns bytes for text of a database in SQL_ASCII otherwise
     # Notice within 20 s that an idle connection leads nowhere, and that what was sent is not acknowledged.
     "keepalives": 1,
     "keepalives_idle": 10,

@@ -173,6 +173,19 @@ def test_a_read_only_database_is_not_ready(service: Service[Any], server: Postgr
 
 
 @NEEDS_POSTGRES
+def test_a_database_in_another_encoding_is_used(service: Service[Any], server: Postgres) -> None:
+    server.run("DROP DATABASE IF EXISTS plain", database="postgres")
+    server.run(
+        "CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0", database="postgres"
+    )
+    url = server.url_of("plain")
+    apply(url, service)
+    with running([service], database_url=url) as at, stub_of(at) as stub:
+        until(lambda: ready(at))
+        assert stub.Echo(EchoRequest(text="ä")).text == "1"
+
+
+@NEEDS_POSTGRES
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_a_changed_file_with_the_url_is_used_by_new_connections(
     service: Service[Any], server: Postgres, tmp_path: Path, kind: str
