@@ -132,7 +132,9 @@ class Namespace:
         return json.loads(self.kubectl("get", *arguments, "--output", "json"))
 
     def pods(self, release: str) -> list[Any]:
-        found: list[Any] = self.get("pods", "--selector", f"app.kubernetes.io/instance={release}")["items"]
+        """The server's pods, without those of jobs and tests."""
+        labels = f"app.kubernetes.io/name={NAME},app.kubernetes.io/instance={release}"
+        found: list[Any] = self.get("pods", "--selector", labels)["items"]
         return found
 
     def living(self, release: str) -> list[Any]:

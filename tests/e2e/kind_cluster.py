@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.e2e import images
 from tests.e2e.cluster import ROOT, run, succeed
 
 CONFIG = ROOT / "tests" / "e2e" / "kind" / "cluster.yaml"
 ARCHIVE = ROOT / "dist" / "image.tar"
 # One for each checkout, so that the next run deletes what a run that was killed has left.
 NAME = f"e2e-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+# The variable that tells the tests' processes that the cluster is this one.
+CREATED = "E2E_KIND_CLUSTER"
 INSTALL = {
     "kind": "make .venv/.kind",
     "kubectl": "https://kubernetes.io/docs/tasks/tools",
@@ -40,6 +43,14 @@ def engine(env: Mapping[str, str]) -> str:
     return "" if host in ("localhost", "127.0.0.1", "::1") else host
 
 
+def load(image: str, env: Mapping[str, str]) -> None:
+    """Loads another image of this machine into the cluster, while it is up."""
+    with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
+        archive = str(Path(folder, "image.tar"))
+        succeed(images.engine(env), "save", "--output", archive, image, env=env, seconds=300)
+        succeed("kind", "load", "image-archive", archive, "--name", NAME, env=env, seconds=300)
+
+
 class KindCluster:
     """Has the image in it. Its kubeconfig is $KUBECONFIG while the tests run; the user's is not changed."""
 
@@ -57,6 +68,7 @@ class KindCluster:
             pytest.exit(f"$KUBECONFIG is not set; creating a kind cluster also requires\n{lines}", 1)
         self._folder = Path(tempfile.mkdtemp(prefix="e2e-"))
         os.environ["KUBECONFIG"] = self._env["KUBECONFIG"] = str(self._folder / "kubeconfig")
+        os.environ[CREATED] = NAME
         self._kind("delete", "cluster")
         self._create()
         succeed("make", "image-archive", f"IMAGE={self._image}", env=self._env, seconds=1200)
@@ -66,6 +78,7 @@ class KindCluster:
         if self._folder is None:
             return
         os.environ.pop("KUBECONFIG", None)
+        os.environ.pop(CREATED, None)
         if self._created:
             self._kind("delete", "cluster")
         shutil.rmtree(self._folder)

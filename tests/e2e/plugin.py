@@ -27,6 +27,7 @@ from pathlib import Path
 import pytest
 
 from app.core.name import NAME, variable
+from tests.e2e import kind_cluster
 from tests.e2e.calling import HEADLESS, Client, Pod, ghz, own, stock
 from tests.e2e.cluster import RELEASE, ROOT, Cluster, Namespace, create_echo, run, succeed
 from tests.e2e.kind_cluster import KindCluster
@@ -139,6 +140,20 @@ def cluster() -> Cluster:
     if missing := [tool for tool in TOOLS if shutil.which(tool, path=env["PATH"]) is None]:
         pytest.skip(f"not on the PATH: {', '.join(missing)}")
     return Cluster(env, IMAGE)
+
+
+@pytest.fixture(scope="session")
+def load_image(cluster: Cluster) -> Callable[[str], None]:
+    """Loads an image of this machine into the cluster, if the tests have started that."""
+    if cluster.env["KUBECONFIG"] == beside():
+
+        def load(image: str) -> None:
+            succeed(str(BESIDE), "load", image, env=cluster.env, seconds=300)
+
+        return load
+    if os.environ.get(kind_cluster.CREATED):
+        return lambda image: kind_cluster.load(image, cluster.env)
+    pytest.skip("images of this machine cannot be loaded into the cluster of $KUBECONFIG")
 
 
 @pytest.fixture(scope="session")
