@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.kind_cluster import ARCHIVE, NAME, KindCluster
+from tests.e2e.kind_cluster import ARCHIVE, CREATED, NAME, KindCluster, load
 from tests.e2e.plugin import TestCluster, started
 
 IMAGE = "localhost/sample:dev"
@@ -30,6 +30,7 @@ def env(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, s
         (tmp_path / program).chmod(0o755)
     yield {"PATH": str(tmp_path), "RECORD": str(tmp_path), "KUBECONFIG": "", "FAILING": "-"}
     os.environ.pop("KUBECONFIG", None)
+    os.environ.pop(CREATED, None)
 
 
 def commands(env: dict[str, str]) -> list[str]:
@@ -64,8 +65,10 @@ def test_a_cluster_is_created_has_the_image_and_is_deleted(env: dict[str, str]) 
     ]
     kubeconfig = Path(os.environ["KUBECONFIG"])
     assert kubeconfig.parent.is_dir()
+    assert os.environ[CREATED] == NAME
 
     cluster.pytest_unconfigure()
+    assert CREATED not in os.environ
     assert commands(env)[4:] == [f"kind delete cluster --name {NAME}"]
     assert "KUBECONFIG" not in os.environ
     assert not kubeconfig.parent.exists()
@@ -128,3 +131,12 @@ def test_an_engine_that_is_not_running_is_an_error_with_the_reason(env: dict[str
         cluster.pytest_sessionstart()
     cluster.pytest_unconfigure()
     assert commands(env) == [f"kind delete cluster --name {NAME}"]
+
+
+def test_another_image_is_loaded_by_an_archive(env: dict[str, str]) -> None:
+    load("localhost/other:dev", env)
+    saved, loaded = commands(env)
+    archive = saved.split()[3]
+    assert saved == f"docker save --output {archive} localhost/other:dev"
+    assert loaded == f"kind load image-archive {archive} --name {NAME}"
+    assert not Path(archive).exists()
