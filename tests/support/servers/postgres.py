@@ -17,6 +17,7 @@ import psycopg
 import pytest
 
 from tests.support.network.ports import unused_ports
+from tests.support.waiting import until
 
 # Debian has a folder for each version.
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parts[-2]))
@@ -41,6 +42,17 @@ _SETTINGS = {
 REPEATABLE_READ = "?options=-c%20default_transaction_isolation%3Drepeatable%5C%20read"
 
 
+def unprivileged() -> pwd.struct_passwd | None:
+    """The user that PostgreSQL runs as instead of root."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+def run_as() -> dict[str, Any]:
+    """What subprocess needs for that."""
+    user = unprivileged()
+    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
 class Postgres:
     """A server on 127.0.0.1, which a test may kill, stop and start again."""
 
@@ -52,7 +64,7 @@ class Postgres:
         [self.port] = unused_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
         # PostgreSQL does not run as root.
-        self._user = pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+        self._user = unprivileged()
 
     @property
     def url(self) -> str:
@@ -61,34 +73,62 @@ class Postgres:
     def url_of(self, database: str, port: int | None = None) -> str:
         return f"postgresql://{USER}:{_ENCODED}@127.0.0.1:{port or self.port}/{database}"
 
-    def _run_as(self) -> dict[str, Any]:
-        if self._user is None:
-            return {}
-        return {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+    def own(self, *paths: Path) -> None:
+        """Gives files to the user that PostgreSQL runs as."""
+        if self._user is not None:
+            for path in paths:
+                shutil.chown(path, self._user.pw_uid, self._user.pw_gid)
 
-    def make(self, settings: Mapping[str, str] = {}) -> None:
+    def _run(self, program: str, *arguments: str | Path) -> None:
+        subprocess.run(
+            [self._programs / program, *arguments],
+            check=True, stdout=subprocess.DEVNULL, cwd="/", **run_as(),
+        )  # fmt: skip
+
+    def _make_folder(self) -> None:
         self._data.mkdir(parents=True, mode=0o700)
+        self.own(self._data.parent, self._data)
+
+    def make(self, settings: Mapping[str, str] = {}, *options: str) -> None:
+        """With more options of initdb."""
+        self._make_folder()
         password = self._data.parent / "password"
         password.write_text(PASSWORD + "\n")
-        if self._user is not None:
-            for path in (self._data.parent, self._data, password):
-                shutil.chown(path, self._user.pw_uid, self._user.pw_gid)
-        subprocess.run(
-            [self._programs / "initdb", "--pgdata", self._data, "--username", USER, "--pwfile", password,
-             "--auth", "scram-sha-256", "--no-sync", "--no-instructions", "--encoding", "UTF8",
-             "--locale", "C"],
-            check=True, stdout=subprocess.DEVNULL, cwd="/", **self._run_as(),
+        self.own(password)
+        self._run(
+            "initdb", "--pgdata", self._data, "--username", USER, "--pwfile", password, "--auth",
+            "scram-sha-256", "--no-sync", "--no-instructions", "--encoding", "UTF8", "--locale", "C", *options,
         )  # fmt: skip
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in {**_SETTINGS, **settings}.items())
         self.start()
         self.run("CREATE DATABASE items", database="postgres")
 
+    def make_standby_of(self, primary: "Postgres") -> None:
+        """Copies the primary, and follows it."""
+        self._make_folder()
+        self._run(
+            "pg_basebackup", "--pgdata", self._data, "--dbname", primary.url_of("postgres"), "--no-sync",
+            "--checkpoint", "fast", "--write-recovery-conf",
+        )  # fmt: skip
+        self.start()
+
+    def promote(self) -> None:
+        """Makes a primary of a standby; returns once it takes writes."""
+        self._run("pg_ctl", "promote", "--pgdata", self._data, "--wait")
+
+    def demote(self, primary: "Postgres") -> None:
+        """Starts again, after a stop, as a standby that follows the new primary."""
+        (self._data / "standby.signal").touch()
+        with (self._data / "postgresql.auto.conf").open("a") as file:
+            file.write(f"primary_conninfo = '{primary.url_of('postgres')}'\n")
+        self.start()
+
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._programs / "postgres", "-D", self._data, "-p", str(self.port)],
-                stdout=log, stderr=log, cwd="/", **self._run_as(),
+                stdout=log, stderr=log, cwd="/", **run_as(),
             )  # fmt: skip
         ends_at = time.monotonic() + 40
         while True:
@@ -159,14 +199,32 @@ class Postgres:
 
 
 @contextmanager
-def postgres(settings: Mapping[str, str] = {}) -> Iterator[Postgres]:
-    """A running server with an empty database `items`."""
+def _empty() -> Iterator[Postgres]:
     with TemporaryDirectory(prefix="postgres-") as folder:
         Path(folder).chmod(0o755)  # for the user that PostgreSQL runs as
         server = Postgres(Path(folder) / "server")
         try:
-            server.make(settings)
             yield server
         finally:
             server.resume()
             server.stop()
+
+
+@contextmanager
+def postgres(settings: Mapping[str, str] = {}, *options: str) -> Iterator[Postgres]:
+    """A running server with an empty database `items`, made with more options of initdb."""
+    with _empty() as server:
+        server.make(settings, *options)
+        yield server
+
+
+@contextmanager
+def standby_of(primary: Postgres) -> Iterator[Postgres]:
+    """A running standby, whom the primary waits for with each commit."""
+    with _empty() as server:
+        server.make_standby_of(primary)
+        primary.run("ALTER SYSTEM SET synchronous_standby_names = '*'")
+        primary.run("SELECT pg_reload_conf()")
+        synchronous = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
+        until(lambda: primary.run(synchronous) == [(1,)], 20)
+        yield server
