@@ -25,13 +25,13 @@ from tests.support.waiting import until
 
 pytestmark = NEEDS_POSTGRES
 
-SIZE = 4
+SIZE = 8
 COUNT = "SELECT count(*) FROM items"
 ADD = "INSERT INTO items (name) VALUES ('one')"
 # Seconds: what a call may take past its deadline.
 LATE = 1.5
-# Seconds within which calls are OK again.
-SOON = 2
+# Seconds within which calls are OK again, on a busy machine.
+SOON = 4
 # With the end of the statement: READ COMMITTED is another one.
 COMMIT = b"COMMIT\0"
 CUT: list[End] = ["fin", "rst"]
@@ -115,8 +115,7 @@ def test_connections_that_fell_silent_while_idle_cost_few_calls(
     network.cut("silence")
     with within(0.5 + LATE), call_of(seconds=0.5), pytest.raises(DeadlineExceeded):
         count(database)
-    with within(SOON):  # not a deadline for each of the others
-        until(lambda: works(lambda: fill(database)), SOON)
+    until(lambda: works(lambda: fill(database)), SOON)  # not after a deadline for each of the others
 
 
 @pytest.mark.parametrize("answered", [False, True])
@@ -158,8 +157,7 @@ def test_a_connection_that_falls_silent_in_a_transaction_ends_the_call_by_its_de
         assert UNKNOWN_OUTCOME in caught.value.message
     else:
         assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
-    with within(SOON):
-        until(lambda: works(lambda: fill(database)), SOON)
+    until(lambda: works(lambda: fill(database)), SOON)
 
 
 @pytest.mark.parametrize("how", CUT)
@@ -169,8 +167,7 @@ def test_a_connection_that_is_cut_while_it_is_made_is_unavailable(
     network.end_at(b"application_name", how)
     with call_of(seconds=5), within(LATE), pytest.raises(Unavailable, match="cannot be reached"):
         count(database)
-    with within(SOON):
-        until(lambda: works(lambda: count(database)), SOON)
+    until(lambda: works(lambda: count(database)), SOON)
 
 
 def test_connecting_to_what_does_not_answer_ends_in_time(
@@ -179,11 +176,10 @@ def test_connecting_to_what_does_not_answer_ends_in_time(
     network.silence()
     with within(0.5 + LATE), call_of(seconds=0.5), pytest.raises(StatusError):
         count(database)
-    with within(SIZE + LATE), call_of(seconds=60), pytest.raises(Unavailable, match="cannot be reached"):
+    with within(4 + LATE), call_of(seconds=60), pytest.raises(Unavailable, match="cannot be reached"):
         count(database)
     network.heal()
-    with within(SOON):
-        until(lambda: works(lambda: fill(database)), SOON)
+    until(lambda: works(lambda: fill(database)), SOON)
 
 
 def test_a_slow_network_makes_calls_slow_and_no_deadline_is_passed(
@@ -208,7 +204,7 @@ def test_a_database_that_falls_silent_makes_a_server_unready_and_leaves_it_alive
     service = items(tmp_path)
     apply_migrations(server.url, [service])
     url = server.url_of("items", network.port)
-    threads = ThreadPoolExecutor(8)
+    threads = ThreadPoolExecutor(SIZE)
     with (
         running([service], database_url=url, database_connect_timeout=2) as at,
         client_of(at) as client,
@@ -234,7 +230,6 @@ def test_a_database_that_falls_silent_makes_a_server_unready_and_leaves_it_alive
         assert live(at)
         assert at.lines("database_down")
         network.heal()
-        with within(SOON):
-            until(lambda: outcome(lambda: client.add("after", timeout=1)) is grpc.StatusCode.OK, SOON)
+        until(lambda: outcome(lambda: client.add("after", timeout=1)) is grpc.StatusCode.OK, SOON)
         until(lambda: ready(at), 10)
         assert all(threads.map(lambda text: client.add(text) > 20, map(str, range(100, 120))))

@@ -26,7 +26,7 @@ NEEDS_POSTGRES = pytest.mark.skipif(
 )
 
 USER, PASSWORD = "owner", "p@ss:/%?#word"
-_ENCODED = "p%40ss%3A%2F%25%3F%23word"
+ENCODED = "p%40ss%3A%2F%25%3F%23word"
 
 # A test's data need not survive a loss of power; what survives a kill is the same.
 _SETTINGS = {
@@ -71,7 +71,7 @@ class Postgres:
         return self.url_of("items")
 
     def url_of(self, database: str, port: int | None = None) -> str:
-        return f"postgresql://{USER}:{_ENCODED}@127.0.0.1:{port or self.port}/{database}"
+        return f"postgresql://{USER}:{ENCODED}@127.0.0.1:{port or self.port}/{database}"
 
     def own(self, *paths: Path) -> None:
         """Gives files to the user that PostgreSQL runs as."""
@@ -96,8 +96,9 @@ class Postgres:
         password.write_text(PASSWORD + "\n")
         self.own(password)
         self._run(
-            "initdb", "--pgdata", self._data, "--username", USER, "--pwfile", password, "--auth",
-            "scram-sha-256", "--no-sync", "--no-instructions", "--encoding", "UTF8", "--locale", "C", *options,
+            "initdb", "--pgdata", self._data, "--username", USER, "--pwfile", password,
+            "--auth", "scram-sha-256", "--no-sync", "--no-instructions", "--encoding", "UTF8",
+            "--locale", "C", *options,
         )  # fmt: skip
         with (self._data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = {value}\n" for name, value in {**_SETTINGS, **settings}.items())
