@@ -168,6 +168,19 @@ class Postgres:
             self._process.send_signal(signal.SIGSTOP)  # from here on, it makes no more children
         self._signal(signal.SIGSTOP)
 
+    def limit_files(self, size: int) -> None:
+        """The most bytes that a file may have, by which writes are cut short; -1 for no limit.
+
+        By the user of the processes: root may lack the right to do it in a container.
+        """
+        for process in self._processes():
+            limit = f"--fsize={size if size >= 0 else 'unlimited'}:"
+            done = subprocess.run(
+                ["prlimit", "--pid", str(process), limit],
+                stderr=subprocess.PIPE, text=True, check=False, **run_as(),
+            )  # fmt: skip
+            assert done.returncode == 0 or "No such process" in done.stderr, done.stderr
+
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
