@@ -70,6 +70,10 @@ class Client:
     def count(self, timeout: float = 10) -> int:
         return self.add(READ, timeout)
 
+    def begin(self, text: str) -> Any:
+        """As `add`, without waiting for it: returns grpc's call."""
+        return self._stub.Echo.future(EchoRequest(text=text), timeout=60)
+
 
 @contextmanager
 def client_of(server: Server) -> Iterator[Client]:

@@ -1,0 +1,26 @@
+from contextlib import ExitStack
+from typing import Any
+
+from app.database.bound import Bound
+from app.database.connections import Connections, conninfo
+from tests.support.servers.postgres import NEEDS_POSTGRES, postgres
+
+HALF_AN_HOUR = 1800
+
+
+@NEEDS_POSTGRES
+def test_connections_that_were_made_together_do_not_expire_together() -> None:
+    with (
+        postgres() as server,
+        Connections(lambda: conninfo(server.url, 10), size=20, wait=5) as connections,
+        ExitStack() as used,
+    ):
+        ends: list[float] = []
+        for _ in range(20):
+            connection: Any = connections.acquire(Bound(30))
+            used.callback(connections.release, connection)
+            ends.append(connection._expire_at - connection.made_at)  # noqa: SLF001 - psycopg_pool's note on it
+    assert max(ends) <= HALF_AN_HOUR + 1
+    assert min(ends) >= HALF_AN_HOUR * 0.95 - 1
+    # Random in a range of 90 s: that all are within 30 s has a probability of 20 × (1/3)^19.
+    assert max(ends) - min(ends) > 30
