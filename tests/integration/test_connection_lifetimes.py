@@ -22,5 +22,5 @@ def test_connections_that_were_made_together_do_not_expire_together() -> None:
             ends.append(connection._expire_at - connection.made_at)  # noqa: SLF001 - psycopg_pool's note on it
     assert max(ends) <= HALF_AN_HOUR + 1
     assert min(ends) >= HALF_AN_HOUR * 0.95 - 1
-    # Random in a range of 90 s: that all are within 30 s has a probability of 20 × (1/3)^19.
+    # Random in a range of 90 s: that all are within 30 s has a probability of one in 50 million.
     assert max(ends) - min(ends) > 30
