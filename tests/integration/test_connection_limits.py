@@ -21,7 +21,7 @@ pytestmark = NEEDS_POSTGRES
 SIZE = 8
 # Of the 12 connections, 3 are kept for administrators.
 LIMITS = {"max_connections": "12", "superuser_reserved_connections": "3"}
-SOON = 4
+SOON = 10
 
 
 @pytest.fixture

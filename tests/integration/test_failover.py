@@ -21,7 +21,7 @@ from tests.support.servers.postgres import ENCODED, NEEDS_POSTGRES, USER, Postgr
 from tests.support.servers.server import running
 from tests.support.waiting import until
 
-pytestmark = [NEEDS_POSTGRES, pytest.mark.slow]
+pytestmark = [NEEDS_POSTGRES, pytest.mark.slow, pytest.mark.timeout(120)]
 
 ADD = "INSERT INTO items (name) VALUES (%(name)s) ON CONFLICT DO NOTHING"
 # Ends the connections of others.
@@ -155,7 +155,7 @@ def test_a_primary_that_does_not_answer_costs_the_time_to_connect_to_it(
             network.silence()
             standby.promote()
             seconds = seconds_until_all_write(writers, time.monotonic())
-        assert seconds < 2 * CONNECT + 2 * SOON
+        assert seconds < 2 * CONNECT + 5 * SOON
         check(writers, standby)
         network.heal()
 
@@ -172,12 +172,12 @@ def test_an_address_that_moves_is_followed_though_the_old_primary_serves_on(
             assert client.add("before") == 1
             swap(primary, standby)
             # The address leads to the old primary still, which now reads and does not write.
-            until(lambda: outcome(client.count) is grpc.StatusCode.OK)
+            until(lambda: outcome(client.count) is grpc.StatusCode.OK, 20)
             with pytest.raises(grpc.RpcError, match="the database is read-only"):
                 client.add("meanwhile")
             until(lambda: not ready(at), 20)
             assert client.count() == 1
             network.leads_to = f"127.0.0.1:{standby.port}"
-            until(lambda: outcome(lambda: client.add("after")) is grpc.StatusCode.OK, 2 * SOON)
-            until(lambda: ready(at))
+            until(lambda: outcome(lambda: client.add("after")) is grpc.StatusCode.OK, 5 * SOON)
+            until(lambda: ready(at), 20)
             assert client.count() == 2

@@ -18,7 +18,7 @@ from tests.support.servers.server import running
 from tests.support.servers.small_disk import SmallDisk, small_disk
 from tests.support.waiting import until
 
-SOON = 4
+SOON = 10
 # A megabyte and more, so that a file of the log has less.
 FIRST = "INSERT INTO items SELECT md5(n::text) || repeat('x', 1000) FROM generate_series(1, 2000) AS n"
 NAMES = "SELECT name FROM items"

@@ -28,7 +28,7 @@ from tests.support.servers.postgres import NEEDS_POSTGRES, Postgres, postgres
 from tests.support.servers.server import Server, running
 from tests.support.waiting import until
 
-pytestmark = [NEEDS_POSTGRES, NEEDS_PGBOUNCER]
+pytestmark = [NEEDS_POSTGRES, NEEDS_PGBOUNCER, pytest.mark.timeout(120)]
 
 SIZE = 8
 PID = "SELECT pg_backend_pid()"
@@ -37,7 +37,7 @@ ADD = "INSERT INTO items (name) VALUES (%(name)s)"
 SLEEPING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
 # What a transaction sets for itself, and whoever has the connection next must not see.
 SET = "SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout')"
-SOON = 8
+SOON = 15
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ pytestmark = NEEDS_POSTGRES
 SIZE = 3
 WAIT = 0.3
 # Seconds, on a busy machine.
-LATE = 3
+LATE = 6
 SLEEP = "SELECT pg_sleep(30)"
 BUSY = "SELECT count(*) FROM pg_stat_activity WHERE wait_event IN ('PgSleep', 'relation')"
 
