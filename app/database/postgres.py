@@ -93,7 +93,8 @@ class PostgresDatabase:
             yield transaction
         finally:
             transaction.roll_back()
-            if self._watchdog.end(running) or transaction.lost:
+            # The next look may find the new primary at the same address.
+            if self._watchdog.end(running) or transaction.lost or transaction.read_only:
                 self._apart.close()
 
     @contextmanager

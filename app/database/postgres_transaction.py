@@ -65,6 +65,7 @@ class PostgresTransaction:
     def check_takes_writes(self) -> None:
         """Raises Unavailable on a standby, or a primary that was demoted."""
         if self.execute("SHOW transaction_read_only") != [("off",)]:
+            self.read_only = True
             raise Unavailable("the database is read-only", "read_only")
 
     def commit(self) -> None:
