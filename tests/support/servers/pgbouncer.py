@@ -59,7 +59,7 @@ class PgBouncer:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, self._configuration], stdout=log, stderr=log, cwd="/", **run_as()
+                [*run_as(), self._program, self._configuration], stdout=log, stderr=log, cwd="/"
             )
         ends_at = time.monotonic() + 20
         while True:

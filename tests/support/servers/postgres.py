@@ -47,10 +47,16 @@ def unprivileged() -> pwd.struct_passwd | None:
     return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
-def run_as() -> dict[str, Any]:
-    """What subprocess needs for that."""
+def run_as() -> list[str]:
+    """What begins a command of that user.
+
+    A program, and not the argument `user` of subprocess: with that, Python forks, and gRPC's handlers of a
+    fork may crash.
+    """
     user = unprivileged()
-    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    if user is None:
+        return []
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
 class Postgres:
@@ -81,8 +87,8 @@ class Postgres:
 
     def _run(self, program: str, *arguments: str | Path) -> None:
         subprocess.run(
-            [self._programs / program, *arguments],
-            check=True, stdout=subprocess.DEVNULL, cwd="/", **run_as(),
+            [*run_as(), self._programs / program, *arguments],
+            check=True, stdout=subprocess.DEVNULL, cwd="/",
         )  # fmt: skip
 
     def _make_folder(self) -> None:
@@ -128,8 +134,8 @@ class Postgres:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, "-p", str(self.port)],
-                stdout=log, stderr=log, cwd="/", **run_as(),
+                [*run_as(), self._programs / "postgres", "-D", self._data, "-p", str(self.port)],
+                stdout=log, stderr=log, cwd="/",
             )  # fmt: skip
         ends_at = time.monotonic() + 40
         while True:
@@ -176,8 +182,8 @@ class Postgres:
         for process in self._processes():
             limit = f"--fsize={size if size >= 0 else 'unlimited'}:"
             done = subprocess.run(
-                ["prlimit", "--pid", str(process), limit],
-                stderr=subprocess.PIPE, text=True, check=False, **run_as(),
+                [*run_as(), "prlimit", "--pid", str(process), limit],
+                stderr=subprocess.PIPE, text=True, check=False,
             )  # fmt: skip
             assert done.returncode == 0 or "No such process" in done.stderr, done.stderr
 
