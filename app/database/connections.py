@@ -45,6 +45,8 @@ class PostgresConnection(psycopg.Connection[tuple[Any, ...]]):
 _RETRY = 0.3
 # Seconds that a call waits for a new connection, if it may wait less for one that is in use.
 _CONNECTING = 1.0
+# Seconds for which a connection that was given back may be on its way to the next call.
+_RETURNED = 0.1
 # Seconds between two looks of a waiting call at whether connecting has failed.
 _LOOK = 0.02
 # Seconds between two drops of all connections while the server is read-only: each call that writes asks for
@@ -109,6 +111,8 @@ class Connections:
         self._lock = Lock()
         self._made_at = 0.0  # when connecting has last succeeded, and failed
         self._failed_at = 0.0
+        self._lent = 0  # connections that transactions have
+        self._returned_at = 0.0  # when one that works was given back
         self._lost_at = 0.0
         self._dropped_at = 0.0
         self._pool: ConnectionPool[PostgresConnection] = ConnectionPool(
@@ -158,29 +162,40 @@ class Connections:
     def _connected(self, bound: Bound) -> PostgresConnection:
         self._renew_if_changed()
         began = time.monotonic()
-        down = self._failed_at > max(self._made_at, began - _RETRY)
+        known = max(self._made_at, began - _RETRY)  # an attempt that fails later says something new
         while True:
             bound.check()
             self._breaker.check()
             try:
-                return self._pool.getconn(timeout=0.001 if down else _LOOK)
+                found = self._pool.getconn(timeout=0.001 if self._down(known) else _LOOK)
             except PoolTimeout:
-                self._check_reachable(began, down=down)
+                self._check_wait(began, known)
             except PoolClosed:  # by a server that ends, with a call that did not
                 raise Unavailable("this server has closed its connections to the database", "pool") from None
+            else:
+                with self._lock:
+                    self._lent += 1
+                return found
 
-    def _check_reachable(self, began: float, *, down: bool) -> None:
+    def _check_wait(self, began: float, known: float) -> None:
         """Raises Unavailable or Exhausted if a call that has waited since then should not wait any longer.
 
         The pool makes one connection after the other, so a call may wait for those of several others.
         """
-        if down or self._failed_at > began:
+        over = time.monotonic() - began > self._wait
+        if self._down(known) or (over and self._made_at < began and not self._others()):
             raise Unavailable("the database cannot be reached", "unreachable") from None
-        if time.monotonic() - began <= self._wait:
-            return
-        if self._made_at < began:
-            raise Unavailable("the database cannot be reached", "unreachable") from None
-        raise Exhausted(f"no connection to the database was free for {self._wait:g} s", "pool") from None
+        if over:
+            message = f"no connection to the database was free for {self._wait:g} s"
+            raise Exhausted(message, "pool") from None
+
+    def _down(self, known: float) -> bool:
+        """Whether connecting has failed since then, and no other call has a connection to wait for."""
+        return self._failed_at > known and not self._others()
+
+    def _others(self) -> bool:
+        """Whether others have connections that work, as where PostgreSQL has fewer than the pool may have."""
+        return self._lent > 0 or time.monotonic() - self._returned_at < _RETURNED
 
     def _renew_if_changed(self) -> None:
         """Replaces all connections if the URL has changed, those in use when they are given back."""
@@ -197,6 +212,10 @@ class Connections:
 
     def release(self, connection: PostgresConnection, *, writes: bool) -> None:
         """Gives a connection back. One that was closed is replaced when it is needed."""
+        with self._lock:
+            self._lent -= 1
+            if not connection.closed:
+                self._returned_at = time.monotonic()
         try:
             self._pool.putconn(connection)
         finally:

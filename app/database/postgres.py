@@ -148,7 +148,7 @@ class PostgresDatabase:
                 self.connections.drop(connection.made_at)
             elif transaction.read_only:
                 self.connections.drop(connection.made_at, often=False)
-            elif transaction.lost_for_no_reason and not ended:
+            elif transaction.running.silent or (transaction.lost_for_no_reason and not ended):
                 self.connections.lost(connection)
         finally:
             self.connections.release(connection, writes=writes)

@@ -27,7 +27,7 @@ _PATIENCE = 0.25
 
 
 class Running:
-    """A transaction on a connection. `asks`, `ended` and `begun` are for its own thread."""
+    """A transaction on a connection. `asks`, `ended`, `begun` and `silent` are for its own thread."""
 
     def __init__(
         self, connection: psycopg.Connection[Any], bound: Bound, breaker: Breaker, *, beside: bool
@@ -41,6 +41,7 @@ class Running:
         self.begun = False  # whether its BEGIN was answered
         self._asking = False  # whether a statement was sent that has not ended yet
         self._looks = 0  # at that statement
+        self._was_cut = False
         self._lock = Lock()
         self._over_at = 0.0  # when it was cancelled; 0 before
         # A file descriptor of its own: libpq closes the connection's when it breaks, at any moment.
@@ -57,6 +58,11 @@ class Running:
         if answered and not self._beside:
             self._breaker.answered()
 
+    @property
+    def silent(self) -> bool:
+        """Whether it was cut before its BEGIN was answered: the connection leads nowhere."""
+        return self._was_cut and not self.begun
+
     def look(self, cancel: ThreadPoolExecutor) -> None:
         """Cancels the statement if its client has left, or its deadline has not ended it.
 
@@ -65,7 +71,7 @@ class Running:
         with self._lock:
             if self._socket is None or self.unanswered:
                 return
-            if self._silent():
+            if self._unanswered():
                 self.unanswered = True
                 self._cut(self._socket)
             elif not self.bound.over_for(_GRACE):
@@ -76,7 +82,7 @@ class Running:
             elif time.monotonic() - self._over_at > _PATIENCE:
                 self._cut(self._socket)
 
-    def _silent(self) -> bool:
+    def _unanswered(self) -> bool:
         """Whether the database should have answered: a BEGIN takes it no time, and other statements may."""
         self._looks += self._asking
         return (
@@ -90,6 +96,7 @@ class Running:
             self.connection.cancel_safe(timeout=1)
 
     def _cut(self, descriptor: int) -> None:
+        self._was_cut = True
         own = socket.socket(fileno=descriptor)
         try:
             with suppress(OSError):

@@ -1,5 +1,6 @@
 """A PostgreSQL that has fewer connections than the pool may open."""
 
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -66,7 +67,8 @@ def test_calls_go_on_with_the_connections_that_there_are_and_with_more_once_ther
             return outcome(lambda: client.add(sleep if number % 2 else f"{number}"))
 
         codes = list(threads.map(add, range(100)))
-        assert grpc.StatusCode.OK in codes
+        # They wait for the one connection, as for a pool of that size.
+        assert codes.count(grpc.StatusCode.OK) > 90, Counter(codes)
         assert set(codes) <= {
             grpc.StatusCode.OK,
             grpc.StatusCode.UNAVAILABLE,

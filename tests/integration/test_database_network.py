@@ -108,6 +108,23 @@ def test_connections_that_were_cut_while_idle_cost_no_call(
         assert count(database) == 0
 
 
+@pytest.mark.parametrize("seconds", [0.5, 5])
+def test_connections_that_fell_silent_while_idle_cost_few_calls(
+    database: PostgresDatabase, network: BadNetwork, seconds: float
+) -> None:
+    def works() -> bool:
+        try:
+            with call_of(seconds=seconds):
+                count(database)
+        except StatusError:
+            return False
+        return True
+
+    fill(database)
+    network.cut("silence")
+    assert [works() for _ in range(SIZE)].count(False) == 2  # not one for each of them
+
+
 @pytest.mark.parametrize("answered", [False, True])
 @pytest.mark.parametrize("how", CUT)
 def test_a_connection_that_is_cut_during_a_statement_is_unavailable(
