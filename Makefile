@@ -213,7 +213,7 @@ tag: ## print the tag of this version
 HISTORY ?=
 .PHONY: history bench-store
 
-history: setup ## make a million calls while servers and PostgreSQL fail, and check all answers; a quarter of an hour
+history: setup ## make a million calls while servers and PostgreSQL fail, and check all answers; twenty minutes
 	.venv/bin/python -m tests.services.quotes.history $(HISTORY)
 
 bench-store: .venv/.bench ## measure GetQuote from PostgreSQL beside a plain psycopg loop; a minute
