@@ -1,9 +1,10 @@
 """Applying migrations."""
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from app.core.database import Dialect, Row
 from app.core.errors import DeadlineExceeded
@@ -18,10 +19,14 @@ from app.database.migrations import (
 from app.database.statement import sqlite_statement
 from app.database.url import DatabaseUrl
 
+if TYPE_CHECKING:
+    import psycopg
+
 # Any number, the same in every version: who has this lock migrates.
 LOCK = 7_034_482_116
 # Seconds to wait for another that migrates.
 LOCK_WAIT = 60
+_LOCK_PAUSE = 0.1  # seconds between two attempts
 # Seconds that a migration waits for a lock on a table. All who use the table wait behind it.
 TABLE_WAIT = 5
 
@@ -29,6 +34,8 @@ _RECORD = (
     f"INSERT INTO {TABLE} (service, number, name, checksum, oldest)"  # noqa: S608 - a constant
     " VALUES (%(service)s, %(number)s, %(name)s, %(checksum)s, %(oldest)s)"
 )
+# What an attempt that failed has left. IF NOT EXISTS would take it for the index.
+_INVALID = "SELECT 1 FROM pg_index WHERE indexrelid = to_regclass(%(index)s) AND NOT indisvalid"
 
 
 class MigrationError(Exception):
@@ -48,8 +55,8 @@ class Session(Protocol):
         """Runs several statements, without parameters."""
         ...
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        """A transaction that no other who migrates has at the same time."""
+    def exclusive(self, *, in_transaction: bool) -> AbstractContextManager[None]:
+        """No other migrates at the same time. What is run is in one transaction, or each for itself."""
         ...
 
 
@@ -62,6 +69,7 @@ def migrate(
 ) -> None:
     """Applies what is pending, each in one transaction, and reports it. Takes no lock if nothing is.
 
+    A migration of an `index` is in none: it is recorded once it is done, and run again if it is not recorded.
     With `dry_run`, it reports what it would apply. Raises MigrationError and SchemaError.
     """
     known = list(known)
@@ -74,11 +82,13 @@ def migrate(
 
 def _apply(session: Session, known: Iterable[Migration], one: Migration) -> bool:
     """Returns whether it was this call, and nobody else meanwhile, that has applied it."""
-    with session.exclusive():
+    with session.exclusive(in_transaction=not one.index):
         session.script(CREATE_TABLE)
         if one not in pending(known, applied(session, session.dialect)):
             return False
         try:
+            if one.index and session.execute(_INVALID, {"index": one.index}):
+                session.script(f"DROP INDEX CONCURRENTLY {one.index}")
             session.script(one.sql)
         except Exception as error:
             raise MigrationError(f"{one.path}: {str(error).strip()}") from error
@@ -121,7 +131,8 @@ class _Sqlite:
             self._connection.execute(statement)
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, *, in_transaction: bool) -> Iterator[None]:
+        del in_transaction  # no migration for SQLite is in none
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -191,18 +202,43 @@ def _postgresql(url: DatabaseUrl, connect_timeout: int) -> Iterator[Session]:
             connection.execute(sql)
 
         @contextmanager
-        def exclusive(self) -> Iterator[None]:
-            # A lock of the transaction, not of the session: PgBouncer may give each transaction another one.
-            with connection.transaction():
-                connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}s'")
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
-                connection.execute(f"SET LOCAL lock_timeout = '{TABLE_WAIT}s'")
+        def exclusive(self, *, in_transaction: bool) -> Iterator[None]:
+            if in_transaction:
+                with locked(connection):
+                    connection.execute(f"SET LOCAL lock_timeout = '{TABLE_WAIT}s'")
+                    yield
+                return
+            with opened() as beside, locked(beside):
+                beside.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 yield
 
+    def opened() -> psycopg.Connection[Any]:
+        made = connect(conninfo(url.text, connect_timeout))
+        # Whatever the default: who has waited for the lock sees what was applied meanwhile, and who only has
+        # the lock keeps no snapshot, for whose end CREATE INDEX CONCURRENTLY would wait.
+        made.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        return made
+
     try:
-        with connect(conninfo(url.text, connect_timeout)) as connection:
-            # Whatever the default: who has waited for the lock sees what was applied meanwhile.
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        with opened() as connection:
             yield Postgresql()
     except psycopg.Error as error:
         raise MigrationError(str(error).strip()) from None
+
+
+@contextmanager
+def locked(connection: "psycopg.Connection[Any]") -> Iterator[None]:
+    """A transaction that has the lock. Raises MigrationError if another has it for too long.
+
+    The lock is one of a transaction, not of a session: PgBouncer may give each transaction another one. It is
+    not waited for in a statement, for whose end CREATE INDEX CONCURRENTLY of the one who has it would wait.
+    """
+    ends_at = time.monotonic() + LOCK_WAIT
+    while True:
+        with connection.transaction():
+            if connection.execute("SELECT pg_try_advisory_xact_lock(%s)", [LOCK]).fetchall() == [(True,)]:
+                yield
+                return
+        if time.monotonic() > ends_at:
+            raise MigrationError(f"another one has been migrating for {LOCK_WAIT} s; run it again later")
+        time.sleep(_LOCK_PAUSE)

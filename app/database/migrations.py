@@ -9,7 +9,7 @@ from pathlib import Path
 from app.core.database import Connection, Dialect, Schema
 from app.core.errors import StartError
 from app.core.name import NAME
-from app.database.script import statements
+from app.database.script import Statement, statements
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 # A migration that programs do not work with unless they know the migration of this number.
@@ -17,6 +17,14 @@ _OLDEST = re.compile(r"^-- oldest: (\d+)$", re.MULTILINE)
 # What takes something away from programs that know older migrations only.
 _CONTRACTS = re.compile(r"\b(DROP\s+(TABLE|COLUMN|VIEW)|RENAME)\b", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*")
+# A migration for PostgreSQL that is applied outside of a transaction. It is run again if it was not recorded,
+# so it is one of the statements that change nothing then.
+_NO_TRANSACTION = re.compile(r"^-- no-transaction$", re.MULTILINE)
+_CONCURRENT_INDEX = re.compile(
+    r"\s*(?:CREATE\s+(?:UNIQUE\s+)?INDEX\s+CONCURRENTLY\s+IF\s+NOT\s+EXISTS\s+(?P<made>\w+)\s+ON\s+"
+    r"(?:ONLY\s+)?\w+\b(?!\s*\.)|DROP\s+INDEX\s+CONCURRENTLY\s+IF\s+EXISTS\s+(?P<dropped>\w+)\s*;?\s*$)",
+    re.IGNORECASE,
+)
 
 TABLE = "schema_migrations"
 # The same for each dialect. `oldest` is the number that a program must know to work with the schema.
@@ -42,7 +50,10 @@ COMMAND = f"{NAME} migrate"
 
 @dataclass(frozen=True)
 class Migration:
-    """One step of a schema. `oldest` is 0 where every program works with it that has worked before."""
+    """One step of a schema. `oldest` is 0 where every program works with it that has worked before.
+
+    `index` is that of a migration that makes or drops one outside of a transaction, otherwise "".
+    """
 
     service: str
     number: int
@@ -50,6 +61,7 @@ class Migration:
     path: Path
     sql: str
     oldest: int
+    index: str = ""
 
     @property
     def checksum(self) -> str:
@@ -86,7 +98,9 @@ def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
         if int(match[1]) != len(found) + 1:
             raise StartError(f"{path}: number {match[1]}; expected {len(found) + 1:04}, without gaps")
         sql = path.read_text()
-        _check_statements(path, sql)
+        index = _concurrent_index(path, sql, dialect) if _NO_TRANSACTION.search(sql) else ""
+        if not index:
+            _check_statements(path, sql)
         oldest = _OLDEST.search(sql)
         if oldest is None and _CONTRACTS.search(_COMMENT.sub("", sql)):
             raise StartError(
@@ -94,7 +108,9 @@ def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
                 " migration that a program must know to work without it"
             )
         found.append(
-            Migration(schema.name, len(found) + 1, match[2], path, sql, int(oldest[1]) if oldest else 0)
+            Migration(
+                schema.name, len(found) + 1, match[2], path, sql, int(oldest[1]) if oldest else 0, index
+            )
         )
     if not found:
         raise StartError(f"{folder}: no migrations; expected 0001_NAME.sql")
@@ -106,8 +122,29 @@ def _check_statements(path: Path, sql: str) -> None:
         if one.not_in_a_transaction:
             raise StartError(
                 f"{path}: line {one.line}: {one.not_in_a_transaction} cannot be in a migration, because each"
-                " is applied in one transaction; expected statements without it"
+                f" is applied in one transaction; expected statements without it{_or_marked(one)}"
             )
+
+
+def _or_marked(statement: Statement) -> str:
+    index = "INDEX" in statement.words and "CONCURRENTLY" in statement.words
+    return ", or a file of its own with a line `-- no-transaction`" if index else ""
+
+
+def _concurrent_index(path: Path, sql: str, dialect: Dialect) -> str:
+    """The index that the only statement of the file makes or drops."""
+    if dialect != "postgresql":
+        raise StartError(
+            f"{path}: `-- no-transaction` is for PostgreSQL only; expected CREATE INDEX without it"
+        )
+    match = _CONCURRENT_INDEX.match(_COMMENT.sub("", sql))
+    if match is None or len(list(statements(sql))) != 1:
+        raise StartError(
+            f"{path}: not a file for `-- no-transaction`; expected one statement, CREATE INDEX CONCURRENTLY"
+            " IF NOT EXISTS NAME ON TABLE or DROP INDEX CONCURRENTLY IF EXISTS NAME, with names that have"
+            " neither quotes nor a schema"
+        )
+    return match["made"] or match["dropped"]
 
 
 def applied(connection: Connection, dialect: Dialect) -> dict[tuple[str, int], Applied]:

@@ -22,6 +22,8 @@ from tests.docs.pages import Page
 from tests.gen import probe_pb2_grpc
 from tests.gen.probe_pb2 import DESCRIPTOR
 from tests.support.servers.postgres import NEEDS_POSTGRES, PROGRAMS, REPEATABLE_READ, Postgres, postgres
+from tests.support.servers.process import ROOT, environment
+from tests.support.waiting import until
 
 PAGE = Page("docs/database.md")
 FIRST = "CREATE TABLE items (name text NOT NULL);\n"
@@ -220,6 +222,121 @@ def test_a_statement_that_cannot_be_in_a_transaction_is_an_error_before_anything
     assert migrate("--check").output == "pending: items 0001_items\n"
 
 
+ON_PAGE = [block.text for block in PAGE.blocks if block.text.startswith("-- no-transaction")]
+VALID = "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('items_by_name')"
+UNIQUE = (
+    "-- no-transaction\nCREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS items_by_name\n    ON items (name);\n"
+)
+
+
+@NEEDS_POSTGRES
+@pytest.mark.parametrize("dialect", ["postgresql"])
+class TestIndexes:
+    """Those that are made or dropped without keeping writes away."""
+
+    def test_that_of_the_page_is_made_while_others_write_and_want_to_migrate(
+        self, migrate: Migrate, folder: Path, server: Postgres, url: str
+    ) -> None:
+        # Whatever isolation the role has by default.
+        url += REPEATABLE_READ
+        assert migrate(APP_DATABASE_URL=url).exit_code == 0
+        [sql] = ON_PAGE
+        (folder / "0002_by_name.sql").write_text(sql)
+        subprocess.run(["squawk", folder / "0002_by_name.sql"], cwd=ROOT, env=environment(), check=True)
+        known = migrations(Schema(name="items", migrations=folder.parent), "postgresql")
+        reported: list[str] = []
+
+        def run() -> None:
+            with session_of(parse_url(url), connect_timeout=5) as session:
+                apply(session, known, lambda one: reported.append(one.name))
+
+        with ThreadPoolExecutor(3) as threads, psycopg.connect(server.url) as writer:
+            writer.execute("INSERT INTO items (name) VALUES ('before')")
+            running = [threads.submit(run) for _ in range(3)]
+            building = "SELECT count(*) FROM pg_stat_progress_create_index"
+            until(lambda: server.run(building) == [(1,)], 20)
+            server.run("INSERT INTO items (name) VALUES ('meanwhile')")
+            assert migrate("--check").exit_code == 1
+            writer.commit()
+            for one in running:
+                one.result(30)
+        assert reported == ["by_name"]
+        assert server.run(VALID) == [(True,)]
+
+    def test_one_that_could_not_be_made_is_made_anew(
+        self, migrate: Migrate, folder: Path, server: Postgres
+    ) -> None:
+        assert migrate().exit_code == 0
+        (folder / "0002_by_name.sql").write_text(UNIQUE)
+        server.run("INSERT INTO items (name) VALUES ('twice'), ('twice')")
+        failed = migrate()
+        assert failed.exit_code == 1
+        assert "0002_by_name.sql: could not create unique index" in " ".join(failed.output.split())
+        assert server.run(VALID) == [(False,)]
+        server.run("DELETE FROM items")
+        assert migrate().output == "applied: items 0002_by_name\n"
+        assert server.run(VALID) == [(True,)]
+
+    def test_one_that_was_made_and_not_recorded_stays(
+        self, migrate: Migrate, folder: Path, server: Postgres
+    ) -> None:
+        (folder / "0002_by_name.sql").write_text(UNIQUE)
+        assert migrate().exit_code == 0
+        made = server.run("SELECT to_regclass('items_by_name')::oid")
+        server.run("DELETE FROM schema_migrations WHERE number = 2")
+        assert migrate().output == "applied: items 0002_by_name\n"
+        assert server.run("SELECT to_regclass('items_by_name')::oid") == made
+
+    def test_one_is_dropped(self, migrate: Migrate, folder: Path, server: Postgres) -> None:
+        (folder / "0002_by_name.sql").write_text(UNIQUE)
+        (folder / "0003_drop.sql").write_text(
+            "-- no-transaction\nDROP INDEX CONCURRENTLY IF EXISTS items_by_name;\n"
+        )
+        assert migrate().exit_code == 0
+        assert server.run(VALID) == []
+
+    @pytest.mark.parametrize(
+        "sql",
+        [
+            "CREATE INDEX CONCURRENTLY a ON items (name);",
+            "CREATE INDEX IF NOT EXISTS a ON items (name);",
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS a ON other.items (name);",
+            "CREATE INDEX CONCURRENTLY IF NOT EXISTS a ON items (name); SELECT 1;",
+            "DROP INDEX CONCURRENTLY a;",
+            "DROP INDEX CONCURRENTLY IF EXISTS a, b;",
+            "VACUUM;",
+            "",
+        ],
+    )
+    def test_other_statements_are_an_error(self, migrate: Migrate, folder: Path, sql: str) -> None:
+        path = folder / "0002_by_name.sql"
+        path.write_text(f"-- no-transaction\n{sql}\n")
+        refused = migrate()
+        assert refused.exit_code == 2
+        said = " ".join(refused.output.split())
+        assert f"{path}: not a file for `-- no-transaction`; expected one statement, CREATE INDEX" in said
+
+    def test_an_error_says_what_to_write(self, migrate: Migrate, folder: Path) -> None:
+        (folder / "0002_by_name.sql").write_text("CREATE INDEX CONCURRENTLY a ON items (name);\n")
+        assert "or a file of its own with a line `-- no-transaction`" in " ".join(migrate().output.split())
+
+    def test_another_that_migrates_is_waited_for_and_not_forever(
+        self, migrate: Migrate, server: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("app.database.migrate.LOCK_WAIT", 0.2)
+        with psycopg.connect(server.url) as other:
+            other.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+            failed = migrate()
+        assert failed.exit_code == 1
+        assert "another one has been migrating for 0.2 s; run it again later" in failed.output
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_sqlite_has_no_migrations_outside_of_transactions(migrate: Migrate, folder: Path) -> None:
+    (folder / "0002_by_name.sql").write_text(UNIQUE)
+    assert "`-- no-transaction` is for PostgreSQL only" in " ".join(migrate().output.split())
+
+
 BODIES = """
 CREATE FUNCTION one() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -313,7 +430,7 @@ def test_the_roles_of_the_documentation_migrate_and_serve_and_no_more(
 ) -> None:
     server.run("DROP SCHEMA public CASCADE")
     server.run("CREATE SCHEMA public")
-    [grants] = [block.text for block in PAGE.blocks if "CREATE ROLE" in block.text]
+    [grants] = [block.text for block in PAGE.blocks if "CREATE ROLE migrator" in block.text]
     server.run(grants)
     at = f"127.0.0.1:{server.port}/items"
     make(tmp_path, f"postgresql://migrator:change-me@{at}")

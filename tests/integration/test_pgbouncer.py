@@ -156,6 +156,9 @@ def test_several_that_migrate_through_it_apply_each_migration_once(
     (folder / "postgresql" / "0002_places.sql").write_text(
         "ALTER TABLE items ADD COLUMN place text;\nSELECT pg_sleep(0.3);\n"
     )
+    (folder / "postgresql" / "0003_by_place.sql").write_text(
+        "-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS items_by_place ON items (place);\n"
+    )
     url = parse_url(bouncer.url_of())
     known = migrations(Schema(name="items", migrations=folder), "postgresql")
     together = Barrier(2)  # as many as PgBouncer has connections: each has one while the other waits
@@ -169,7 +172,7 @@ def test_several_that_migrate_through_it_apply_each_migration_once(
     with ThreadPoolExecutor(2) as threads:
         for done in [threads.submit(run) for _ in range(2)]:
             done.result()
-    assert reported == ["items", "places"]
+    assert reported == ["items", "places", "by_place"]
     # The lock ended with its transaction: the connections that PgBouncer keeps hold none.
     assert server.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
     assert server.run("SELECT pg_try_advisory_lock(%s)", parameters=[LOCK]) == [(True,)]
