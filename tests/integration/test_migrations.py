@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Barrier
+from typing import Any
 
 import psycopg
 import pytest
@@ -424,30 +425,108 @@ def test_statements_of_sqlite_are_told_apart() -> None:
     assert found[3] == "SELECT 2"
 
 
+def on_page(words: str) -> str:
+    """The block of the page that has them."""
+    [found] = [block.text for block in PAGE.blocks if words in block.text]
+    return found
+
+
+class Founded:
+    """The database `items`, new, of a role with CREATEROLE that is no superuser."""
+
+    def __init__(self, server: Postgres) -> None:
+        self._at = f"127.0.0.1:{server.port}/items"
+        server.run("DROP DATABASE items WITH (FORCE)", database="postgres")
+        server.run("CREATE ROLE founder LOGIN CREATEROLE PASSWORD 'founder'", database="postgres")
+        server.run("CREATE DATABASE items OWNER founder", database="postgres")
+
+    def url(self, role: str, password: str) -> str:
+        return f"postgresql://{role}:{password}@{self._at}"
+
+    @property
+    def founder(self) -> str:
+        return self.url("founder", "founder")
+
+    @property
+    def migrator(self) -> str:
+        return self.url("migrator", "change-me")
+
+    @property
+    def server(self) -> str:
+        return self.url("server", "change-me-too")
+
+
+def ask(url: str, sql: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(sql)
+        return cursor.fetchall() if cursor.description else []
+
+
+def refused(url: str, sql: str) -> bool:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        ask(url, sql)
+    return True
+
+
+@pytest.fixture
+def founded(server: Postgres) -> Iterator[Founded]:
+    yield Founded(server)
+    server.run("DROP DATABASE items WITH (FORCE)", database="postgres")
+    server.run("DROP ROLE IF EXISTS successor, server, migrator, founder", database="postgres")
+    server.run("CREATE DATABASE items", database="postgres")
+
+
 @NEEDS_POSTGRES
 def test_the_roles_of_the_documentation_migrate_and_serve_and_no_more(
-    server: Postgres, tmp_path: Path
+    founded: Founded, tmp_path: Path
 ) -> None:
-    server.run("DROP SCHEMA public CASCADE")
-    server.run("CREATE SCHEMA public")
-    [grants] = [block.text for block in PAGE.blocks if "CREATE ROLE migrator" in block.text]
-    server.run(grants)
-    at = f"127.0.0.1:{server.port}/items"
-    make(tmp_path, f"postgresql://migrator:change-me@{at}")
-    with psycopg.connect(f"postgresql://server:change-me-too@{at}", autocommit=True) as serving:
-        serving.execute("INSERT INTO items (name) VALUES ('a')")
-        assert serving.execute("SELECT number FROM schema_migrations").fetchall() == [(1,)]
-        for sql in ("DROP TABLE items", "CREATE TABLE others (a text)"):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                serving.execute(sql)
+    ask(founded.founder, on_page("CREATE ROLE migrator"))
+    make(tmp_path, founded.migrator)
+    ask(founded.migrator, on_page("REVOKE INSERT"))
+    ask(founded.server, "INSERT INTO items (name) VALUES ('a')")
+    assert ask(founded.server, "SELECT number FROM schema_migrations") == [(1,)]
+    assert refused(founded.server, "DROP TABLE items")
+    assert refused(founded.server, "CREATE TABLE others (a text)")
+    assert refused(founded.server, "CREATE TEMPORARY TABLE others (a text)")
+    assert refused(founded.server, "DELETE FROM schema_migrations")
 
 
-def make(folder: Path, url: str) -> None:
-    """Migrates to the first migration."""
+@NEEDS_POSTGRES
+def test_a_database_from_before_the_roles_is_given_to_them(founded: Founded, tmp_path: Path) -> None:
+    make(tmp_path, founded.founder, "CREATE SEQUENCE others;\nCREATE VIEW names AS SELECT name FROM items;\n")
+    ask(founded.founder, on_page("CREATE ROLE migrator"))
+    assert refused(founded.server, "SELECT name FROM items")
+    ask(founded.founder, on_page("ON ALL TABLES"))
+    ask(founded.server, "INSERT INTO items (name) VALUES ('a')")
+    assert ask(founded.server, "SELECT name, nextval('others') FROM names") == [("a", 1)]
+    make(tmp_path, founded.migrator, "", SECOND)
+    assert ask(founded.server, "SELECT count(place) FROM items") == [(0,)]
+
+
+@NEEDS_POSTGRES
+def test_passwords_of_the_roles_are_changed_as_in_the_documentation(founded: Founded, tmp_path: Path) -> None:
+    ask(founded.founder, on_page("CREATE ROLE migrator"))
+    make(tmp_path, founded.migrator)
+    ask(founded.founder, on_page("CREATE ROLE successor"))
+    ask(founded.founder, on_page("ALTER ROLE migrator"))
+    for url in (founded.migrator, founded.server):
+        with pytest.raises(psycopg.OperationalError):
+            ask(url, "SELECT 1")
+    make(tmp_path, founded.url("migrator", "change-me-again"), "", "CREATE TABLE others (a text);\n")
+    successor = founded.url("successor", "change-me-again")
+    ask(successor, "INSERT INTO others (a) SELECT name FROM items")
+    assert refused(successor, "DROP TABLE others")
+
+
+def make(folder: Path, url: str, first: str = "", second: str = "") -> None:
+    """Migrates to the first migration, with more of it, or to the second."""
     parsed = parse_url(url)
-    path = folder / "migrations" / parsed.dialect / "0001_items.sql"
-    path.parent.mkdir(parents=True)
-    path.write_text(FIRST)
+    path = folder / "migrations" / parsed.dialect
+    path.mkdir(parents=True, exist_ok=True)
+    if second:
+        (path / "0002_second.sql").write_text(second)
+    else:
+        (path / "0001_items.sql").write_text(FIRST + first)
     known = migrations(Schema(name="items", migrations=folder / "migrations"), parsed.dialect)
     with session_of(parsed, 5) as session:
         apply(session, known, lambda _one: None)
@@ -455,20 +534,32 @@ def make(folder: Path, url: str) -> None:
 
 @NEEDS_POSTGRES
 def test_postgresql_is_restored_by_the_commands_of_the_documentation(
-    server: Postgres, tmp_path: Path
+    founded: Founded, tmp_path: Path
 ) -> None:
-    assert PROGRAMS is not None
-    server.run("DROP SCHEMA public CASCADE")
-    server.run("CREATE SCHEMA public")
-    make(tmp_path, server.url)
-    server.run("INSERT INTO items (name) VALUES ('kept')")
-    [commands] = [block.text for block in PAGE.blocks if block.text.startswith("pg_dump")]
-    dump, restore = commands.strip().splitlines()
-    for command, then in ((dump, "DELETE FROM items"), (restore, "SELECT 1")):
-        environment = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "APP_DATABASE_URL": server.url}
+    ask(founded.founder, on_page("CREATE ROLE migrator"))
+    make(tmp_path, founded.migrator)
+    ask(founded.migrator, on_page("REVOKE INSERT"))
+    ask(founded.server, "INSERT INTO items (name) VALUES ('kept')")
+    dump, restore = on_page("pg_dump").strip().splitlines()
+
+    def run(command: str, url: str) -> None:
+        environment = {"PATH": f"{PROGRAMS}:/usr/bin:/bin", "MIGRATOR_URL": url}
         subprocess.run(command, shell=True, check=True, cwd=tmp_path, env=environment)  # noqa: S602 - the page's
-        server.run(then)
-    assert server.run("SELECT name FROM items") == [("kept",)]
+
+    run(dump, founded.migrator)
+    ask(founded.server, "INSERT INTO items (name) VALUES ('lost')")
+    run(restore, founded.migrator)
+    with postgres() as other:
+        new = Founded(other)
+        ask(new.founder, on_page("CREATE ROLE migrator"))
+        run(restore, new.migrator)
+        for at in (founded, new):
+            assert ask(at.server, "SELECT name FROM items") == [("kept",)]
+            ask(at.migrator, on_page("REVOKE INSERT"))
+            assert refused(at.server, "DELETE FROM schema_migrations")
+            ask(at.server, "INSERT INTO items (name) VALUES ('added')")
+        make(tmp_path, new.migrator, "", "CREATE TABLE others (a text);\n")
+        ask(new.server, "INSERT INTO others (a) SELECT name FROM items")
 
 
 def test_a_backup_of_sqlite_by_the_statement_of_the_documentation_has_what_was_committed(
