@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.bench.overload import GOODPUT, PROMPT
+from tests.bench.load import Result
+from tests.bench.overload import GOODPUT, PROMPT, REJECTED, Seen, wrong
 from tests.bench.overload_store import stored_server
 from tests.bench.process import TOKEN, Server
 from tests.bench.stored import TAKES
@@ -53,3 +54,12 @@ def test_at_five_times_what_the_database_carries_goodput_stays_and_the_rest_is_r
     assert p99(refused) < PROMPT
     assert {pushback for code, _, pushback in seen["calls"] if code != "OK"} == {"100"}
     assert p99(taken(seen, "OK", "checks")) < PROMPT
+
+
+def test_slow_refusals_are_wrong_where_they_are_to_be_prompt_and_slow_health_checks_always() -> None:
+    def result(code: str, kind: str) -> Result:
+        return Result(1.0, 1, 0, int(code == REJECTED), {code: 1}, {kind: {"p50": 1.0, "p99": PROMPT + 1.0}})
+
+    seen = Seen(result(REJECTED, "rejected"), result("OK", "ok"), cpu=0.1)
+    assert wrong(seen, prompt=False) == ["health checks take 51.0 ms (p99); the limit is 50"]
+    assert len(wrong(seen)) == 2
