@@ -11,6 +11,7 @@ from tests.support.servers.postgres import NEEDS_POSTGRES
 pytestmark = [NEEDS_POSTGRES, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SHORT = Size(calls=1500, servers=2, processes=1, threads=16, calm=0.4)
+CALM = Size(calls=600, servers=1, processes=1, threads=16, faults=False)
 LONGER = Size(calls=10_000, servers=2, processes=1, threads=16, calm=0.6)
 
 # What each of them does, by the check: one of these at least.
@@ -27,6 +28,13 @@ def test_answers_under_faults_are_those_of_a_store_that_keeps_what_it_acknowledg
     assert list(seen.anomalies) == []
     assert len(seen.faults) == 7
     assert len(seen.operations) >= SHORT.calls
+
+
+def test_the_check_finds_a_store_that_lists_what_was_there_without_any_fault(tmp_path: Path) -> None:
+    name = "ListsWhatWasThereASecondAgo"
+    seen = run(CALM, tmp_path, ("-m", "tests.services.quotes.history.broken", name, "serve"))
+    print(table(seen))
+    assert {anomaly.kind for anomaly in seen.anomalies} == FOUND[name]
 
 
 @pytest.mark.release
