@@ -63,14 +63,17 @@ def test_the_lines_of_its_page_are_short_but_for_links(service: NewService) -> N
     assert [line for line in text.splitlines() if len(line) > 110] == []
 
 
-def test_the_page_about_stores_shows_the_code_that_is_written() -> None:
+def test_the_page_about_stores_shows_the_files_that_are_written() -> None:
     service = NewService("Inventory", "acme.inventory.v1", store=True)
-    written = [scaffold(template, service.names) for template in service.files.values()]
-    blocks = re.findall(
-        r"^```(?:python|sql)\n(.*?)^```$",
-        Page("docs/database.md").section("## Give your service a store"),
-        flags=re.MULTILINE | re.DOTALL,
-    )
-    assert len(blocks) == 4
-    for part in [part for block in blocks for part in block.split("\n\n")]:
-        assert any(part.strip("\n") in text for text in written), part
+    page = Page("docs/database.md").section("## Give your service a store")
+    blocks = re.findall(r"^```(?:proto|python|sql)\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    written = {path: scaffold(template, service.names) for path, template in service.files.items()}
+    shown = {path for path, text in written.items() if text in blocks}
+    assert {path.name for path in shown} == {"inventory.proto", "0001_items.sql", "store.py", "__init__.py"}
+    [tests] = [block for block in blocks if block not in written.values()]
+    [text] = [text for path, text in written.items() if path.parts[0] == "tests"]
+    assert tests in text
+    for path in written:
+        if path.parts[0] != "docs":
+            named = path.as_posix().replace("app/services/inventory/migrations/sqlite", "…/sqlite")
+            assert f"`{named}`" in page
