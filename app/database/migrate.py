@@ -204,11 +204,11 @@ def _postgresql(url: DatabaseUrl, connect_timeout: int) -> Iterator[Session]:
         @contextmanager
         def exclusive(self, *, in_transaction: bool) -> Iterator[None]:
             if in_transaction:
-                with locked(connection):
+                with _locked(connection):
                     connection.execute(f"SET LOCAL lock_timeout = '{TABLE_WAIT}s'")
                     yield
                 return
-            with opened() as beside, locked(beside):
+            with opened() as beside, _locked(beside):
                 beside.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
                 yield
 
@@ -227,7 +227,7 @@ def _postgresql(url: DatabaseUrl, connect_timeout: int) -> Iterator[Session]:
 
 
 @contextmanager
-def locked(connection: "psycopg.Connection[Any]") -> Iterator[None]:
+def _locked(connection: "psycopg.Connection[Any]") -> Iterator[None]:
     """A transaction that has the lock. Raises MigrationError if another has it for too long.
 
     The lock is one of a transaction, not of a session: PgBouncer may give each transaction another one. It is

@@ -3,6 +3,7 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -278,6 +279,26 @@ class TestIndexes:
         assert migrate().output == "applied: items 0002_by_name\n"
         assert server.run(VALID) == [(True,)]
 
+    def test_one_that_is_still_made_for_a_migrate_that_was_killed_is_made_in_the_end(
+        self, migrate: Migrate, folder: Path, server: Postgres
+    ) -> None:
+        assert migrate().exit_code == 0
+        (folder / "0002_by_name.sql").write_text(UNIQUE)
+        with ThreadPoolExecutor(2) as threads, psycopg.connect(server.url) as writer:
+            writer.execute("INSERT INTO items (name) VALUES ('before')")
+            left = threads.submit(server.run, UNIQUE)  # PostgreSQL does not notice that its client is gone
+            until(lambda: server.run("SELECT 1 FROM pg_stat_progress_create_index") == [(1,)], 20)
+            again = threads.submit(migrate)
+            waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype IN ('relation', 'virtualxid')"
+            until(lambda: len(server.run(waits)) == 2, 20)
+            writer.commit()
+            # PostgreSQL ends one of both, because each waits for the other.
+            with suppress(psycopg.errors.DeadlockDetected):
+                left.result(30)
+            assert again.result(30).exit_code == 0 or "deadlock detected" in again.result().output
+        assert migrate().exit_code == 0
+        assert server.run(VALID) == [(True,)]
+
     def test_one_that_was_made_and_not_recorded_stays(
         self, migrate: Migrate, folder: Path, server: Postgres
     ) -> None:
@@ -492,11 +513,15 @@ def test_the_roles_of_the_documentation_migrate_and_serve_and_no_more(
 
 
 @NEEDS_POSTGRES
-def test_a_database_from_before_the_roles_is_given_to_them(founded: Founded, tmp_path: Path) -> None:
+@pytest.mark.parametrize("superuser", [False, True])
+def test_a_database_from_before_the_roles_is_given_to_them(
+    founded: Founded, server: Postgres, tmp_path: Path, superuser: bool
+) -> None:
+    owner = server.url if superuser else founded.founder
     make(tmp_path, founded.founder, "CREATE SEQUENCE others;\nCREATE VIEW names AS SELECT name FROM items;\n")
-    ask(founded.founder, on_page("CREATE ROLE migrator"))
+    ask(owner, on_page("CREATE ROLE migrator"))
     assert refused(founded.server, "SELECT name FROM items")
-    ask(founded.founder, on_page("ON ALL TABLES"))
+    ask(owner, on_page("ON ALL TABLES"))
     ask(founded.server, "INSERT INTO items (name) VALUES ('a')")
     assert ask(founded.server, "SELECT name, nextval('others') FROM names") == [("a", 1)]
     make(tmp_path, founded.migrator, "", SECOND)
