@@ -141,8 +141,8 @@ def _concurrent_index(path: Path, sql: str, dialect: Dialect) -> str:
     if match is None or len(list(statements(sql))) != 1:
         raise StartError(
             f"{path}: not a file for `-- no-transaction`; expected one statement, CREATE INDEX CONCURRENTLY"
-            " IF NOT EXISTS NAME ON TABLE or DROP INDEX CONCURRENTLY IF EXISTS NAME, with names that have"
-            " neither quotes nor a schema"
+            " IF NOT EXISTS NAME ON TABLE or DROP INDEX CONCURRENTLY IF EXISTS NAME, with names that are"
+            " neither quoted nor with a schema"
         )
     return match["made"] or match["dropped"]
 
