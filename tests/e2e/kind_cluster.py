@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e import images
 from tests.e2e.cluster import ROOT, run, succeed
 
 CONFIG = ROOT / "tests" / "e2e" / "kind" / "cluster.yaml"
@@ -43,11 +42,16 @@ def engine(env: Mapping[str, str]) -> str:
     return "" if host in ("localhost", "127.0.0.1", "::1") else host
 
 
+def program(env: Mapping[str, str]) -> str:
+    """The container engine that the Makefile builds with."""
+    return "podman" if shutil.which("podman", path=env["PATH"]) else "docker"
+
+
 def load(image: str, env: Mapping[str, str]) -> None:
     """Loads another image of this machine into the cluster, while it is up."""
     with tempfile.TemporaryDirectory(prefix="e2e-") as folder:
         archive = str(Path(folder, "image.tar"))
-        succeed(images.engine(env), "save", "--output", archive, image, env=env, seconds=300)
+        succeed(program(env), "save", "--output", archive, image, env=env, seconds=300)
         succeed("kind", "load", "image-archive", archive, "--name", NAME, env=env, seconds=300)
 
 

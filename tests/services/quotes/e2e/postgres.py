@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.core.name import NAME
 from tests.e2e.cluster import Namespace
-from tests.e2e.images import build
+from tests.services.quotes.e2e.images import build
 
 FOLDER = Path(__file__).with_name("database")
 IMAGE = f"localhost/{NAME}-database:e2e"
