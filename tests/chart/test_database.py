@@ -5,9 +5,12 @@ from typing import Any
 import pytest
 
 from tests.chart.chart import Objects, pod, rendered, variables, volumes
+from tests.chart.examples import README
 from tests.chart.test_usual_values import at
 
 URL, CA = "/run/secrets/database", "/run/secrets/database-ca"
+PUBLIC = "/etc/ssl/certs/ca-certificates.crt"
+HELM_TIMEOUT = 300  # seconds, by default
 KEYS = {"host": "h", "user": "username", "password": "password", "dbname": "database"}
 
 
@@ -59,6 +62,8 @@ def test_keys_of_the_secret_may_have_other_names() -> None:
         ({"ca": {"existingSecret": "ca"}}, "verify-full", f"{CA}/ca.crt"),
         ({"ca": {"existingConfigMap": "ca", "key": "a.pem"}}, "verify-full", f"{CA}/a.pem"),
         ({"ca": {"existingSecret": "ca"}, "sslMode": "verify-ca"}, "verify-ca", f"{CA}/ca.crt"),
+        ({"ca": {"public": True}}, "verify-full", PUBLIC),
+        ({"ca": {"public": True}, "sslMode": "verify-full"}, "verify-full", PUBLIC),
     ],
 )
 def test_a_ca_makes_libpq_verify_the_certificate(
@@ -71,7 +76,7 @@ def test_a_ca_makes_libpq_verify_the_certificate(
     for found in (variables(objects), migrating):
         assert (found.get("PGSSLMODE"), found.get("PGSSLROOTCERT")) == (mode, root)
     for found in (volumes(objects), mounted(job(objects)["spec"]["template"]["spec"])):
-        assert (CA in found) is (root is not None)
+        assert (CA in found) is (root not in (None, PUBLIC))
 
 
 def test_the_job_runs_before_every_object_of_the_chart_and_needs_none_of_them() -> None:
@@ -95,6 +100,18 @@ def test_the_job_runs_before_every_object_of_the_chart_and_needs_none_of_them() 
     assert named == {"owner", "ca"}
     assert container(spec)["args"] == ["migrate"]
     assert container(spec)["image"] == container(pod(found)["spec"])["image"]
+
+
+def test_the_job_ends_before_helm_stops_waiting_for_it() -> None:
+    deadline = job(with_database())["spec"]["activeDeadlineSeconds"]
+    assert deadline < HELM_TIMEOUT
+    assert f"`database.migrate.activeDeadlineSeconds`, which is {deadline}" in README
+
+
+def test_variables_of_libpq_can_be_set_where_the_url_is_a_variable() -> None:
+    url = {"name": "APP_DATABASE_URL", "valueFrom": {"secretKeyRef": {"name": "mine", "key": "uri"}}}
+    found = variables(rendered({"extraEnv": [url, {"name": "PGSSLMODE", "value": "require"}]}))
+    assert (found["APP_DATABASE_URL"], found["PGSSLMODE"]) == (None, "require")
 
 
 def test_an_account_that_the_chart_does_not_create_is_the_jobs_too() -> None:

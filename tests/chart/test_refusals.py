@@ -114,7 +114,41 @@ JWT = {"issuer": "https://issuer.example/", "audience": "api", "jwksUrl": "https
         ),
         (
             {"database": {"existingSecret": "a", "ca": {"existingSecret": "b", "existingConfigMap": "c"}}},
-            ["database.ca.existingSecret and database.ca.existingConfigMap conflict: set only one"],
+            ["database.ca.existingConfigMap and database.ca.public conflict: set only one"],
+        ),
+        (
+            {"database": {"existingSecret": "a", "ca": {"existingSecret": "b", "public": True}}},
+            ["database.ca.existingConfigMap and database.ca.public conflict: set only one"],
+        ),
+        (
+            {"database": {"existingSecret": "a", "sslMode": "require", "ca": {"public": True}}},
+            ["database.ca.public requires database.sslMode=verify-full, not require, since public CAs"],
+        ),
+        *(
+            (
+                {"database": {"existingSecret": "a", "sslMode": mode}},
+                [f"database.sslMode={mode} requires a CA: set database.ca.existingSecret", "ca.public=true"],
+            )
+            for mode in ("verify-ca", "verify-full")
+        ),
+        (
+            {"database": {"existingSecret": "a", "ca": {"key": "b.pem"}}},
+            ["database.ca.key is only valid with database.ca.existingSecret or database.ca.existingConfig"],
+        ),
+        *(
+            ({"database": {"ca": ca}}, ["database.ca and database.migrate are only valid with database.ex"])
+            for ca in ({"key": "b.pem"}, {"public": True})
+        ),
+        (
+            {"database": {"existingSecret": "a", "keys": {"uri": "u", "host": "h", "port": "p"}}},
+            ["database.keys names uri and host, port: name the key of the URL, or those of its parts"],
+        ),
+        *(
+            (
+                {"extraEnv": [{"name": "APP_DATABASE_URL", "value": url}]},
+                ["APP_DATABASE_URL in extraEnv would have its password", "set database.existingSecret"],
+            )
+            for url in ("postgresql://a:b@c/d", "postgres://a:b@c/d", " PostgreSQL://a:$(B)@c/d")
         ),
         (
             {"database": {"existingSecret": "a", "migrate": {"mode": "none", "existingSecret": "b"}}},
@@ -128,12 +162,19 @@ JWT = {"issuer": "https://issuer.example/", "audience": "api", "jwksUrl": "https
             {"extraEnv": [{"name": "APP_DATABASE_URL", "value": "sqlite:////data/items.db"}]},
             ["which only one pod may use: set replicaCount=1, strategy.type=Recreate and"],
         ),
-        (
-            {
-                "database": {"existingSecret": "a", "sslMode": "verify-ca"},
-                "extraEnv": [{"name": "PGSSLMODE", "value": "require"}],
-            },
-            ["extraEnv cannot set PGSSLMODE, which follows from the chart's values: set database.sslMode"],
+        *(
+            (
+                {"database": {"existingSecret": "a"}, "extraEnv": [{"name": name, "value": "require"}]},
+                [f"extraEnv cannot set {name}, which follows from the chart's values: set {value}"],
+            )
+            for name, value in (("PGSSLMODE", "database.sslMode"), ("PGSSLROOTCERT", "database.ca"))
+        ),
+        *(
+            (
+                {"database": {"existingSecret": "a"}, "extraEnv": [{"name": name, "value": "a"}]},
+                [f"extraEnv cannot set {name}, which a migration would not have: give the setting to"],
+            )
+            for name in ("PGOPTIONS", "PGSSLCERT", "PGPASSWORD")
         ),
         (
             {"extraEnv": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]},
@@ -192,6 +233,7 @@ def test_the_pairs_that_no_combination_has_are_rejected(
         ({"image": {"digest": "latest"}}, "/image/digest"),
         ({"database": {"migrate": {"mode": "jobs"}}}, "/database/migrate/mode"),
         ({"database": {"keys": {"url": "a"}}}, "'url' not allowed"),
+        ({"database": {"keys": {"uri": "a/b"}}}, "/database/keys/uri"),
         ({"database": {"sslMode": "on"}}, "/database/sslMode"),
         ({"enabled": "yes"}, "/enabled"),
         ({"global": {"imageRegistry": 1}}, "/global/imageRegistry"),

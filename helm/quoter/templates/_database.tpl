@@ -35,13 +35,17 @@ of which the whole directory is given to the server, and `context`, the chart's.
 - name: APP_DATABASE_URL_FILE
   value: /run/secrets/database
 {{- $ca := or .ca.existingSecret .ca.existingConfigMap }}
-{{- with default (ternary "verify-full" "" (not (empty $ca))) .sslMode }}
+{{- with default (ternary "verify-full" "" (not (empty (or $ca .ca.public)))) .sslMode }}
 - name: PGSSLMODE
   value: {{ . }}
 {{- end }}
 {{- if $ca }}
 - name: PGSSLROOTCERT
   value: /run/secrets/database-ca/{{ .ca.key }}
+{{- else if .ca.public }}
+{{- /* Not `system`: the OpenSSL in psycopg's wheel looks for those of its own folder, which does not exist. */}}
+- name: PGSSLROOTCERT
+  value: /etc/ssl/certs/ca-certificates.crt
 {{- end }}
 {{- end }}
 {{- end }}
