@@ -19,6 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from app.core.name import NAME
 from app.tools.methods import full_name, is_harmless
 from tests.image.built import ROOT, Built, Container, build, podman
+from tests.support.chart import CHART
 from tests.support.servers.program import SHIPPED
 from tests.support.servers.server import DRAIN_STEPS
 
@@ -52,6 +53,11 @@ def test_it_has_no_installer_no_compiler_and_nothing_left_of_them(image: Built) 
     kept = r".*\.(whl|deb)|(root/\.cache|tmp|src)/.*|var/lib/apt/lists/.*Packages.*"
     assert [name for name in tree if re.fullmatch(f"{tools}|{packages}|{kept}", name)] == []
     assert f"app/.venv/bin/{NAME}" in tree
+
+
+def test_it_has_the_public_cas_that_the_chart_names(image: Built) -> None:
+    [path] = re.findall(r"value: /(etc/ssl/\S+)", (CHART / "templates" / "_database.tpl").read_text())
+    assert path in image.tree()
 
 
 def test_it_has_the_locked_packages_at_their_versions(image: Built) -> None:
