@@ -269,8 +269,6 @@ def test_without_its_database_a_pod_leaves_the_balancer_and_is_not_restarted(
     assert {call.code for call in lost} == {"UNAVAILABLE"}
     assert min(call.ended for call in lost) > down
     assert recovered < 3
-    assert of(lost, "GetQuote")
-    assert of(lost, "AddQuotes")
 
 
 def test_with_serve_reads_reads_go_on_and_each_pod_migrates_by_itself(
