@@ -69,7 +69,7 @@ def complete(row: Mapping[str, Any]) -> dict[str, Any]:
         )
     if row["grpcRoute.enabled"]:
         required["grpcRoute.parentRefs"] = [{"name": "gateway"}]
-    if row["database.migrate.mode"] != "none":
+    if row["database.migrate.mode"] != "none" or row["database.ca.public"]:
         required["database.existingSecret"] = "database"
     if not row["serviceAccount.create"]:
         required["serviceAccount.name"] = "default"
