@@ -14,7 +14,7 @@ from app.database.connections import PostgresConnection, connect
 from app.database.errors import Unanswered, Unavailable
 
 # What an attempt to connect with a text has come to.
-_Made = tuple[str, PostgresConnection | psycopg.Error]
+_Made = tuple[str, PostgresConnection | Exception]
 
 
 # Attempts at once: what was begun while nothing answers may never end, and a later one succeeds.
@@ -57,7 +57,7 @@ class Apart:
             self._attempts -= 1
             if isinstance(made, psycopg.errors.ConnectionTimeout):
                 continue  # of an earlier attempt
-            if isinstance(made, psycopg.Error):
+            if isinstance(made, Exception):
                 raise Unavailable(f"the database cannot be reached: {made}".strip(), "unreachable") from None
             if of == info:
                 return made
@@ -66,7 +66,7 @@ class Apart:
     def _connect(self, info: str) -> None:
         try:
             self._made.put((info, connect(info)))
-        except psycopg.Error as error:
+        except Exception as error:  # noqa: BLE001 - such as too many open files, or a name that is no host's
             self._made.put((info, error))
         if self._closed:
             self._discard_late()

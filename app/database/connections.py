@@ -80,7 +80,11 @@ def conninfo(url: str, connect_timeout: int) -> str:
 
 
 def connect(info: str) -> PostgresConnection:
-    """A connection whose transactions are begun and ended by statements. Raises psycopg.Error."""
+    """A connection whose transactions are begun and ended by statements.
+
+    Raises psycopg.Error, OSError, such as for too many open files, and UnicodeError for a name that no host
+    can have.
+    """
     made: PostgresConnection = PostgresConnection.connect(info, **SESSION)
     return made
 
@@ -136,7 +140,7 @@ class Connections:
     ) -> None:
         self._pool.close(timeout=1)
 
-    def _note(self, error: psycopg.Error | None) -> None:
+    def _note(self, error: Exception | None) -> None:
         """An attempt to connect has ended."""
         with self._lock:
             failed = self._failed_at > self._made_at
@@ -247,7 +251,7 @@ class Connections:
         self._pool.drain()
 
 
-def _noting(note: Callable[[psycopg.Error | None], None]) -> type[PostgresConnection]:
+def _noting(note: Callable[[Exception | None], None]) -> type[PostgresConnection]:
     """A class of connections that tells how each attempt to connect has ended."""
 
     class Noting(PostgresConnection):
@@ -255,7 +259,7 @@ def _noting(note: Callable[[psycopg.Error | None], None]) -> type[PostgresConnec
         def connect(cls, *arguments: Any, **named: Any) -> Any:
             try:
                 made = super().connect(*arguments, **named)
-            except psycopg.Error as error:
+            except Exception as error:  # such as too many open files, or a name that is no host's
                 note(error)
                 raise
             note(None)

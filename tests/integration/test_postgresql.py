@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from app.core.errors import CallEnded, DeadlineExceeded
 from app.database.connections import conninfo
@@ -484,6 +485,23 @@ def test_a_database_that_takes_connections_and_says_nothing_is_left_with_few_of_
         for _ in range(5):
             with pytest.raises(Unavailable, match="does not answer"), database.apart():
                 pass
+        urls.append(server.url)
+        with database.apart() as connection:
+            assert connection.execute(COUNT) == [(0,)]
+
+
+def test_an_error_of_connecting_that_is_not_the_drivers_is_told_and_connecting_goes_on(
+    server: Postgres,
+) -> None:
+    urls = [f"postgresql://{'a' * 70}.invalid/items"]  # a label that no name may have is a UnicodeError
+    with PostgresDatabase(lambda: conninfo(urls[-1], 3), size=1, wait=5) as database:
+        for _ in range(5):
+            with pytest.raises(Unavailable, match="cannot be reached: .*label"), database.apart():
+                pass
+        with capture_logs() as lines:
+            assert seconds(lambda: refused(database)) < 4
+        [line] = [line for line in lines if line["event"] == "database_unreachable"]
+        assert "label" in line["problem"]
         urls.append(server.url)
         with database.apart() as connection:
             assert connection.execute(COUNT) == [(0,)]
