@@ -19,6 +19,9 @@ class Breaker:
 
     def __init__(self) -> None:
         self.open = False
+        # Whether a look has not been answered yet, or the last was given up while its server answered others:
+        # then the BEGIN of a call may wait, too.
+        self.looking = False
         self._answered_at = 0.0
         self._log = structlog.get_logger()
 
@@ -33,12 +36,21 @@ class Breaker:
 
     def look_failed(self, began: float) -> None:
         """A look that began at that time was not answered."""
+        self.looking = False
         if not self.open and self._answered_at < began:
             self.open = True
             self._log.error("database_unanswered", effect="calls do not wait for it until it answers")
 
+    def look_began(self) -> None:
+        self.looking = True
+
     def look_answered(self) -> bool:
         """A look was answered, if only by an error. Returns whether this has closed the breaker."""
+        self.looking = False
+        return self.look_held()
+
+    def look_held(self) -> bool:
+        """A look was not answered in time, by a server that answers others. Returns as `look_answered`."""
         if not self.open:
             return False
         self.open = False

@@ -9,17 +9,25 @@ from typing import Self
 import psycopg
 
 from app.core.database import Connection, Dialect
+from app.core.errors import DeadlineExceeded
 from app.database.apart import Apart
 from app.database.bound import Bound
 from app.database.breaker import SILENCE, Breaker
 from app.database.connections import Connections
-from app.database.errors import Unanswered
+from app.database.errors import Exhausted, Unanswered
 from app.database.postgres_errors import is_lost
 from app.database.postgres_transaction import READ, WRITE, PostgresTransaction
 from app.database.watchdog import Watchdog
 
+# Seconds for which a look waits for its BEGIN where PgBouncer holds it back: while all of its connections to
+# PostgreSQL are in use, or it is paused.
+_HELD = 3.0
 # A connection that broke before its transaction began is replaced, this often.
 _ATTEMPTS = 3
+
+
+class _Held(Exhausted):
+    """A look was not answered, by a server that answers new connections."""
 
 
 class PostgresDatabase:
@@ -36,6 +44,7 @@ class PostgresDatabase:
         self.connections = Connections(info, size, wait, self._breaker)
         self.places = (self.connections.places,)
         self._apart = Apart(info)
+        self._was_read_only = False  # what the looks have found last
         self._watchdog = Watchdog(self._breaker)
         self._opened = ExitStack()
 
@@ -63,11 +72,16 @@ class PostgresDatabase:
     @contextmanager
     def apart(self) -> Iterator[Connection]:
         began = time.monotonic()
+        self._breaker.look_began()
         try:
             with self._beside() as connection:
                 yield connection
         except Unanswered:
             self._breaker.look_failed(began)
+            raise
+        except _Held:
+            if self._breaker.look_held():
+                self.connections.drop()
             raise
         except BaseException:
             self._look_answered()
@@ -81,21 +95,33 @@ class PostgresDatabase:
     @contextmanager
     def _beside(self) -> Iterator[Connection]:
         connection = self._apart.get(SILENCE)
-        bound = Bound(SILENCE)
-        running = self._watchdog.watch(connection, bound, beside=True)
+        running = self._watchdog.watch(connection, Bound(_HELD), beside=True)
         transaction = PostgresTransaction(connection, running, writes=False)
         try:
-            try:
-                transaction.begin(WRITE)
-                transaction.check_takes_writes()
-            except psycopg.Error as error:
-                raise transaction.failure(error) from error
+            self._begin_beside(transaction)
+            running.bound = Bound(SILENCE)
+            self._breaker.looking = False
+            transaction.check_takes_writes()
+            if self._was_read_only:
+                self._was_read_only = False
+                self.connections.drop()  # they may lead to the old primary, which still answers reads
             yield transaction
         finally:
+            self._was_read_only |= transaction.read_only
             transaction.roll_back()
             # The next look may find the new primary at the same address.
             if self._watchdog.end(running) or transaction.lost or transaction.read_only:
                 self._apart.close()
+
+    def _begin_beside(self, transaction: PostgresTransaction) -> None:
+        try:
+            transaction.begin(WRITE, most=SILENCE)
+        except psycopg.Error as error:
+            try:
+                failed = transaction.failure(error)
+            except DeadlineExceeded:
+                raise _Held(f"the database has begun no transaction for {_HELD:g} s", "pool") from error
+            raise failed from error
 
     @contextmanager
     def _transaction(self, begin: str, *, writes: bool) -> Iterator[Connection]:
@@ -144,11 +170,13 @@ class PostgresDatabase:
             ended = self._watchdog.end(transaction.running)
             if ended:
                 connection.close()
+            # While looks are not answered either, PgBouncer may have held its BEGIN back.
+            leads_nowhere = transaction.running.silent and not self._breaker.looking
             if transaction.server_gone:
                 self.connections.drop(connection.made_at)
             elif transaction.read_only:
                 self.connections.drop(connection.made_at, often=False)
-            elif transaction.running.silent or (transaction.lost_for_no_reason and not ended):
+            elif (transaction.lost_for_no_reason and not ended) or leads_nowhere:
                 self.connections.lost(connection)
         finally:
             self.connections.release(connection, writes=writes)

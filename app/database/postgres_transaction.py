@@ -1,6 +1,7 @@
 """A transaction of PostgreSQL."""
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import TypeVar
 
 import psycopg
@@ -38,9 +39,9 @@ class PostgresTransaction:
         self.read_only = False  # whether the server takes no writes
         self._writes = writes
 
-    def begin(self, begin: str) -> None:
-        """Raises psycopg.Error."""
-        left = max(1, int(self.running.bound.left() * 1000) - _MARGIN)
+    def begin(self, begin: str, most: float = inf) -> None:
+        """Its statements may take `most` seconds each. Raises psycopg.Error."""
+        left = max(1, int(min(self.running.bound.left(), most) * 1000) - _MARGIN)
         # In one round trip. PostgreSQL has bounds of its own, in case that this process or its host is gone.
         sql = (
             f"{begin}; SET LOCAL statement_timeout = {left}; SET LOCAL lock_timeout = {_LOCK};"

@@ -13,6 +13,7 @@ import psycopg
 
 from app.database.bound import Bound
 from app.database.breaker import SILENCE, Breaker
+from app.database.door import answers
 from app.reload.ticker import Ticker
 
 # How often the transactions are looked at, in seconds.
@@ -22,6 +23,8 @@ _GRACE = 0.1
 # How often a statement is looked at until it counts as unanswered. Looks are counted, and not time, because a
 # process that gets no time does not see the answers either.
 _SILENT_LOOKS = round(SILENCE / _INTERVAL)
+# Of those, how many are made before it is asked whether anything answers; the rest is for that answer.
+_PATIENT_LOOKS = _SILENT_LOOKS // 4
 # How long a server may take to end a statement, after it was asked to.
 _PATIENCE = 0.25
 
@@ -40,7 +43,8 @@ class Running:
         self._beside = beside
         self.begun = False  # whether its BEGIN was answered
         self._asking = False  # whether a statement was sent that has not ended yet
-        self._looks = 0  # at that statement
+        self._looks = 0  # at that statement, or since another connection was answered
+        self._door_answers = False
         self._was_cut = False
         self._lock = Lock()
         self._over_at = 0.0  # when it was cancelled; 0 before
@@ -50,6 +54,7 @@ class Running:
     def asks(self) -> None:
         """A statement is about to be sent."""
         self._looks = 0
+        self._door_answers = False
         self._asking = True
 
     def ended(self, *, answered: bool) -> None:
@@ -74,6 +79,8 @@ class Running:
             if self._unanswered():
                 self.unanswered = True
                 self._cut(self._socket)
+            elif self._beside and not self.begun and self._asking and self._looks == _PATIENT_LOOKS:
+                cancel.submit(self._ask_door)
             elif not self.bound.over_for(_GRACE):
                 return
             elif not self._over_at:
@@ -83,13 +90,31 @@ class Running:
                 self._cut(self._socket)
 
     def _unanswered(self) -> bool:
-        """Whether the database should have answered: a BEGIN takes it no time, and other statements may."""
+        """Whether the database should have answered: a BEGIN takes it no time, and other statements may.
+
+        PgBouncer may hold back those of all connections, and answers new ones.
+        """
         self._looks += self._asking
-        return (
-            self._asking
-            and self._looks > _SILENT_LOOKS
-            and (self._beside or self._breaker.open or not self.begun)
-        )
+        if not self._asking or self._looks <= _SILENT_LOOKS:
+            return False
+        if self._breaker.open and not self._beside:
+            return True
+        if self._beside:
+            if self.begun or not self._door_answers:
+                return True
+            self._looks, self._door_answers = 0, False
+            return False
+        return not self.begun and not self._breaker.looking
+
+    def _ask_door(self) -> None:
+        with self._lock:
+            if self._socket is None:
+                return
+            descriptor = os.dup(self._socket)
+        try:
+            self._door_answers = answers(descriptor, SILENCE)
+        finally:
+            os.close(descriptor)
 
     def _cancel(self) -> None:
         with suppress(psycopg.Error):  # if the server cannot be reached, it is cut
@@ -120,7 +145,7 @@ class Watchdog(Ticker):
         super().__init__("database watchdog", _INTERVAL, self._look)
         self._breaker = breaker
         self._running: set[Running] = set()
-        self._cancel = ThreadPoolExecutor(2, "database-cancel")
+        self._cancel = ThreadPoolExecutor(3, "database-cancel")
 
     def watch(self, connection: psycopg.Connection[Any], bound: Bound, *, beside: bool = False) -> Running:
         """Raises OSError, such as for too many open files, and psycopg.OperationalError if it is closed."""

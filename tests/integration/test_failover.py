@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 
@@ -11,6 +11,7 @@ import pytest
 
 from app.core.errors import StatusError
 from app.database.connections import conninfo
+from app.database.errors import Unavailable
 from app.database.postgres import PostgresDatabase
 from tests.support.bounds import call_of
 from tests.support.clients.status import outcome
@@ -187,3 +188,23 @@ def test_an_address_that_moves_is_followed_though_the_old_primary_serves_on(
             until(lambda: outcome(lambda: client.add("after")) is grpc.StatusCode.OK, 5 * SOON)
             until(lambda: ready(at), 20)
             assert client.count() == 2
+
+
+def test_reads_follow_the_primary_though_nothing_was_written(primary: Postgres, standby: Postgres) -> None:
+    def reads_from_a_standby() -> set[bool]:
+        with ExitStack() as several:
+            readers = [several.enter_context(database.reading()) for _ in range(4)]
+            return {reader.execute("SELECT pg_is_in_recovery()")[0][0] for reader in readers}
+
+    with BadNetwork(f"127.0.0.1:{primary.port}") as network:
+        info = conninfo(primary.url_of("items", network.port), CONNECT)
+        with PostgresDatabase(lambda: info, size=4, wait=2) as database:
+            swap(primary, standby)
+            assert reads_from_a_standby() == {True}
+            with pytest.raises(Unavailable, match="read-only"), database.apart():
+                pass
+            network.leads_to = f"127.0.0.1:{standby.port}"
+            assert reads_from_a_standby() == {True}
+            with database.apart():
+                pass
+            assert reads_from_a_standby() == {False}

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Barrier, Event
@@ -227,6 +227,48 @@ def test_a_pause_and_a_reconnect_fail_no_call(
         kept = {pid for (pid,) in server.run("SELECT pid FROM pg_stat_activity WHERE datname = 'items'")}
         assert not kept & {pid for (pid,) in old}
     assert client.count() == counts()[grpc.StatusCode.OK]
+
+
+def test_a_pause_of_seconds_ends_no_call_that_has_time_and_leaves_the_server_ready(
+    served: tuple[Server, Client], bouncer: PgBouncer
+) -> None:
+    at, client = served
+    client.add("before")  # the pool has a connection
+    with ThreadPoolExecutor(3) as threads:
+        bouncer.command("PAUSE")
+        try:
+            adding = [threads.submit(client.add, str(number), timeout=20) for number in range(3)]
+            time.sleep(2.5)
+            late = outcome(lambda: client.add("in time", timeout=0.2))
+            still_ready = ready(at)
+        finally:
+            bouncer.command("RESUME")
+        assert {one.result() for one in adding} <= {2, 3, 4}
+    assert late is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert still_ready
+    assert at.lines("database_down") + at.lines("database_unanswered") == []
+
+
+def test_a_call_for_which_pgbouncer_has_no_connection_is_not_told_that_the_database_does_not_answer(
+    served: tuple[Server, Client], bouncer: PgBouncer
+) -> None:
+    at, client = served
+    client.add("before")
+    with ExitStack() as held, ThreadPoolExecutor(20) as threads:
+        for _ in range(2):  # as many as PgBouncer has
+            held.enter_context(psycopg.connect(bouncer.url_of())).execute("SELECT 1")
+        began = time.monotonic()
+        calls = [
+            threads.submit(outcome, partial(client.add, str(number), timeout=2.5)) for number in range(20)
+        ]
+        assert {call.result() for call in calls} == {
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+        }
+        assert time.monotonic() - began < SOON
+        assert ready(at)
+    assert client.add("after") >= 2
+    assert at.lines("database_down") + at.lines("database_unanswered") == []
 
 
 @pytest.mark.slow

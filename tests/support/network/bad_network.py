@@ -52,6 +52,7 @@ class BadNetwork:
         self.leads_to = leads_to
         self.delay = 0.0  # seconds that each piece of data is late
         self.target = ""
+        self.accepted = 0  # connections so far
         self._trap: _Trap | None = None
         self._links: set[_Link] = set()
         self._opened: list[asyncio.StreamWriter] = []
@@ -124,6 +125,7 @@ class BadNetwork:
             link.end(how)
 
     def _accept(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         self._opened.append(client)
         task = self._loop.create_task(self._serve(reader, client))
         self._tasks.add(task)
