@@ -29,13 +29,14 @@ class Warnings:
 
 
 class PostgresConnection(psycopg.Connection[tuple[Any, ...]]):
-    made_at: float  # on time.monotonic's clock
+    made_at: float  # on time.monotonic's clock, when connecting began
     warnings: Warnings
 
     @classmethod
     def connect(cls, *arguments: Any, **named: Any) -> Any:
+        began = time.monotonic()
         made = super().connect(*arguments, **named)
-        made.made_at, made.warnings = time.monotonic(), Warnings()
+        made.made_at, made.warnings = began, Warnings()
         made.add_notice_handler(made.warnings.hear)
         return made
 
@@ -54,6 +55,10 @@ _LOOK = 0.02
 _DROP_INTERVAL = 0.5
 # Two connections that are lost within as many seconds mean that the others are lost, too.
 _LOST_TOGETHER = 10.0
+# Different reasons for which connecting fails that are logged until it succeeds.
+_REASONS = 10
+# What PostgreSQL and PgBouncer say, in English, when they take no more connections.
+_FULL = ("too many", "remaining connection slots", "no more connections")
 # Seconds; the pool makes it up to 5 % less for each connection, so that they do not expire together.
 _MAX_LIFETIME = 1800
 _MAX_IDLE = 300
@@ -89,6 +94,14 @@ def connect(info: str) -> PostgresConnection:
     return made
 
 
+def check_encoding(connection: psycopg.Connection[Any]) -> None:
+    """Raises Unavailable if the database cannot keep every text."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding not in (None, "UTF8", "SQL_ASCII"):  # the latter keeps the bytes that it is sent
+        message = f"the database has the encoding {encoding}, which lacks characters"
+        raise Unavailable(message, "schema", f"{message}; create another one with ENCODING 'UTF8'")
+
+
 # PgBouncer gives each transaction another connection, which lacks the statements that were prepared before.
 SESSION: dict[str, Any] = {"autocommit": True, "prepare_threshold": None}
 
@@ -115,6 +128,8 @@ class Connections:
         self._lock = Lock()
         self._made_at = 0.0  # when connecting has last succeeded, and failed
         self._failed_at = 0.0
+        self._problem = ""  # why it has failed
+        self._logged: set[str] = set()  # why it has failed since it succeeded
         self._lent = 0  # connections that transactions have
         self._returned_at = 0.0  # when one that works was given back
         self._lost_at = 0.0
@@ -146,12 +161,17 @@ class Connections:
             failed = self._failed_at > self._made_at
             if error is None:
                 self._made_at = time.monotonic()
+                self._logged.clear()
+                news = failed
             else:
                 self._failed_at = time.monotonic()
-        if error is None and failed:
+                self._problem = str(error).strip()
+                news = self._problem not in self._logged and len(self._logged) < _REASONS
+                self._logged.add(self._problem)
+        if error is None and news:
             self._log.info("database_reached")
-        if error is not None and not failed:
-            self._log.error("database_unreachable", problem=str(error).strip())
+        elif news:
+            self._log.error("database_unreachable", problem=self._problem)
 
     def acquire(self, bound: Bound, *, writes: bool) -> PostgresConnection:
         """A connection, to be given back by `release`. Raises Exhausted, Unavailable, or as `bound.check`."""
@@ -177,6 +197,10 @@ class Connections:
             except PoolClosed:  # by a server that ends, with a call that did not
                 raise Unavailable("this server has closed its connections to the database", "pool") from None
             else:
+                if found.made_at <= self._dropped_at:  # connecting began before the drop, and ended after it
+                    found.close()
+                    self._pool.putconn(found)
+                    continue
                 with self._lock:
                     self._lent += 1
                 return found
@@ -188,10 +212,16 @@ class Connections:
         """
         over = time.monotonic() - began > self._wait
         if self._down(known) or (over and self._made_at < began and not self._others()):
-            raise Unavailable("the database cannot be reached", "unreachable") from None
+            raise self._unreachable() from None
         if over:
             message = f"no connection to the database was free for {self._wait:g} s"
             raise Exhausted(message, "pool") from None
+
+    def _unreachable(self) -> Unavailable:
+        # libpq gives no SQLSTATE for it. A server that speaks another language counts as unreachable.
+        if self._failed_at > self._made_at and any(text in self._problem for text in _FULL):
+            return Unavailable("the database has no connection left", "too_many_connections")
+        return Unavailable("the database cannot be reached", "unreachable")
 
     def _down(self, known: float) -> bool:
         """Whether connecting has failed since then, and no other call has a connection to wait for."""

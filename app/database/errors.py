@@ -7,10 +7,11 @@ from app.core.errors import ResourceExhausted, StatusError
 # Milliseconds until a client's retry policy tries again (gRPC proposal A6).
 PUSHBACK = (("grpc-retry-pushback-ms", "100"),)
 
-# The label of the metric, for each way that a transaction fails; bugs are not among them.
+# The label of the metric, for each way that a transaction fails; `other` is a bug, such as of a constraint.
 KINDS = (
     "unreachable", "connection_lost", "unknown_outcome", "read_only", "conflict", "busy", "cancelled",
     "too_many_connections", "pool", "disk_full", "deadline", "client_left", "schema", "permission",
+    "other",
 )  # fmt: skip
 
 UNKNOWN_OUTCOME = "the database broke during a commit: the transaction may have been committed or not"

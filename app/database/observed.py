@@ -15,6 +15,8 @@ from app.database.errors import KINDS, Exhausted, Unavailable
 from app.database.readiness import Readiness
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# The modules of their errors; those of the service are not counted.
+_DRIVERS = ("psycopg", "sqlite3")
 # Seconds between two log lines of the same problem.
 _LOG_INTERVAL = 60.0
 # The names that OpenTelemetry's conventions have for them.
@@ -73,6 +75,10 @@ class ObservedDatabase:
             raise
         except CallEnded:
             self._errors.labels("client_left").inc()
+            raise
+        except Exception as error:
+            if type(error).__module__.partition(".")[0] in _DRIVERS:
+                self._errors.labels("other").inc()
             raise
         finally:
             self._duration.labels(kind).observe(time.monotonic() - began)
@@ -151,7 +157,7 @@ def _show_places(backend: Backend, registry: CollectorRegistry) -> None:
     waiting.set_function(lambda: sum(one.waiting for one in places))
     waited = Histogram(
         "database_wait_seconds",
-        "How long transactions waited for others to end.",
+        "How long transactions waited for others to end; connecting is not included.",
         buckets=_BUCKETS,
         registry=registry,
     )

@@ -13,9 +13,9 @@ from app.core.errors import DeadlineExceeded
 from app.database.apart import Apart
 from app.database.bound import Bound
 from app.database.breaker import SILENCE, Breaker
-from app.database.connections import Connections
+from app.database.connections import Connections, check_encoding
 from app.database.errors import Exhausted, Unanswered
-from app.database.postgres_errors import is_lost
+from app.database.postgres_errors import cause, is_lost
 from app.database.postgres_transaction import READ, WRITE, PostgresTransaction
 from app.database.watchdog import Watchdog
 
@@ -101,6 +101,7 @@ class PostgresDatabase:
             self._begin_beside(transaction)
             running.bound = Bound(SILENCE)
             self._breaker.looking = False
+            check_encoding(connection)
             transaction.check_takes_writes()
             if self._was_read_only:
                 self._was_read_only = False
@@ -121,7 +122,7 @@ class PostgresDatabase:
                 failed = transaction.failure(error)
             except DeadlineExceeded:
                 raise _Held(f"the database has begun no transaction for {_HELD:g} s", "pool") from error
-            raise failed from error
+            raise failed from cause(failed, error)
 
     @contextmanager
     def _transaction(self, begin: str, *, writes: bool) -> Iterator[Connection]:
@@ -153,7 +154,7 @@ class PostgresDatabase:
                 finally:
                     self._end(transaction, writes=writes)
                 if not is_lost(error) or running.unanswered or attempt == _ATTEMPTS:
-                    raise failed from error
+                    raise failed from cause(failed, error)
                 bound.check()
             except BaseException:
                 connection.close()

@@ -2,6 +2,7 @@
 
 import psycopg
 
+from app.core.errors import StatusError
 from app.database.bound import NEAR, Bound
 from app.database.errors import Exhausted, Unavailable
 from app.database.migrations import COMMAND
@@ -45,7 +46,9 @@ def is_server_gone(error: psycopg.Error) -> bool:
 
 
 def failure(error: psycopg.Error, bound: Bound, *, writes: bool, sql: str = "") -> Exception:
-    """What to raise for an error of a transaction, or of its statement; a bug is returned as it is.
+    """What to raise for an error of a transaction, or of its statement.
+
+    For a bug, it is an error of the same class with the server's message, and without its values.
 
     Raises DeadlineExceeded or CallEnded if the transaction's bound is why it failed.
     """
@@ -73,7 +76,14 @@ def failure(error: psycopg.Error, bound: Bound, *, writes: bool, sql: str = "") 
     if state in _KINDS:
         kind, message, label = _KINDS[state]
         return kind(message, label)
-    return error
+    found = type(error)(f"{state}: {_primary(error)}" if state else _primary(error))
+    found.sqlstate = error.sqlstate
+    return found
+
+
+def cause(failed: Exception, error: psycopg.Error) -> psycopg.Error | None:
+    """What to raise it from: not from an error whose values would be in the log, with the traceback."""
+    return error if isinstance(failed, StatusError) else None
 
 
 def _primary(error: psycopg.Error) -> str:

@@ -9,7 +9,7 @@ import psycopg
 from app.core.database import Row
 from app.database.connections import PostgresConnection
 from app.database.errors import UNKNOWN_OUTCOME, Unanswered, Unavailable
-from app.database.postgres_errors import READ_ONLY, failure, is_lost, is_server_gone
+from app.database.postgres_errors import READ_ONLY, cause, failure, is_lost, is_server_gone
 from app.database.watchdog import Running
 
 T = TypeVar("T")
@@ -18,6 +18,13 @@ READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # Said in full: with another default, a transaction that has waited for a lock would not see what was
 # committed meanwhile.
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
+
+# Whatever role, database and URL say, a commit is on the disk before it is acknowledged, and the server tells
+# of one that was not replicated. A role may set more than `on`, such as `remote_apply`, and does.
+_DURABLE = (
+    "; SET LOCAL client_min_messages = warning; SELECT set_config('synchronous_commit', 'on', true)"
+    " WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 # Milliseconds by which a statement ends before the deadline, so that its connection can be used again.
 _MARGIN = 10
@@ -46,6 +53,7 @@ class PostgresTransaction:
         sql = (
             f"{begin}; SET LOCAL statement_timeout = {left}; SET LOCAL lock_timeout = {_LOCK};"
             f" SET LOCAL idle_in_transaction_session_timeout = {min(left + 1000, _IDLE)}"
+            f"{_DURABLE if self._writes else ''}"
         )
         self._ask(lambda: self.connection.execute(sql))
 
@@ -78,7 +86,8 @@ class PostgresTransaction:
             if self._writes and is_lost(error):
                 self._note(error)
                 raise Unavailable(UNKNOWN_OUTCOME, "unknown_outcome") from error
-            raise self.failure(error) from error
+            failed = self.failure(error)
+            raise failed from cause(failed, error)
         if done != "COMMIT":
             raise RuntimeError("the transaction was not committed: one of its statements has failed")
         if self._writes and self.connection.warnings.count != warnings:
@@ -99,7 +108,8 @@ class PostgresTransaction:
         try:
             return self._ask(act)
         except psycopg.Error as error:
-            raise self.failure(error, sql) from error
+            failed = self.failure(error, sql)
+            raise failed from cause(failed, error)
 
     def _ask(self, act: Callable[[], T]) -> T:
         self.running.asks()

@@ -186,6 +186,21 @@ def test_a_database_in_another_encoding_is_used(service: Service[Any], server: P
 
 
 @NEEDS_POSTGRES
+def test_a_broken_constraint_is_internal_and_the_log_has_no_values(
+    service: Service[Any], server: Postgres
+) -> None:
+    apply(server.url, service)
+    with running([service], database_url=server.url) as at, stub_of(at) as stub:
+        until(lambda: ready(at))
+        stub.Echo(EchoRequest(text="valuable"))
+        assert code_of(lambda: stub.Echo(EchoRequest(text="valuable")))[0] is grpc.StatusCode.INTERNAL
+        [line] = until(lambda: at.lines("unhandled_exception"))
+        assert "23505: duplicate key value violates" in str(line)
+        assert "valuable" not in at.log_text()
+        assert at.total("database_errors_total", kind="other") == 1
+
+
+@NEEDS_POSTGRES
 @pytest.mark.parametrize("kind", ["file", "directory"])
 def test_a_changed_file_with_the_url_is_used_by_new_connections(
     service: Service[Any], server: Postgres, tmp_path: Path, kind: str

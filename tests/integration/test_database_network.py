@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from app.core.errors import DeadlineExceeded, StatusError
+from app.database.bound import Bound
 from app.database.connections import conninfo
 from app.database.errors import UNKNOWN_OUTCOME, Unavailable
 from app.database.postgres import PostgresDatabase
@@ -187,6 +188,20 @@ def test_connecting_to_what_does_not_answer_ends_in_time(
         count(database)
     network.heal()
     until(lambda: works(lambda: fill(database)), SOON)
+
+
+def test_a_connection_that_was_being_made_when_all_were_dropped_is_not_used(
+    database: PostgresDatabase, network: BadNetwork
+) -> None:
+    network.delay = 0.2
+    with ThreadPoolExecutor(1) as thread:
+        acquired = thread.submit(database.connections.acquire, Bound(20), writes=False)
+        until(lambda: network.accepted)
+        dropped_at = time.monotonic()
+        database.connections.drop()
+        connection = acquired.result()
+        database.connections.release(connection, writes=False)
+    assert connection.made_at > dropped_at
 
 
 def test_a_slow_network_makes_calls_slow_and_no_deadline_is_passed(

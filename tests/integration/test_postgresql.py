@@ -4,6 +4,7 @@ import socket
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -375,20 +376,60 @@ def test_two_connections_that_break_are_taken_for_all(server: Postgres) -> None:
             assert not fill(database) & old
 
 
+@pytest.mark.parametrize("options", ["", "?options=-c%20client_min_messages%3Derror"])
 def test_what_a_standby_may_not_have_when_the_deadline_passes_is_not_acknowledged(
-    database: PostgresDatabase, server: Postgres
+    server: Postgres, options: str
 ) -> None:
     server.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     server.run("SELECT pg_reload_conf()")
     until(lambda: server.run("SHOW synchronous_standby_names") == [("nobody",)])
     try:
-        with call_of(seconds=0.5), pytest.raises(Unavailable, match="may have been committed or not"):
+        with (
+            PostgresDatabase(lambda: conninfo(server.url + options, 10), size=SIZE, wait=5) as database,
+            call_of(seconds=0.5),
+            pytest.raises(Unavailable, match="may have been committed or not"),
+        ):
             add(database)
     finally:
         server.run("ALTER SYSTEM RESET synchronous_standby_names")
         server.run("SELECT pg_reload_conf()")
     until(lambda: server.run("SHOW synchronous_standby_names") == [("",)])
-    assert ask(database) == 1
+    assert server.run(COUNT) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("role", "used"), [("off", "on"), ("on", "on"), ("local", "local"), ("remote_apply", "remote_apply")]
+)
+def test_a_commit_is_on_the_disk_before_it_is_acknowledged_whatever_the_role_sets(
+    server: Postgres, role: str, used: str
+) -> None:
+    url = f"{server.url}?options=-c%20synchronous_commit%3D{role}"
+    with PostgresDatabase(lambda: conninfo(url, 10), size=1, wait=5) as database:
+        with database.writing() as connection:
+            assert connection.execute("SHOW synchronous_commit") == [(used,)]
+        assert ask(database, "SHOW synchronous_commit") == role  # it was set for that transaction
+
+
+def test_the_error_of_a_bug_has_the_message_of_the_server_and_no_values(database: PostgresDatabase) -> None:
+    add(database, "valuable")
+    with pytest.raises(psycopg.errors.UniqueViolation) as caught:
+        add(database, "valuable")
+    told = 'duplicate key value violates unique constraint "items_pkey"'
+    assert str(caught.value) == f"23505: {told}"
+    assert caught.value.sqlstate == "23505"
+    assert "(valuable)" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_database_that_lacks_characters_is_not_used(server: Postgres) -> None:
+    server.run("DROP DATABASE IF EXISTS latin", database="postgres")
+    server.run("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0", database="postgres")
+    with (
+        PostgresDatabase(lambda: conninfo(server.url_of("latin"), 10), size=1, wait=5) as database,
+        pytest.raises(Unavailable, match="the encoding LATIN1, which lacks characters") as caught,
+        database.apart(),
+    ):
+        pass
+    assert caught.value.problem.endswith("create another one with ENCODING 'UTF8'")
 
 
 @pytest.mark.alone
@@ -671,9 +712,10 @@ def test_a_server_without_a_connection_left_is_unavailable(server: Postgres) -> 
     url = f"postgresql://visitor:visitor@127.0.0.1:{server.port}/items"
     with (
         PostgresDatabase(lambda: conninfo(url, 10), size=1, wait=5) as database,
-        pytest.raises(Unavailable, match="the database cannot be reached"),
+        pytest.raises(Unavailable, match="the database has no connection left") as caught,
     ):
         ask(database)
+    assert caught.value.kind == "too_many_connections"
 
 
 def test_new_connections_use_what_the_url_says_by_then(server: Postgres) -> None:
