@@ -255,6 +255,7 @@ def test_statements_have_spans_below_that_of_the_call_without_values(
         assert not failed.events
         assert "valuable" not in str([span.to_json() for span in server.spans])
         assert server.total("database_transaction_seconds_count", kind="write") == 2
+        assert server.total("database_errors_total", kind="other") == 1
         assert server.total("database_connections_limit") == 11
         assert server.total("database_connections_used") == 0
         assert server.total("database_writers_limit") == 1
