@@ -55,6 +55,8 @@ class Session(Protocol):
         """Runs several statements, without parameters."""
         ...
 
+    def in_transaction(self) -> bool: ...
+
     def exclusive(self, *, in_transaction: bool) -> AbstractContextManager[None]:
         """No other migrates at the same time. What is run is in one transaction, or each for itself."""
         ...
@@ -92,6 +94,12 @@ def _apply(session: Session, known: Iterable[Migration], one: Migration) -> bool
             session.script(one.sql)
         except Exception as error:
             raise MigrationError(f"{one.path}: {str(error).strip()}") from error
+        if not one.index and not session.in_transaction():
+            raise MigrationError(
+                f"{one.path}: has ended the transaction in which it is applied, such as by COMMIT; expected"
+                " no statement that does. What it did before may be in the database, and it does not count"
+                " as applied: see what is there, undo that, and mend the file"
+            )
         session.execute(
             _RECORD,
             {
@@ -129,6 +137,9 @@ class _Sqlite:
         # Not executescript, which commits what is open.
         for statement in statements(sql):
             self._connection.execute(statement)
+
+    def in_transaction(self) -> bool:
+        return self._connection.in_transaction
 
     @contextmanager
     def exclusive(self, *, in_transaction: bool) -> Iterator[None]:
@@ -200,6 +211,9 @@ def _postgresql(url: DatabaseUrl, connect_timeout: int) -> Iterator[Session]:
 
         def script(self, sql: str) -> None:
             connection.execute(sql)
+
+        def in_transaction(self) -> bool:
+            return connection.info.transaction_status is psycopg.pq.TransactionStatus.INTRANS
 
         @contextmanager
         def exclusive(self, *, in_transaction: bool) -> Iterator[None]:

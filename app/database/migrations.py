@@ -9,13 +9,13 @@ from pathlib import Path
 from app.core.database import Connection, Dialect, Schema
 from app.core.errors import StartError
 from app.core.name import NAME
-from app.database.script import Statement, statements
+from app.database.script import Statement, comments, statements
 
 _FILE = re.compile(r"(\d{4})_([a-z0-9_]+)\.sql")
 # A migration that programs do not work with unless they know the migration of this number.
-_OLDEST = re.compile(r"^-- oldest: (\d+)$", re.MULTILINE)
-# What takes something away from programs that know older migrations only.
-_CONTRACTS = re.compile(r"\b(DROP\s+(TABLE|COLUMN|VIEW)|RENAME)\b", re.IGNORECASE)
+_OLDEST = re.compile(r"--\s*oldest:\s*([0-9]+)\s*")
+# A comment that may be meant as one of these.
+_LIKE_OLDEST = re.compile(r"\boldest\s*:", re.IGNORECASE)
 _COMMENT = re.compile(r"--[^\n]*")
 # A migration for PostgreSQL that is applied outside of a transaction. It is run again if it was not recorded,
 # so it is one of the statements that change nothing then.
@@ -86,8 +86,8 @@ class SchemaError(Exception):
 def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
     """The schema's migrations in order.
 
-    Raises StartError for files whose names or numbers are wrong, and for statements that cannot be in a
-    transaction.
+    Raises StartError for files whose names or numbers are wrong, for statements that cannot be in a
+    transaction, and for those that contract the schema without a right `-- oldest:`.
     """
     folder = schema.migrations / dialect
     found: list[Migration] = []
@@ -100,25 +100,16 @@ def migrations(schema: Schema, dialect: Dialect) -> tuple[Migration, ...]:
         sql = path.read_text()
         index = _concurrent_index(path, sql, dialect) if _NO_TRANSACTION.search(sql) else ""
         if not index:
-            _check_statements(path, sql)
-        oldest = _OLDEST.search(sql)
-        if oldest is None and _CONTRACTS.search(_COMMENT.sub("", sql)):
-            raise StartError(
-                f"{path}: drops or renames what older programs use; add a line `-- oldest: NUMBER` with the"
-                " migration that a program must know to work without it"
-            )
-        found.append(
-            Migration(
-                schema.name, len(found) + 1, match[2], path, sql, int(oldest[1]) if oldest else 0, index
-            )
-        )
+            _check_statements(path, sql, dialect)
+        oldest = _oldest(path, sql, dialect, len(found) + 1)
+        found.append(Migration(schema.name, len(found) + 1, match[2], path, sql, oldest, index))
     if not found:
         raise StartError(f"{folder}: no migrations; expected 0001_NAME.sql")
     return tuple(found)
 
 
-def _check_statements(path: Path, sql: str) -> None:
-    for one in statements(sql):
+def _check_statements(path: Path, sql: str, dialect: Dialect) -> None:
+    for one in statements(sql, dialect):
         if one.not_in_a_transaction:
             raise StartError(
                 f"{path}: line {one.line}: {one.not_in_a_transaction} cannot be in a migration, because each"
@@ -138,13 +129,39 @@ def _concurrent_index(path: Path, sql: str, dialect: Dialect) -> str:
             f"{path}: `-- no-transaction` is for PostgreSQL only; expected CREATE INDEX without it"
         )
     match = _CONCURRENT_INDEX.match(_COMMENT.sub("", sql))
-    if match is None or len(list(statements(sql))) != 1:
+    if match is None or len(list(statements(sql, dialect))) != 1:
         raise StartError(
             f"{path}: not a file for `-- no-transaction`; expected one statement, CREATE INDEX CONCURRENTLY"
             " IF NOT EXISTS NAME ON TABLE or DROP INDEX CONCURRENTLY IF EXISTS NAME, with names that are"
             " neither quoted nor with a schema"
         )
     return match["made"] or match["dropped"]
+
+
+def _oldest(path: Path, sql: str, dialect: Dialect, number: int) -> int:
+    """What the migration says about programs that know older ones; 0 if it says nothing, and need not."""
+    said = 0
+    for comment in comments(sql, dialect):
+        match = _OLDEST.fullmatch(comment.text)
+        if match is not None and comment.alone and not said:
+            said = int(match[1])
+            if not 1 <= said <= number:
+                raise StartError(
+                    f"{path}: line {comment.line}: oldest: {said}; expected a migration from 1 to {number},"
+                    " this one's number: no program works with a schema that needs a later one"
+                )
+        elif _LIKE_OLDEST.search(comment.text):
+            raise StartError(
+                f"{path}: line {comment.line}: a comment with oldest: that would not count; expected one line"
+                " in the file that is `-- oldest: NUMBER`, and no other comment with that word and a colon"
+            )
+    for one in statements(sql, dialect):
+        if one.contracts and not said:
+            raise StartError(
+                f"{path}: line {one.line}: takes away what older programs use; add a line `-- oldest: NUMBER`"
+                " with the migration that a program must know to work without it"
+            )
+    return said
 
 
 def applied(connection: Connection, dialect: Dialect) -> dict[tuple[str, int], Applied]:

@@ -1,26 +1,27 @@
 """The statements of a script of SQL, by their words."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-_TOKEN = re.compile(
-    r"""
-    --[^\n]*
-    | (?P<comment>/\*)
-    | \bE'(?:[^'\\]|\\.|'')*'
-    | '(?:[^']|'')*'
-    | "(?:[^"]|"")*"
-    | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$
-    | (?P<word>[^\W\d][\w$]*)
-    | (?P<end>;)
-    """,
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
-_COMMENT = re.compile(r"/\*|\*/")
+from app.core.database import Dialect
 
-# What these make may have a body of statements, which is not in quotes, from BEGIN to END.
-_BODIES = {"FUNCTION", "PROCEDURE", "TRIGGER"}
+_COMMON = r"""
+    (?P<line>--[^\n]*)
+    | (?P<comment>/\*)
+    | '(?:[^']|'')*'
+    | (?P<name>"(?:[^"]|"")*" | \.[^\W\d][\w$]*)
+    | (?P<word>[^\W\d][\w$]*)
+    | (?P<sign>[;,()])
+"""
+_POSTGRESQL = r"\bE'(?:[^'\\]|\\.|'')*' | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$"
+_SQLITE = r"(?P<quoted>\[[^\]]*\] | `(?:[^`]|``)*`)"
+_FLAGS = re.IGNORECASE | re.VERBOSE | re.DOTALL
+_TOKENS: Mapping[Dialect, re.Pattern[str]] = {
+    "postgresql": re.compile(f"{_POSTGRESQL} | {_COMMON}", _FLAGS),
+    "sqlite": re.compile(f"{_SQLITE} | {_COMMON}", _FLAGS),
+}
+_COMMENT = re.compile(r"/\*|\*/")
 
 # The first words of what begins or ends a transaction.
 _CONTROL = (
@@ -33,13 +34,33 @@ _OUTSIDE = (
     ("DROP", "TABLESPACE"), ("ALTER", "SYSTEM"), ("REINDEX", "DATABASE"), ("REINDEX", "SYSTEM"),
     ("ATTACH",), ("DETACH",),
 )  # fmt: skip
+# What takes something away from programs that know an older schema, by the outer words. A name that stands
+# where it is made is none of these, such as that of a new column.
+_NOT_A_NAME = "".join(rf"(?<!{word}\ )" for word in ("ADD", "COLUMN", "EXISTS", "ONLY", "TABLE"))
+_CONTRACTS = re.compile(
+    rf"""
+    DROP\ (?!INDEX\b|STATISTICS\b)
+    | TRUNCATE\b
+    | ALTER\ (?!INDEX\b).*\ {_NOT_A_NAME}(?:
+        DROP\ (?!CONSTRAINT\b|DEFAULT\b|NOT\ NULL\b)
+        | RENAME\b | DETACH\ PARTITION\b | SET\ SCHEMA\b | SET\ NOT\ NULL\b | SET\ DATA\ TYPE\b
+        | ALTER\ (?:COLUMN\ |ATTRIBUTE\ )?(?!COLUMN\ )\S+\ TYPE\b
+    )
+    """,
+    re.VERBOSE,
+)
 
 
 @dataclass(frozen=True)
 class Statement:
-    """The words of a statement in upper case, without those in quotes and comments, and its first line."""
+    """The words of a statement in upper case, without those in quotes and comments, and its first line.
+
+    `outer` are those outside of parentheses, with commas, and with `""` for each name in quotes or after a
+    dot.
+    """
 
     words: tuple[str, ...]
+    outer: tuple[str, ...]
     line: int
 
     @property
@@ -53,42 +74,108 @@ class Statement:
         # A materialized view is another matter.
         return "CONCURRENTLY" if "CONCURRENTLY" in self.words and self.words[0] != "REFRESH" else ""
 
+    @property
+    def contracts(self) -> bool:
+        """Whether it takes something away from programs that know an older schema."""
+        return _CONTRACTS.match(" ".join(self.outer)) is not None
 
-def statements(script: str) -> Iterator[Statement]:
-    """Those of a script for PostgreSQL or SQLite."""
+
+@dataclass(frozen=True)
+class Comment:
+    """A comment with its signs, and the line on which it begins."""
+
+    text: str
+    line: int
+    alone: bool  # nothing but white space is before it on its line
+
+
+def statements(script: str, dialect: Dialect) -> Iterator[Statement]:
+    """Those of a script."""
     words: list[str] = []
-    line = depth = 0
-    for word, at in _words(script):
-        if word == ";" and depth == 0:
+    outer: list[str] = []
+    body = _Body(dialect)
+    line = parentheses = 0
+    for kind, text, at in _tokens(script, dialect):
+        if kind == "comment":
+            continue
+        line = line if words else script.count("\n", 0, at) + 1
+        parentheses = max(0, parentheses + {"(": 1, ")": -1}.get(text, 0))
+        if kind == "word":
+            words.append(text)
+        if parentheses:
+            continue
+        if text == ";" and body.ends():
             if words:
-                yield Statement(tuple(words), line)
-            words = []
-        elif word != ";":
-            line = line if words else script.count("\n", 0, at) + 1
-            words.append(word)
-            if depth == 0:
-                depth = int(word == "BEGIN" and words[0] == "CREATE" and not _BODIES.isdisjoint(words))
-            else:
-                depth += {"BEGIN": 1, "CASE": 1, "END": -1}.get(word, 0)
+                yield Statement(tuple(words), tuple(outer), line)
+            words, outer, body = [], [], _Body(dialect)
+        elif text not in {"(", ")"}:
+            outer.append(text)
+            body.goes_on(outer)
     if words:
-        yield Statement(tuple(words), line)
+        yield Statement(tuple(words), tuple(outer), line)
 
 
-def _words(script: str) -> Iterator[tuple[str, int]]:
-    """Words in upper case and semicolons, and where they are."""
+class _Body:
+    """Whether a semicolon is in the body of a statement that has one, not in quotes, from BEGIN to END."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._outer: list[str] = []
+        self._depth = 0
+
+    def goes_on(self, outer: list[str]) -> None:
+        """With the last one of these words, none of which is in parentheses."""
+        self._outer = outer
+        if self._depth:
+            # Any word may name a column after AS.
+            if outer[-2] != "AS":
+                self._depth += {"CASE": 1, "END": -1}.get(outer[-1], 0)
+        elif outer[0] == "CREATE" and outer[-2:] == ["BEGIN", "ATOMIC"]:
+            self._depth = 1
+
+    def ends(self) -> bool:
+        """Whether the statement ends with a semicolon that comes now."""
+        if self._dialect == "postgresql":
+            return self._depth == 0
+        # As sqlite3_complete sees it: BEGIN and END may be names, too.
+        is_trigger = re.match("CREATE (TEMP |TEMPORARY )?TRIGGER ", " ".join(self._outer[:4]) + " ")
+        return is_trigger is None or self._outer[-2:] == [";", "END"]
+
+
+def comments(script: str, dialect: Dialect) -> Iterator[Comment]:
+    """Those of a script."""
+    for kind, text, at in _tokens(script, dialect):
+        if kind == "comment":
+            alone = not script[script.rfind("\n", 0, at) + 1 : at].strip()
+            yield Comment(text, script.count("\n", 0, at) + 1, alone)
+
+
+def _tokens(script: str, dialect: Dialect) -> Iterator[tuple[str, str, int]]:
+    """The kind, the text, and where it is: comments, words in upper case, names as `""`, and signs."""
     at = 0
-    while token := _TOKEN.search(script, at):
-        at = token.end()
-        if token["comment"]:
-            at = _after_comment(script, at)
-        elif token["word"] or token["end"]:
-            yield token[0].upper(), token.start()
+    while token := _TOKENS[dialect].search(script, at):
+        begin, at = token.span()
+        match token.lastgroup:
+            case "comment":
+                at = _after_comment(script, at, nests=dialect == "postgresql")
+                yield "comment", script[begin:at], begin
+            case "line":
+                yield "comment", token[0], begin
+            case "word":
+                yield "word", token[0].upper(), begin
+            case "name" | "quoted":
+                yield "name", '""', begin
+            case "sign":
+                yield "sign", token[0], begin
 
 
-def _after_comment(script: str, at: int) -> int:
-    """Where a comment ends that began before `at`. PostgreSQL's are nested."""
+def _after_comment(script: str, at: int, *, nests: bool) -> int:
+    """Where a comment ends that began before `at`."""
     depth = 1
     while depth and (mark := _COMMENT.search(script, at)):
-        depth += 1 if mark[0] == "/*" else -1
+        if mark[0] == "*/":
+            depth -= 1
+        elif nests:
+            depth += 1
         at = mark.end()
     return at if depth == 0 else len(script)

@@ -16,9 +16,9 @@ from app.cli import command_line
 from app.core.database import Dialect, Schema
 from app.core.errors import StartError
 from app.core.service import Service
-from app.database.migrate import LOCK, session_of, statements
+from app.database.migrate import LOCK, MigrationError, session_of, statements
 from app.database.migrate import migrate as apply
-from app.database.migrations import migrations
+from app.database.migrations import Migration, applied, migrations
 from app.database.url import parse_url
 from tests.docs.pages import Page
 from tests.gen import probe_pb2_grpc
@@ -176,20 +176,88 @@ def test_a_file_with_another_name_or_number_is_an_error(
         migrations(Schema(name="items", migrations=folder.parent), dialect)
 
 
-@pytest.mark.parametrize("sql", ["ALTER TABLE items RENAME TO things;", "drop table items;"])
+def second(folder: Path, dialect: Dialect, sql: str) -> Migration:
+    """What a second migration with that text is read as."""
+    (folder / "0002_second.sql").write_text(sql)
+    return migrations(Schema(name="items", migrations=folder.parent), dialect)[1]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "ALTER TABLE items RENAME TO things;",
+        "drop table items;",
+        "ALTER TABLE items DROP COLUMN place;",
+        "ALTER TABLE items DROP place;",
+        'ALTER TABLE items DROP "place";',
+        "ALTER TABLE items DROP index;",
+        "ALTER TABLE items ADD COLUMN a text, /* and */ DROP IF EXISTS place;",
+        "ALTER TABLE items ALTER COLUMN place SET NOT NULL;",
+        "ALTER TABLE items ALTER place TYPE varchar(10);",
+        'ALTER TABLE items ALTER COLUMN "place" SET DATA TYPE varchar(10);',
+        "ALTER TABLE items ALTER COLUMN type TYPE varchar(10);",
+        "ALTER TABLE items RENAME place TO spot;",
+        "ALTER TABLE items SET SCHEMA other;",
+        "ALTER TYPE item DROP ATTRIBUTE place;",
+        "DROP SCHEMA a;",
+        "DROP TYPE item;",
+        "DROP MATERIALIZED VIEW kept;",
+        "DROP VIEW kept;",
+        "DROP FUNCTION one;",
+        "TRUNCATE items;",
+    ],
+)
 def test_what_takes_away_from_older_programs_says_which_of_them_work_on(
     folder: Path, dialect: Dialect, sql: str
 ) -> None:
-    schema, path = Schema(name="items", migrations=folder.parent), folder / "0002_contract.sql"
-    path.write_text(f"-- rename later\n{FIRST}")
-    assert len(migrations(schema, dialect)) == 2
-    path.write_text(sql)
     with pytest.raises(
-        StartError, match=r"0002_contract.sql: drops or renames what older programs use; add a"
+        StartError, match=r"0002_second.sql: line 2: takes away what older programs use; add a line `-- old"
     ):
-        migrations(schema, dialect)
-    path.write_text(f"-- oldest: 1\n{sql}")
-    assert migrations(schema, dialect)[1].oldest == 1
+        second(folder, dialect, f"\n{sql}")
+    for line in ("-- oldest: 1", "--oldest: 1", "  --  oldest:2 \t", "-- oldest: 2\r"):
+        assert second(folder, dialect, f"-- first\n{line}\n{sql}").oldest in {1, 2}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"-- rename later\n{FIRST}",
+        "/* we do not rename; DROP TABLE items; */ SELECT 1;",
+        "INSERT INTO items (name) VALUES ('DROP TABLE', '; DROP TABLE items;');",
+        'SELECT ";DROP TABLE items;" FROM items;',
+        "DROP INDEX items_names;",
+        "ALTER TABLE items DROP CONSTRAINT short, ALTER place DROP DEFAULT, ALTER a DROP NOT NULL;",
+        "ALTER TABLE items ADD COLUMN rename text, ADD COLUMN IF NOT EXISTS drop text, ADD type text;",
+        "ALTER TABLE items ADD COLUMN a integer NOT NULL DEFAULT 1 REFERENCES a (drop) ON DELETE SET NULL;",
+        "ALTER TABLE items ALTER COLUMN type SET DEFAULT 'a';",
+        "ALTER INDEX items_names RENAME TO names;",
+        "CREATE TABLE a (drop text, truncate text, rename text, type text);",
+    ],
+)
+def test_what_takes_nothing_away_says_nothing(folder: Path, dialect: Dialect, sql: str) -> None:
+    assert second(folder, dialect, sql).oldest == 0
+
+
+@pytest.mark.parametrize("number", [0, 3, 20])
+def test_no_program_can_need_a_later_migration_than_the_one_that_says_so(
+    folder: Path, dialect: Dialect, number: int
+) -> None:
+    with pytest.raises(
+        StartError, match=rf"0002_second.sql: line 2: oldest: {number}; expected a migration from 1 to 2, "
+    ):
+        second(folder, dialect, f"SELECT 1;\n-- oldest: {number}\n")
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["-- oldest: two", "-- Oldest: 2", "-- oldest: 2 because of it", "/* oldest: 2 */", "-- oldest : 2",
+     "DROP VIEW a; -- oldest: 2", "-- oldest: 2\n-- oldest: 2", "---- oldest: 2"],
+)  # fmt: skip
+def test_a_comment_that_would_not_count_is_an_error(folder: Path, dialect: Dialect, comment: str) -> None:
+    line = 2 + comment.count("\n")
+    with pytest.raises(StartError, match=rf"0002_second.sql: line {line}: a comment with oldest: that would"):
+        second(folder, dialect, f"\n{comment}\n")
+    assert second(folder, dialect, "SELECT '-- oldest: 2';").oldest == 0
 
 
 @pytest.mark.parametrize(
@@ -200,14 +268,14 @@ def test_what_takes_away_from_older_programs_says_which_of_them_work_on(
         ("SELECT 1;\nCOMMIT", 2, "COMMIT"),
         ("SELECT 1; end;", 1, "END"),
         ("SELECT 'a;\nb';\nROLLBACK;", 3, "ROLLBACK"),
-        ("/* a /* b */ ; c */ ABORT;", 1, "ABORT"),
-        ("SELECT $$ ' $$, $a$ $$; ' $a$; prepare transaction 'a';", 1, "PREPARE TRANSACTION"),
+        ("/* a ; b */ ABORT;", 1, "ABORT"),
         ("CREATE UNIQUE INDEX\nCONCURRENTLY a ON b (c);", 1, "CONCURRENTLY"),
         ("DROP INDEX CONCURRENTLY a;", 1, "CONCURRENTLY"),
-        ("SELECT E'\\';', \"it's\";\nVACUUM;", 2, "VACUUM"),
+        ("SELECT ';', \"it's\";\nVACUUM;", 2, "VACUUM"),
         ("CREATE DATABASE a;", 1, "CREATE DATABASE"),
         ("ALTER SYSTEM SET a = 1;", 1, "ALTER SYSTEM"),
-        ("CREATE TRIGGER a AFTER INSERT ON b BEGIN SELECT 1; END;\nCOMMIT;", 2, "COMMIT"),
+        ("CREATE TABLE audit (trigger text, begin int);\nCOMMIT; SELECT 1;", 2, "COMMIT"),
+        ("CREATE TABLE begin (trigger text, atomic int);\nCOMMIT; SELECT 1;", 2, "COMMIT"),
     ],
 )
 def test_a_statement_that_cannot_be_in_a_transaction_is_an_error_before_anything_is_applied(
@@ -359,6 +427,47 @@ def test_sqlite_has_no_migrations_outside_of_transactions(migrate: Migrate, fold
     assert "`-- no-transaction` is for PostgreSQL only" in " ".join(migrate().output.split())
 
 
+@pytest.mark.parametrize(
+    ("dialect", "sql"),
+    [
+        ("postgresql", "/* a /* b */ ; c */ COMMIT;"),
+        ("postgresql", "SELECT $$ ' $$, $a$ $$; ' $a$; COMMIT;"),
+        ("postgresql", "SELECT E'\\';'; COMMIT;"),
+        (
+            "postgresql",
+            "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$; COMMIT; SELECT 1;",
+        ),
+        ("postgresql", "CREATE FUNCTION a() RETURNS int BEGIN ATOMIC SELECT 1 AS case; END; COMMIT;"),
+        ("postgresql", "CREATE FUNCTION a() RETURNS int BEGIN ATOMIC SELECT a.begin FROM a; END; COMMIT;"),
+        ("postgresql", "CREATE TRIGGER begin AFTER INSERT ON a EXECUTE FUNCTION atomic(); COMMIT;"),
+        ("sqlite", "/* /* */ COMMIT;"),
+        ("sqlite", "CREATE TABLE [it's] (a); COMMIT; SELECT ';';"),
+        ("sqlite", "CREATE TABLE `it's` (a); COMMIT; SELECT ';';"),
+        ("sqlite", "CREATE TRIGGER a AFTER INSERT ON b BEGIN SELECT 1; END; COMMIT;"),
+        ("sqlite", "CREATE TRIGGER begin AFTER INSERT ON b BEGIN SELECT begin FROM a; END; COMMIT;"),
+    ],
+)
+def test_a_commit_does_not_hide(folder: Path, dialect: Dialect, sql: str) -> None:
+    with pytest.raises(StartError, match="line 1: COMMIT cannot be in a migration"):
+        second(folder, dialect, sql)
+
+
+def test_a_migration_that_ends_its_transaction_after_all_is_an_error_and_not_recorded(
+    migrate: Migrate, folder: Path, url: str
+) -> None:
+    assert migrate().exit_code == 0
+    path = folder / "0002_places.sql"
+    hidden = Migration("items", 2, "places", path, "CREATE TABLE places (name text); COMMIT;", 0)
+    parsed = parse_url(url)
+    known = migrations(Schema(name="items", migrations=folder.parent), parsed.dialect)
+    reported: list[Migration] = []
+    with session_of(parsed, connect_timeout=5) as session:
+        with pytest.raises(MigrationError, match=r"0002_places.sql: has ended the transaction in which"):
+            apply(session, [*known, hidden], reported.append)
+        assert [number for (_, number) in applied(session, session.dialect)] == [1]
+    assert not reported
+
+
 BODIES = """
 CREATE FUNCTION one() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -374,6 +483,7 @@ BEGIN ATOMIC
 END;
 INSERT INTO items (name) VALUES ('; COMMIT; '), (E'\\'; VACUUM; '), ('it''s; BEGIN;');
 /* BEGIN; /* COMMIT; */ END; */
+CREATE RULE quiet AS ON DELETE TO items DO INSTEAD (SELECT 1; SELECT 2);
 DO $$ BEGIN PERFORM 1; END $$;
 SAVEPOINT a;
 ROLLBACK TO a;
@@ -382,6 +492,27 @@ CREATE MATERIALIZED VIEW kept AS SELECT name AS "BEGIN;" FROM items;
 CREATE UNIQUE INDEX kept_names ON kept ("BEGIN;");
 REFRESH MATERIALIZED VIEW CONCURRENTLY kept;
 """
+
+
+TRIGGERS = """
+CREATE TEMP TRIGGER end AFTER INSERT ON items BEGIN
+    SELECT CASE 1 WHEN 1 THEN 2 END; DELETE FROM items WHERE name = '; COMMIT;';
+END;
+CREATE TABLE [COMMIT; it's] (`;` text);
+/* BEGIN; /* COMMIT; */
+SAVEPOINT a;
+ROLLBACK TO a;
+"""
+
+
+@pytest.mark.parametrize("dialect", ["sqlite"])
+def test_bodies_of_triggers_are_no_statements_of_a_migration(
+    migrate: Migrate, folder: Path, dialect: str
+) -> None:
+    del dialect
+    (folder / "0002_places.sql").write_text(TRIGGERS)
+    result = migrate()
+    assert result.output == "applied: items 0001_items\napplied: items 0002_places\n"
 
 
 @NEEDS_POSTGRES
@@ -510,6 +641,19 @@ def test_the_roles_of_the_documentation_migrate_and_serve_and_no_more(
     assert refused(founded.server, "CREATE TABLE others (a text)")
     assert refused(founded.server, "CREATE TEMPORARY TABLE others (a text)")
     assert refused(founded.server, "DELETE FROM schema_migrations")
+
+    server.run("DROP SCHEMA public CASCADE")
+    server.run("CREATE SCHEMA public")
+    [grants] = [block.text for block in PAGE.blocks if "CREATE ROLE migrator" in block.text]
+    server.run(grants)
+    at = f"127.0.0.1:{server.port}/items"
+    make(tmp_path, f"postgresql://migrator:change-me@{at}")
+    with psycopg.connect(f"postgresql://server:change-me-too@{at}", autocommit=True) as serving:
+        serving.execute("INSERT INTO items (name) VALUES ('a')")
+        assert serving.execute("SELECT number FROM schema_migrations").fetchall() == [(1,)]
+        for sql in ("DROP TABLE items", "CREATE TABLE others (a text)"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                serving.execute(sql)
 
 
 @NEEDS_POSTGRES
