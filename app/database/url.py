@@ -59,9 +59,18 @@ def _check_sqlite(text: str) -> None:
             "not a path for SQLite; expected sqlite:///items.db for a file in the working directory, or"
             " sqlite:////data/items.db for an absolute path"
         )
-    folder = Path(unquote(path)).parent
-    if not folder.is_dir():
-        raise ValueError(f"SQLite's file cannot be made: {folder} is not a folder; expected an existing one")
+    file = Path(unquote(path))
+    if str(file) == ":memory:":
+        raise ValueError(
+            "a database in memory, of which each connection would have another one; expected a file, such as"
+            " sqlite:///items.db"
+        )
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder; expected a file, such as sqlite:///{file / 'items.db'}")
+    if not file.parent.is_dir():
+        raise ValueError(
+            f"SQLite's file cannot be made: {file.parent} is not a folder; expected an existing one"
+        )
 
 
 def _check_postgresql(text: str) -> None:
