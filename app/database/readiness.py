@@ -26,8 +26,9 @@ SUCCESSES = 2
 class Readiness:
     """Inside `with`, looks at the database and its schema on a thread, and says when readiness changes.
 
-    A server is not ready before the first look that succeeds. With `serve-reads`, only a schema that is wrong
-    makes a server not ready. The log has each change, and the reason.
+    A server is not ready before the first look that succeeds, or that finds an outage with `serve-reads`.
+    With that, only a schema that is wrong makes a server not ready, until a look succeeds, even if the
+    database goes away meanwhile. The log has each change, and the reason.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Readiness:
         self.up = False  # whether the database can be used, by the last looks
         self._up_at = time.monotonic()  # when it could be used last, or the start
         self._problem = "not yet looked at"
+        self._schema_wrong = False  # by the last look that the database answered
         self._failures = 0
         self._successes = SUCCESSES - 1  # at the start, one is enough
         self._ticker = Ticker("database readiness", INTERVAL, self.look, at_once=True)
@@ -88,6 +90,7 @@ class Readiness:
         if problem != self._problem:
             self._log.error("database_schema_wrong", problem=problem)
         self._problem = problem
+        self._schema_wrong = True
         self.up = False
         self._failures = 0  # the database answers
         self._successes = SUCCESSES - 1  # it is right as soon as it is seen so
@@ -101,10 +104,11 @@ class Readiness:
         self._log.error("database_down", problem=problem)
         self._problem = problem
         self.up = False
-        self._set_ready(self._outage == "serve-reads")
+        self._set_ready(self._outage == "serve-reads" and not self._schema_wrong)
 
     def _succeeded(self) -> None:
         self._up_at = time.monotonic()
+        self._schema_wrong = False
         self._failures = 0
         self._successes += 1
         if self.up or self._successes < SUCCESSES:

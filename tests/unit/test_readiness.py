@@ -32,7 +32,9 @@ class Breakable(SqliteDatabase):
 
 
 @pytest.mark.parametrize("outage", ["serve-reads", "not-ready"])
-def test_an_outage_is_one_before_and_after_a_schema_that_is_wrong(outage: Outage, tmp_path: Path) -> None:
+def test_a_schema_that_is_wrong_stays_so_in_an_outage_until_a_look_succeeds(
+    outage: Outage, tmp_path: Path
+) -> None:
     changes: list[bool] = []
     in_an_outage = outage == "serve-reads"
     with Breakable(tmp_path / "items.db", size=1, wait=1) as database:
@@ -47,10 +49,15 @@ def test_an_outage_is_one_before_and_after_a_schema_that_is_wrong(outage: Outage
         assert after(1, None) is True
         assert after(FAILURES, DOWN) is in_an_outage
         assert after(1, WRONG) is False
+        assert after(2 * FAILURES, DOWN) is False
+        assert after(1, WRONG) is False
+        assert after(FAILURES, DOWN) is False
+        assert after(SUCCESSES, None) is True
         assert after(FAILURES, DOWN) is in_an_outage
         assert after(1, WRONG) is False
-        assert after(FAILURES - 1, DOWN) is False
-        assert after(1, DOWN) is in_an_outage
+        assert after(FAILURES, DOWN) is False
+        assert after(1, None) is False
+        assert after(FAILURES, DOWN) is in_an_outage
         assert after(SUCCESSES, None) is True
         assert readiness.up
 
