@@ -40,7 +40,7 @@ def open_service(settings: QuotesSettings, database: Database | None) -> Iterato
         first.start()
         first.join(_FIRST_MERGE)
         with Ticker("merge quotes", _LOOK, merge.look):
-            yield Quoter(SharedStore(stored, lambda: file.value))
+            yield Quoter(SharedStore(stored, lambda: file.value, merge.done))
 
 
 QUOTES = Service(

@@ -42,6 +42,10 @@ class FileMerge:
         self._last_problem = ""
         self._log = structlog.get_logger()
 
+    def done(self) -> bool:
+        """Whether all quotes of the file as it is now are in the database. Safe from any thread."""
+        return self._quotes is self._file() and self._at == len(self._quotes)
+
     def look(self) -> None:
         """Merges the file if that is not done.
 
@@ -58,7 +62,7 @@ class FileMerge:
     def _look(self) -> None:
         quotes = self._file()
         if quotes is not self._quotes:
-            self._quotes, self._at, self._added = quotes, 0, 0
+            self._at, self._added, self._quotes = 0, 0, quotes  # in this order, for `done`
             self._batch, self._pause, self._not_before = BATCH, _PAUSE, 0.0
         if self._at == len(quotes) or self._clock() < self._not_before:
             return

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 
 import grpc
 
@@ -22,10 +23,17 @@ class SharedStore:
 
     While the database cannot be reached, reads are answered from the file and from what this server has read
     last, with `stale-seconds` in trailing metadata; `add` raises what the database raises: UNAVAILABLE.
+
+    Until the file is merged, reads find its quotes beside those of the database, which may have some or none
+    of them.
     """
 
-    def __init__(self, stored: DatabaseStore, file: Callable[[], tuple[Quote, ...]]) -> None:
+    def __init__(
+        self, stored: DatabaseStore, file: Callable[[], tuple[Quote, ...]], merged: Callable[[], bool]
+    ) -> None:
+        """`merged` says whether the database has all quotes of the file."""
         self._stored = stored
+        self._merged = merged
         self._known = KnownQuotes(file)
         self._fallback = FileStore(self._known.quotes)
         self._reached_at = time.monotonic()
@@ -37,13 +45,18 @@ class SharedStore:
             self._check_stale(error)
             return self._fallback.pick(author)
         self._reached_at = time.monotonic()
-        if quote is None:  # the file has not been merged yet
+        if quote is None or (author not in {"", quote.author} and not self._merged()):
             return self._fallback.pick(author)
         self._known.saw(quote)
         return quote
 
     def all(self, author: str) -> Iterator[Quote]:
-        """A listing that has begun ends with UNAVAILABLE if the database breaks."""
+        """A listing that has begun ends with UNAVAILABLE if the database breaks.
+
+        Until the file is merged, it ends with those quotes of the file that the database does not have.
+        """
+        # Before the database is read: what is merged meanwhile is in one of the two.
+        unmerged = {} if self._merged() else dict.fromkeys(self._fallback.all(author))
         quotes = self._stored.all(author)
         try:
             first = next(quotes, None)
@@ -53,8 +66,10 @@ class SharedStore:
             return
         self._reached_at = time.monotonic()
         if first is not None:
-            yield first
-            yield from quotes
+            for quote in chain((first,), quotes):
+                unmerged.pop(quote, None)
+                yield quote
+        yield from unmerged
 
     def add(self, quotes: Sequence[Quote]) -> int:
         return self._stored.add(quotes)

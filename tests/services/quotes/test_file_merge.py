@@ -46,6 +46,31 @@ def test_the_file_is_merged_once_and_again_after_a_change(store: DatabaseStore) 
     assert list(store.all("")) == [BOB, ANN, EVE]  # what left the file stays
 
 
+def test_it_is_done_once_all_quotes_of_the_file_as_it_is_now_are_there() -> None:
+    file: tuple[Quote, ...] = tuple(Quote(str(number), "Ann") for number in range(BATCH + 1))
+    done: list[bool] = []
+
+    def add(quotes: Sequence[Quote]) -> int:
+        done.append(merge.done())
+        if len(done) == 3:
+            raise UNAVAILABLE
+        return len(quotes)
+
+    clock = Clock()
+    merge = FileMerge(lambda: file, add, clock)
+    done.append(merge.done())
+    merge.look()
+    assert done == [False] * 3  # and the second batch has failed
+    clock.now = 60
+    merge.look()
+    assert done == [False] * 4
+    assert merge.done()
+    file = tuple(Quote(str(number), "Bob") for number in range(BATCH + 1))
+    assert not merge.done()
+    merge.look()
+    assert merge.done()
+
+
 def test_a_long_file_is_merged_in_batches(store: DatabaseStore) -> None:
     file = tuple(Quote(str(number), f"author {number % 7}") for number in range(2 * BATCH + 1))
     sizes: list[int] = []

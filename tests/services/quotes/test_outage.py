@@ -163,6 +163,12 @@ def test_rights_that_are_missing_leave_the_file_and_are_logged(postgresql: Postg
         assert {line["problem"] for line in server.lines("database_unusable")} >= {
             "SELECT: permission denied for table quotes; grant this to the role, as in docs/database.md"
         }
+        # Readiness reads schema_migrations only, so these are the metrics that show it.
+        until(lambda: server.total("database_up") == 1, 10)
+        before = server.total("database_errors_total", kind="permission")
+        assert listed(stub)[1]
+        assert server.total("database_errors_total", kind="permission") > before
+        assert server.total("database_stale_seconds") == 0
         postgresql.run("REVOKE SELECT ON schema_migrations FROM stranger", database="rights")
         [line] = until(lambda: server.lines("database_down"), 20)
         assert line["problem"].startswith("SELECT: permission denied for table schema_migrations; grant")

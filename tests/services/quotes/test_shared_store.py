@@ -18,7 +18,7 @@ from app.gen import quote_service_pb2_grpc
 from app.services.quotes import QUOTES, open_service
 from app.services.quotes.database_store import PAGE, DatabaseStore
 from app.services.quotes.quotes import Quote
-from app.services.quotes.shared_store import STALE
+from app.services.quotes.shared_store import STALE, SharedStore
 from tests.support.clients.status import code
 from tests.support.servers.server import running
 from tests.support.waiting import until
@@ -34,6 +34,7 @@ class Breakable:
         self.dialect: Dialect = database.dialect
         self.error: Exception | None = None
         self.good_readings: int | None = None
+        self.write_error: Exception | None = None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -48,8 +49,8 @@ class Breakable:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        if self.error is not None:
-            raise self.error
+        if error := self.error or self.write_error:
+            raise error
         with self._database.writing() as connection:
             yield connection
 
@@ -72,7 +73,7 @@ def served(breakable: Breakable, tmp_path: Path) -> Iterator[Any]:
         running((service,), quotes_file=file) as server,
         grpc.insecure_channel(server.target) as channel,
     ):
-        if breakable.error is None:
+        if not breakable.error and not breakable.write_error:
             until(lambda: server.lines("quotes_merged"), 20)
         yield quote_service_pb2_grpc.QuoterStub(channel)
 
@@ -93,8 +94,8 @@ def get(stub: Any, author: str = "") -> tuple[Quote, Metadata]:
     return Quote(reply.quote, reply.author), call.trailing_metadata()
 
 
-def listed(stub: Any) -> tuple[list[Quote], Metadata]:
-    call = stub.ListQuotes(pb.ListQuotesRequest(), timeout=20)
+def listed(stub: Any, author: str = "") -> tuple[list[Quote], Metadata]:
+    call = stub.ListQuotes(pb.ListQuotesRequest(author=author), timeout=20)
     return [Quote(reply.quote, reply.author) for reply in call], call.trailing_metadata()
 
 
@@ -176,3 +177,32 @@ def test_a_server_starts_without_its_database_and_merges_the_file_when_it_comes(
         breakable.error = None
         store = DatabaseStore(breakable)
         until(lambda: list(store.all("")) == [ANN], 20)
+
+
+@pytest.mark.parametrize("stored", [[], [EVE], [BOB, EVE]])
+def test_the_file_is_served_beside_the_database_until_it_is_merged(
+    breakable: Breakable, tmp_path: Path, stored: list[Quote]
+) -> None:
+    DatabaseStore(breakable).add(stored)
+    breakable.write_error = StatusError("its disk is full", code=grpc.StatusCode.RESOURCE_EXHAUSTED)
+    with served(breakable, tmp_path) as started:
+        quotes, trailers = listed(started)
+        assert quotes == [*stored, ANN]
+        assert stale(trailers) is None
+        assert listed(started, "Ann")[0] == [quote for quote in [*stored, ANN] if quote.author == "Ann"]
+        assert listed(started, "Nobody")[0] == []
+        assert get(started, "Ann")[0].author == "Ann"
+        assert get(started, "Nobody")[0] in {*stored, ANN}
+        breakable.write_error = None
+        until(lambda: list(DatabaseStore(breakable).all("")) == [*stored, ANN], 20)
+        assert listed(started)[0] == [*stored, ANN]
+
+
+def test_a_part_of_the_file_that_is_merged_is_listed_once(database: Database) -> None:
+    stored = DatabaseStore(database)
+    stored.add([BOB, ANN])
+    file = (ANN, EVE, BOB)
+    store = SharedStore(stored, lambda: file, merged=lambda: False)
+    assert list(store.all("")) == [BOB, ANN, EVE]
+    assert list(store.all("Ann")) == [BOB, ANN]
+    assert list(SharedStore(stored, lambda: file, merged=lambda: True).all("")) == [BOB, ANN]
