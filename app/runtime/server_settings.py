@@ -171,7 +171,7 @@ class ServerSettings(Section):
         None, "with `gcp`, the project that has the traces: lines in calls then link to theirs"
     )
     log_max_waiting: Annotated[int, Interval(ge=1000, le=1_000_000)] = setting(
-        10_000,
+        4_000,
         "log lines waiting to be written, a long line counting once per KiB; beyond it, lines are dropped and"
         " counted",
     )

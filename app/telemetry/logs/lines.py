@@ -20,7 +20,7 @@ _WAIT = 0.05
 # Lines that are written together at most. The lines of a write that blocks take memory twice.
 _TOGETHER = 500
 # Lines that may wait, in units of 1 KiB.
-MOST = 10_000
+MOST = 4_000
 # Beyond that, for warnings and errors.
 _RESERVE = 100
 # Seconds that the last lines may take on exit: a reader that has stopped must not keep the process.
