@@ -208,19 +208,8 @@ release: setup ## set the version everywhere, and print how to commit and tag it
 tag: ## print the tag of this version
 	@echo quoter-$(VERSION)
 
-# service: quotes
-# Options of `make history`, such as --minutes 5.
-HISTORY ?=
-.PHONY: history bench-store
-
-history: setup ## make a million calls while servers and PostgreSQL fail, and check all answers; twenty minutes
-	.venv/bin/python -m tests.services.quotes.history $(HISTORY)
-
-bench-store: .venv/.bench ## measure GetQuote from PostgreSQL beside a plain psycopg loop; a minute
-	.venv/bin/python -m tests.services.quotes.speed $(BENCH)
-
-release-check: history
-# /service
+# Targets of single services.
+include $(wildcard tests/services/*/targets.mk)
 
 publish: .venv/.helm ## publish image and chart of this version, signed by digest; for CI: make publish IMAGE=ghcr.io/me/name
 	bash .ci/publish "$(IMAGE)"
