@@ -53,10 +53,10 @@ _CONTRACTS = re.compile(
 
 @dataclass(frozen=True)
 class Statement:
-    """The words of a statement in upper case, without those in quotes and comments, and its first line.
+    """The words of a statement in upper case, without quoted ones and comments, and its first line.
 
-    `outer` are those outside of parentheses, with commas, and with `""` for each name in quotes or after a
-    dot.
+    `outer` are those outside of parentheses, with commas, and with `""` for each name that is quoted or
+    stands after a dot.
     """
 
     words: tuple[str, ...]
@@ -116,7 +116,7 @@ def statements(script: str, dialect: Dialect) -> Iterator[Statement]:
 
 
 class _Body:
-    """Whether a semicolon is in the body of a statement that has one, not in quotes, from BEGIN to END."""
+    """Whether a semicolon is in the body of a statement that has one, not quoted, from BEGIN to END."""
 
     def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
