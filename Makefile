@@ -119,7 +119,7 @@ lint: setup ## check style, types, protos, Dockerfile and shell scripts
 	PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m protos.lint
 	.venv/bin/hadolint Dockerfile
 	.venv/bin/check-jsonschema --builtin-schema vendor.compose-spec deploy/compose.yaml
-	.venv/bin/shellcheck .ci/*
+	.venv/bin/shellcheck .ci/* $(wildcard tests/services/*/slow-check)
 	$(if $(MIGRATIONS),.venv/bin/squawk $(MIGRATIONS))
 
 workflows: .venv/.actionlint .venv/.kind ## check the files of GitHub, GitLab, Renovate, kind and the dev container

@@ -19,6 +19,7 @@ MAKE = re.compile(r"\bmake ([^|;&)]*)")
 LEFT_OUT = {"bash .ci/packages": "runners have them, or a job installs what it lacks"}
 LEFT_OUT |= {'bash .ci/pythons "$image"': "the jobs `test` run on every supported version"}
 LEFT_OUT |= {'bash .ci/pythons "$newest"': "the same"}
+LEFT_OUT |= {'bash "$check"': "slow; a release runs them (`make release-check`)"}
 
 
 def loaded(name: str) -> Any:
