@@ -240,9 +240,8 @@ class Connections:
             if info == self._last_info:
                 return
             self._last_info = info
-            self._dropped_at = time.monotonic()
         self._log.info("database_url_changed")
-        self._pool.drain()
+        self.drop()
 
     def release(self, connection: PostgresConnection, *, writes: bool) -> None:
         """Gives a connection back. One that was closed is replaced when it is needed."""

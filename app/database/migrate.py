@@ -93,7 +93,9 @@ def _apply(session: Session, known: Iterable[Migration], one: Migration) -> bool
                 session.script(f"DROP INDEX CONCURRENTLY {one.index}")
             session.script(one.sql)
         except Exception as error:
-            raise MigrationError(f"{one.path}: {str(error).strip()}") from error
+            # Without PostgreSQL's detail, which has values of rows.
+            told = getattr(getattr(error, "diag", None), "message_primary", None) or str(error).strip()
+            raise MigrationError(f"{one.path}: {told}") from error
         if not one.index and not session.in_transaction():
             raise MigrationError(
                 f"{one.path}: has ended the transaction in which it is applied, such as by COMMIT; expected"
@@ -135,7 +137,7 @@ class _Sqlite:
 
     def script(self, sql: str) -> None:
         # Not executescript, which commits what is open.
-        for statement in statements(sql):
+        for statement in sqlite_statements(sql):
             self._connection.execute(statement)
 
     def in_transaction(self) -> bool:
@@ -154,7 +156,7 @@ class _Sqlite:
             raise
 
 
-def statements(sql: str) -> Iterator[str]:
+def sqlite_statements(sql: str) -> Iterator[str]:
     """The statements of a script for SQLite, triggers in one piece."""
     *parts, rest = sql.split(";")
     statement = ""

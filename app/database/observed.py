@@ -26,7 +26,7 @@ _SYSTEMS: Mapping[Dialect, str] = {"postgresql": "postgresql", "sqlite": "sqlite
 class ObservedDatabase:
     """The database that services are given: it counts and times transactions, and has a span for statements.
 
-    A span has the statement's text, which has no values of parameters, and neither messages of errors.
+    A span has the statement's text, which has no values of parameters, and no messages of errors.
     """
 
     def __init__(self, backend: Backend, registry: CollectorRegistry, spans: TracerProvider) -> None:

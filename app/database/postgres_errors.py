@@ -30,6 +30,7 @@ _KINDS: dict[str, tuple[type[Unavailable] | type[Exhausted], str, str]] = {
 # A table, column or schema that does not exist: before `migrate`, or after a newer version has removed it.
 _SCHEMA = ("42P01", "42703", "3F000")
 _PERMISSION = "42501"
+_DATA = "22"  # a class, whose messages quote what was given
 
 
 def is_lost(error: psycopg.Error) -> bool:
@@ -76,7 +77,8 @@ def failure(error: psycopg.Error, bound: Bound, *, writes: bool, sql: str = "") 
     if state in _KINDS:
         kind, message, label = _KINDS[state]
         return kind(message, label)
-    found = type(error)(f"{state}: {_primary(error)}" if state else _primary(error))
+    told = type(error).__name__ if state.startswith(_DATA) else _primary(error)
+    found = type(error)(f"{state}: {told}" if state else told)
     found.sqlstate = error.sqlstate
     return found
 
@@ -87,5 +89,5 @@ def cause(failed: Exception, error: psycopg.Error) -> psycopg.Error | None:
 
 
 def _primary(error: psycopg.Error) -> str:
-    """The first line of the server's message, which names tables and columns, and no values."""
+    """The first line of the server's message. It names tables and columns; that of _DATA has values, too."""
     return error.diag.message_primary or str(error).partition("\n")[0]

@@ -19,8 +19,9 @@ READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 # committed meanwhile.
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 
-# Whatever role, database and URL say, a commit is on the disk before it is acknowledged, and the server tells
-# of one that was not replicated. A role may set more than `on`, such as `remote_apply`, and does.
+# Whatever role, database and URL say, a commit is on the disk before it is acknowledged. Other values than
+# `off` stay, such as `remote_apply`, or `local`, which waits for no standby. The server's warning of a commit
+# that was not replicated is heard whatever `client_min_messages` is.
 _DURABLE = (
     "; SET LOCAL client_min_messages = warning; SELECT set_config('synchronous_commit', 'on', true)"
     " WHERE current_setting('synchronous_commit') = 'off'"

@@ -68,10 +68,10 @@ def test_the_notes_name_the_status_page_where_it_is_on(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "connections"),
     [
-        ({}, "45 connections|2 * 2 pods * (10 + 1) + 1 for the Job that migrates."),
+        ({}, "46 connections|2 * 2 pods * (10 + 1) + 2 for the Job that migrates."),
         (
             {"replicaCount": 3, "strategy": {"type": "Recreate"}},
-            "34 connections|3 pods * (10 + 1) + 1 for the",
+            "35 connections|3 pods * (10 + 1) + 2 for the",
         ),
         (
             {"autoscaling": {"enabled": True, "maxReplicas": 7}, "database": {"migrate": {"mode": "none"}}},

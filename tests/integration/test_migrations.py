@@ -16,7 +16,7 @@ from app.cli import command_line
 from app.core.database import Dialect, Schema
 from app.core.errors import StartError
 from app.core.service import Service
-from app.database.migrate import LOCK, MigrationError, session_of, statements
+from app.database.migrate import LOCK, MigrationError, session_of, sqlite_statements
 from app.database.migrate import migrate as apply
 from app.database.migrations import Migration, applied, migrations
 from app.database.url import parse_url
@@ -342,6 +342,7 @@ class TestIndexes:
         failed = migrate()
         assert failed.exit_code == 1
         assert "0002_by_name.sql: could not create unique index" in " ".join(failed.output.split())
+        assert "twice" not in failed.output  # the detail, with the values of rows
         assert server.run(VALID) == [(False,)]
         server.run("DELETE FROM items")
         assert migrate().output == "applied: items 0002_by_name\n"
@@ -571,7 +572,7 @@ def test_statements_of_sqlite_are_told_apart() -> None:
         "CREATE TABLE a (b); -- a; b\nINSERT INTO a VALUES ('x;y');"
         " CREATE TRIGGER t AFTER INSERT ON a BEGIN DELETE FROM a; SELECT 1; END; SELECT 2"
     )
-    found = [one.strip() for one in statements(script)]
+    found = [one.strip() for one in sqlite_statements(script)]
     assert len(found) == 4
     assert found[2].endswith("SELECT 1; END;")
     assert found[3] == "SELECT 2"

@@ -53,12 +53,12 @@ of which the whole directory is given to the server, and `context`, the chart's.
 
 {{/*
 How many connections the pods may have at once, by the pool and the one of readiness. In a rolling update the pods of both
-revisions have theirs, because those that drain still serve; a Job that migrates has one more.
+revisions have theirs, because those that drain still serve; a Job that migrates has up to two more.
 */}}
 {{- define "quoter.databaseConnections" -}}
 {{- $pods := ternary .Values.autoscaling.maxReplicas .Values.replicaCount .Values.autoscaling.enabled | int }}
 {{- $revisions := ternary 1 2 (eq (default "RollingUpdate" .Values.strategy.type) "Recreate") }}
-{{- $migrating := ternary 1 0 (eq .Values.database.migrate.mode "job") }}
+{{- $migrating := ternary 2 0 (eq .Values.database.migrate.mode "job") }}
 {{- $pool := int .Values.database.poolSize }}
 {{- $sum := add (mul $revisions $pods (add $pool 1)) $migrating }}
 {{- dict "pods" $pods "revisions" $revisions "pool" $pool "migrating" $migrating "sum" $sum | toJson }}
