@@ -46,8 +46,7 @@ def shared() -> Iterator[Postgres]:
 
 @pytest.fixture
 def server(shared: Postgres) -> Postgres:
-    shared.run("DROP SCHEMA public CASCADE")
-    shared.run("CREATE SCHEMA public")
+    shared.empty()
     shared.run("CREATE TABLE items (name text)")
     return shared
 

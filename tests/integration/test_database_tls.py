@@ -54,8 +54,7 @@ def shared() -> Iterator[Postgres]:
 @pytest.fixture
 def service(shared: Postgres, tmp_path: Path) -> Service:
     service = items(tmp_path)
-    shared.run("DROP SCHEMA public CASCADE")
-    shared.run("CREATE SCHEMA public")
+    shared.empty()
     apply_migrations(shared.url, [service])
     return service
 

@@ -52,8 +52,7 @@ def url(dialect: Dialect, tmp_path: Path, request: pytest.FixtureRequest) -> str
     if dialect == "sqlite":
         return f"sqlite:///{tmp_path}/items.db"
     server: Postgres = request.getfixturevalue("server")
-    server.run("DROP SCHEMA public CASCADE")
-    server.run("CREATE SCHEMA public")
+    server.empty()
     return server.url
 
 

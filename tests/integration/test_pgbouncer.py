@@ -49,8 +49,7 @@ def shared() -> Iterator[tuple[Postgres, PgBouncer]]:
 @pytest.fixture
 def server(shared: tuple[Postgres, PgBouncer]) -> Postgres:
     server, _ = shared
-    server.run("DROP SCHEMA public CASCADE")
-    server.run("CREATE SCHEMA public")
+    server.empty()
     return server
 
 

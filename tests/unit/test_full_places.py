@@ -12,20 +12,11 @@ from app.database import places as module
 from app.database.bound import Bound
 from app.database.errors import Exhausted
 from app.database.places import Places
+from tests.support.clock import Clock
 from tests.support.waiting import until
 
 SIZE, WAIT = 4, 2.0
 REFUSED = "too many transactions wait for a connection to the database; retry later"
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

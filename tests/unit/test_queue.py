@@ -4,18 +4,9 @@ import pytest
 
 from app.core import queue
 from app.core.queue import Queue
+from tests.support.clock import Clock
 
 WORKERS, SECONDS, MOST = 32, 0.05, 1000
-
-
-class Clock:
-    """A clock that the test moves."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
 
 
 @pytest.fixture

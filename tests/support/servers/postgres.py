@@ -154,6 +154,11 @@ class Postgres:
             cursor = connection.execute(sql, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
+    def empty(self) -> None:
+        """Drops all tables of the database `items`."""
+        self.run("DROP SCHEMA public CASCADE")
+        self.run("CREATE SCHEMA public")
+
     def _processes(self) -> list[int]:
         """The first, and its children; of them, some may end at any time."""
         if self._process is None:
