@@ -17,7 +17,7 @@ from app.database.errors import Unanswered, Unavailable
 _Made = tuple[str, PostgresConnection | Exception]
 
 
-# Attempts at once: what was begun while nothing answers may never end, and a later one succeeds.
+# Attempts at once: one that began while nothing answered may never end, and a later one succeeds.
 _ATTEMPTS = 3
 
 

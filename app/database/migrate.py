@@ -58,7 +58,7 @@ class Session(Protocol):
     def in_transaction(self) -> bool: ...
 
     def exclusive(self, *, in_transaction: bool) -> AbstractContextManager[None]:
-        """No other migrates at the same time. What is run is in one transaction, or each for itself."""
+        """No other process migrates meanwhile. Statements are in one transaction, or each is in its own."""
         ...
 
 

@@ -50,8 +50,8 @@ class Places:
     """At most `size` transactions have a place, of which at most `writers` write.
 
     Writers may wait for each other inside the database, such as for a lock; reads then still have the other
-    places. Who finds no place waits, for at most `wait` seconds. A place goes to the one that has waited the
-    longest, so reads do not hold up writers for ever either.
+    places. A transaction without a place waits, for at most `wait` seconds. A place goes to the one that
+    has waited the longest, so reads do not hold up writers for ever either.
 
     Those that would wait in vain, by what transactions have taken lately, are refused at once: they would
     occupy a worker of this server, and then fail.
